@@ -1,0 +1,20 @@
+"""Experiment 2: what do labels referenced to CT teach?
+
+Network 1, from ImageNet, trained on AI-HUB image-level labels.
+
+Data: shards of aihub_nodule (and the other three sources to be scored on).
+Hardware: two V100s in the paper. Not yet run on the real data.
+Expected (the paper's): AUC 0.88 on GMC, 0.78 on VinBig.
+
+  python -m nodulax.main --config=configs/aihub_image.py --workdir=runs/aihub_image \
+    --config.data.shards.aihub=DIR --config.data.shards.gmc=DIR --config.init.imagenet=FILE
+"""
+
+from configs import default
+
+
+def get_config():
+  config = default.get_config()
+  config.name = 'aihub_image'
+  config.data.train = 'aihub'
+  return config

@@ -1,0 +1,71 @@
+"""Every knob of an experiment, with its unit. The other configs change what they must.
+
+Any of them can be changed on the command line: --config.optimizer.learning_rate=3e-4
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+  config = ConfigDict()
+  config.name = 'default'
+  config.seed = 0  # of initialisation, shuffling and augmentation
+
+  # The shards of each source: the folder that `python -m tfds_builders build` printed.
+  config.data = ConfigDict()
+  config.data.shards = ConfigDict(
+    {'nih': '', 'aihub': '', 'gmc': '', 'vindr': '', 'hospital': ''}
+  )
+  config.data.train = 'nih'  # the source that trains (its split train) and tunes (its split tune)
+  config.data.evaluate = ('nih', 'aihub', 'gmc', 'vindr', 'hospital')  # scored on their split test
+  config.data.cache_dir = ''  # folder for preprocessed images; '' keeps them in memory
+  config.data.worker_processes = 0  # that augment; 0 uses threads
+
+  config.preprocessing = ConfigDict()
+  config.preprocessing.image_size = 512  # pixels; a multiple of 32
+  config.preprocessing.lung_margin = 0.1  # of the lung box's width and height, on each side
+  config.preprocessing.window = (0.5, 99.5)  # percentiles that become black and white
+  config.preprocessing.clahe_clip_limit = 2.0
+  config.preprocessing.clahe_tiles = 8  # along each side
+
+  config.augmentation = ConfigDict()
+  config.augmentation.flip = 0.5  # probability
+  config.augmentation.shift = 0.05  # up to this fraction of the side
+  config.augmentation.scale = 0.1  # up to this relative change
+  config.augmentation.rotation = 10.0  # up to these degrees
+  config.augmentation.shear = 5.0  # up to these degrees
+
+  config.model = ConfigDict()
+  config.model.head = 'image'  # 'image': network 1; 'pixel': network 2
+  config.model.size = '121'  # DenseNet-121, -169, -201, or 'tiny'
+  config.model.squeeze_excitation = True
+  config.model.reduction = 16  # of squeeze-and-excitation
+  config.model.batch_norm_momentum = 0.99  # of the running statistics; Keras's default
+  config.model.mean = 0.449  # of the pixels in [0, 1]: ImageNet's, averaged over its colours
+  config.model.std = 0.226
+  config.model.precision = 'float32'  # or 'bfloat16'
+  config.model.recompute = False  # True: less memory, more time
+
+  # Weights to start from; both empty: from scratch.
+  config.init = ConfigDict()
+  config.init.imagenet = ''  # file of public DenseNet weights
+  config.init.checkpoint = ''  # workdir of another run
+
+  config.optimizer = ConfigDict()
+  config.optimizer.learning_rate = 1e-4
+  config.optimizer.drop_epochs = (25, 37)  # the rate is multiplied at the start of these epochs
+  config.optimizer.drop_factor = 0.1
+
+  config.train = ConfigDict()
+  config.train.epochs = 50
+  config.train.batch_size = 16  # radiographs over all devices
+  config.train.devices = 0  # accelerators of each host; 0 takes all
+  config.train.synchronised_batch_norm = True  # statistics over all devices
+  config.train.log_every = 20  # steps between two points in TensorBoard
+  config.train.checkpoint_minutes = 10.0  # between checkpoints within an epoch
+  config.train.pictures = 8  # tune radiographs with heat maps in TensorBoard
+
+  config.evaluation = ConfigDict()
+  config.evaluation.batch_size = 16
+  config.evaluation.overlays = 64  # radiographs drawn with heat map and truth for each set
+  return config

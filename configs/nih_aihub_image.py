@@ -1,0 +1,21 @@
+"""Experiment 3: does a start from the noisy set help the clean one?
+
+Network 1, from the first experiment's model, trained on AI-HUB image-level labels.
+
+Data: shards of aihub_nodule (and the other three sources to be scored on), and runs/nih_image.
+Hardware: two V100s in the paper. Not yet run on the real data.
+Expected: the paper gives no number.
+
+  python -m nodulax.main --config=configs/nih_aihub_image.py --workdir=runs/nih_aihub_image \
+    --config.data.shards.aihub=DIR --config.data.shards.gmc=DIR
+"""
+
+from configs import default
+
+
+def get_config():
+  config = default.get_config()
+  config.name = 'nih_aihub_image'
+  config.data.train = 'aihub'
+  config.init.checkpoint = 'runs/nih_image'
+  return config

@@ -1,0 +1,22 @@
+"""Experiment 4: what do pixel-level labels add?
+
+Network 2, from the first experiment's model, trained on AI-HUB pixel-level masks.
+
+Data: shards of aihub_nodule (and the other three sources to be scored on), and runs/nih_image.
+Hardware: two V100s in the paper. Not yet run on the real data.
+Expected (the paper's): AUC 0.91 on GMC, 0.86 on VinBig; Dice above 0.60.
+
+  python -m nodulax.main --config=configs/nih_aihub_pixel.py --workdir=runs/nih_aihub_pixel \
+    --config.data.shards.aihub=DIR --config.data.shards.gmc=DIR
+"""
+
+from configs import default
+
+
+def get_config():
+  config = default.get_config()
+  config.name = 'nih_aihub_pixel'
+  config.data.train = 'aihub'
+  config.model.head = 'pixel'
+  config.init.checkpoint = 'runs/nih_image'
+  return config

@@ -1,0 +1,234 @@
+"""Checkpoints of a run: the only file that knows Orbax.
+
+WORKDIR/checkpoints/latest holds what training goes on from (state, data position and progress,
+together or not at all); WORKDIR/checkpoints/best holds the network with the best tune AUC and
+everything that its use needs beside the weights.
+"""
+
+import dataclasses
+from typing import Any, Self
+
+import grain
+import jax
+import orbax.checkpoint as ocp
+from absl import logging
+from etils import epath
+
+from nodulax.radiograph.preprocessing import Preprocessing
+from nodulax.statistics.overlap import OverlapThreshold
+
+LATEST_KEPT = 2  # a corrupt one falls back to the one before
+
+
+class CheckpointError(ValueError):
+  """A checkpoint that is missing, unreadable or of another kind; says where and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+  """Frozen on the tune split.
+
+  Attributes:
+    probability: at or above it a radiograph is called positive (Youden).
+    heat_map: at or above it a pixel is called nodule.
+    tune_images: how many radiographs the probability threshold rests on.
+    tune_auc: AUC on the tune split.
+  """
+
+  probability: float
+  heat_map: OverlapThreshold
+  tune_images: int
+  tune_auc: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+  """What a trained network needs beside its weights.
+
+  Attributes:
+    name: of the run.
+    model: keyword arguments of `build_network`.
+    preprocessing: of every image it ever sees.
+    thresholds: frozen on the tune split.
+    step: training steps behind it.
+  """
+
+  name: str
+  model: dict[str, Any]
+  preprocessing: Preprocessing
+  thresholds: Thresholds
+  step: int
+
+  @classmethod
+  def from_json(cls, values: dict) -> Self:
+    thresholds = values['thresholds']
+    return cls(
+      name=values['name'],
+      model=values['model'],
+      preprocessing=Preprocessing.from_dict(values['preprocessing']),
+      thresholds=Thresholds(
+        **{**thresholds, 'heat_map': OverlapThreshold(**thresholds['heat_map'])}
+      ),
+      step=values['step'],
+    )
+
+
+class Checkpoints:
+  """Writes and reads the checkpoints of one run."""
+
+  def __init__(self, workdir: epath.PathLike):
+    folder = epath.Path(workdir).resolve() / 'checkpoints'
+    self._latest = _manager(folder / 'latest', LATEST_KEPT)
+    self._best = _manager(folder / 'best', 1)
+
+  def save_latest(
+    self, step: int, state: Any, batches: grain.DatasetIterator, progress: dict
+  ) -> None:
+    """Saves what an exact restart needs; returns when the copy is made, writes in the background.
+
+    Args:
+      step: training steps done.
+      state: one device's copy of the training state.
+      batches: the iterator whose position belongs to it.
+      progress: JSON; what else the training loop must remember.
+    """
+    self._latest.save(
+      step,
+      args=ocp.args.Composite(
+        state=ocp.args.StandardSave(state),
+        data=grain.checkpoint.CheckpointSave(batches),
+        progress=ocp.args.JsonSave(progress),
+      ),
+    )
+
+  def save_best(self, variables: Any, description: Description) -> None:
+    """Saves a network that beats the last best one."""
+    self._best.save(
+      description.step,
+      args=ocp.args.Composite(
+        variables=ocp.args.StandardSave(variables),
+        description=ocp.args.JsonSave(dataclasses.asdict(description)),
+      ),
+    )
+
+  def restore_latest(
+    self, state: Any, batches: grain.DatasetIterator
+  ) -> tuple[int, Any, dict] | None:
+    """The newest readable (step, state, progress); moves `batches` to its position.
+
+    What a run wrote after that step is dropped, to be done again. None where nothing was saved.
+
+    Raises:
+      CheckpointError: there are checkpoints, and none of them can be read.
+    """
+    steps = sorted(self._latest.all_steps(), reverse=True)
+    for step in steps:
+      try:
+        restored = self._latest.restore(
+          step,
+          args=ocp.args.Composite(
+            state=ocp.args.StandardRestore(state),
+            data=grain.checkpoint.CheckpointRestore(batches),
+            progress=ocp.args.JsonRestore(),
+          ),
+        )
+      except Exception as error:  # a damaged file can fail in any way, in any of four libraries
+        logging.error(
+          'The checkpoint of step %d is damaged and is passed over: %s: %s',
+          step,
+          type(error).__name__,
+          str(error).split('\n')[0],
+        )
+        continue
+      for newer in self._latest.all_steps():
+        if newer > step:
+          self._latest.delete(newer)
+      for newer in self._best.all_steps():
+        if newer > step:
+          self._best.delete(newer)
+      return step, restored['state'], restored['progress']
+    if steps:
+      raise CheckpointError(
+        f'{self._latest.directory}: none of the checkpoints {steps} can be read; '
+        'remove the folder to start the run anew'
+      )
+    return None
+
+  def latest_path(self) -> epath.Path | None:
+    """Where the newest state lies; None where none was saved."""
+    step = self._latest.latest_step()
+    return None if step is None else self._latest.directory / str(step)
+
+  def wait(self) -> None:
+    """Returns when everything saved is on disk."""
+    self._latest.wait_until_finished()
+    self._best.wait_until_finished()
+
+  def close(self) -> None:
+    self._latest.close()
+    self._best.close()
+
+
+def latest_step(workdir: epath.PathLike) -> int | None:
+  """How many training steps the run in `workdir` has saved; None where there is nothing."""
+  return max(_steps(epath.Path(workdir) / 'checkpoints' / 'latest'), default=None)
+
+
+def describe(run: epath.PathLike) -> Description:
+  """The description of a run's best network.
+
+  Raises:
+    CheckpointError: there is none in the folder `run`.
+  """
+  restored = _read_best(run, description=ocp.args.JsonRestore())
+  return Description.from_json(restored['description'])
+
+
+def load(run: epath.PathLike, variables: Any) -> Any:
+  """The weights of a run's best network.
+
+  Args:
+    run: the workdir of a training run.
+    variables: shapes and types that the weights must have, as `jax.eval_shape` gives them.
+
+  Raises:
+    CheckpointError: there is none, or its weights are of other shapes.
+  """
+  device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  here = jax.tree.map(
+    lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), variables
+  )
+  return _read_best(run, variables=ocp.args.StandardRestore(here))['variables']
+
+
+def _manager(folder: epath.Path, kept: int) -> ocp.CheckpointManager:
+  options = ocp.CheckpointManagerOptions(
+    max_to_keep=kept, create=True, cleanup_tmp_directories=True
+  )
+  return ocp.CheckpointManager(folder, options=options)
+
+
+def _read_best(run: epath.PathLike, **items: ocp.args.CheckpointArgs) -> Any:
+  """Reads items of the best checkpoint, and changes nothing in its folder."""
+  folder = epath.Path(run).resolve() / 'checkpoints' / 'best'
+  if not folder.exists():
+    raise CheckpointError(
+      f'{run}: no checkpoint here; give the workdir of a training run, the folder that holds '
+      '"checkpoints"'
+    )
+  step = max(_steps(folder), default=None)
+  if step is None:
+    raise CheckpointError(
+      f'{run}: the run has not finished an epoch, so it has no best checkpoint yet; let it go on'
+    )
+  with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
+    try:
+      return reader.restore(folder / str(step), args=ocp.args.Composite(**items))
+    except (ValueError, KeyError, OSError) as error:
+      reason = str(error).split('\n')[0]
+      raise CheckpointError(f'{folder / str(step)}: cannot be read: {reason}') from error
+
+
+def _steps(folder: epath.Path) -> list[int]:
+  """The steps of the finished checkpoints in a folder."""
+  return [int(path.name) for path in folder.glob('*') if path.name.isdigit()]

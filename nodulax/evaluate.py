@@ -1,0 +1,251 @@
+"""Evaluates a trained network on a split of any shard set.
+
+  python -m nodulax.evaluate --checkpoint=RUN --dataset=DIR --split=test --output=DIR
+
+Writes predictions.csv (one row a radiograph), locations.csv (one row a finding), metrics.json,
+heat maps, thumbnails and overlays. For research, not a medical device.
+"""
+
+import json
+import math
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import jax
+import numpy as np
+from absl import app, flags, logging
+from rich.progress import track
+
+from nodulax import NOTICE, checkpoint, inference, parallel
+from nodulax.checkpoint import CheckpointError, Thresholds
+from nodulax.evaluation_files import write_locations, write_pictures, write_predictions
+from nodulax.input.batches import evaluation_batches
+from nodulax.input.prepared import Prepared, prepare
+from nodulax.input.shards import Case, Shards, ShardsError
+from nodulax.statistics import overlap, roc
+
+
+def freeze_thresholds(
+  tune: Prepared, probability: np.ndarray, heat_maps: np.ndarray
+) -> Thresholds:
+  """The thresholds that the tune split suggests, never to be changed afterwards.
+
+  Args:
+    tune: the tune split, N radiographs.
+    probability: f64[N].
+    heat_maps: f32[N, h, w].
+  """
+  labels = [case.label for case in tune.cases]
+  dices = [
+    overlap.dice_by_threshold(
+      enlarged(heat_maps[index], tune.images.shape[1]),
+      tune.truth(index),
+      truth_outside=tune.truth_outside[index],
+    )
+    for index in _located(tune)
+  ]
+  return Thresholds(
+    probability=roc.youden_threshold(labels, probability),
+    heat_map=overlap.choose_threshold(dices),
+    tune_images=len(tune),
+    tune_auc=roc.auc(labels, probability),
+  )
+
+
+def evaluate(
+  run: str | os.PathLike,
+  dataset: str | os.PathLike,
+  split: str,
+  output: str | os.PathLike,
+  *,
+  batch_size: int,
+  overlays: int,
+  cache_dir: str | os.PathLike = '',
+) -> dict[str, Any]:
+  """Evaluates a run's best network on a split, or finds that done in `output`.
+
+  Args:
+    run: the workdir of a training run.
+    dataset: the folder of a shard set.
+    split: 'train', 'tune' or 'test'.
+    output: the folder to write; either complete afterwards or absent.
+    batch_size: radiographs at a time; the results do not depend on it.
+    overlays: how many radiographs to draw with heat map and truth.
+    cache_dir: for preprocessed images; '' keeps them in memory.
+
+  Returns:
+    What metrics.json holds.
+
+  Raises:
+    CheckpointError, ShardsError: there is no such run or split.
+    ValueError: `output` holds another evaluation.
+  """
+  output = pathlib.Path(output)
+  description = checkpoint.describe(run)
+  shards = Shards(dataset, split)
+  subject = {
+    'run': description.name,
+    'step': description.step,
+    'dataset': shards.name,
+    'split': split,
+  }
+  if output.exists():
+    return _done_before(output, subject)
+
+  devices = jax.local_devices()
+  network, variables = inference.load_network(run)
+  prepared = prepare(shards, description.preprocessing, cache_dir)
+  batch_size = inference.rounded_up(batch_size, devices)
+  batches = track(
+    evaluation_batches(prepared, batch_size),
+    f'{description.name} on {shards.name} {split}',
+    total=math.ceil(len(prepared) / batch_size),
+  )
+  predictor = inference.Predictor(network, devices)
+  probability, heat_maps = predictor(parallel.replicate(variables, devices), batches)
+
+  dices = _dices(prepared, heat_maps, description.thresholds)
+  metrics = {
+    'notice': NOTICE,
+    **subject,
+    **measure(prepared.cases, probability, dices, description.thresholds),
+  }
+  output.parent.mkdir(parents=True, exist_ok=True)
+  unfinished = pathlib.Path(tempfile.mkdtemp(prefix='unfinished-', dir=output.parent))
+  try:
+    write_predictions(unfinished / 'predictions.csv', prepared.cases, probability, dices)
+    write_locations(
+      unfinished / 'locations.csv', prepared, heat_maps, description.preprocessing
+    )
+    write_pictures(unfinished, prepared, heat_maps, overlays)
+    (unfinished / 'NOTICE.txt').write_text(NOTICE + '\n')
+    (unfinished / 'metrics.json').write_text(json.dumps(metrics, indent=2))
+    unfinished.chmod(0o755)
+    unfinished.rename(output)
+  except BaseException:
+    shutil.rmtree(unfinished, ignore_errors=True)
+    raise
+  return metrics
+
+
+def measure(
+  cases: Sequence[Case], probability: np.ndarray, dices: np.ndarray, thresholds: Thresholds
+) -> dict[str, Any]:
+  """The numbers of metrics.json; intervals are at 95 % and take account of patients.
+
+  Args:
+    cases: N radiographs.
+    probability: f64[N].
+    dices: f64[N], NaN where there is no nodule or its location is unknown.
+    thresholds: frozen on the tune split.
+
+  Returns:
+    JSON. AUC, sensitivity and specificity are None where a class is missing, and so is every
+    bound that cannot be estimated.
+  """
+  labels = np.array([case.label for case in cases])
+  patients = [case.patient_id for case in cases]
+  auc = sensitivity = specificity = None
+  if 0 < labels.sum() < len(labels):
+    auc = _interval(roc.delong_interval(labels, probability, patients))
+    point = roc.operating_point(labels, probability, thresholds.probability, patients)
+    sensitivity, specificity = _interval(point.sensitivity), _interval(point.specificity)
+  dice = overlap.mean_overlap(dices, patients)
+  return {
+    'images': len(cases),
+    'nodule_images': int(labels.sum()),
+    'patients': len(set(patients)),
+    'auc': auc,
+    'probability_threshold': thresholds.probability,
+    'sensitivity': sensitivity,
+    'specificity': specificity,
+    'dice': {**_interval(dice), 'images': dice.images},
+    'heat_map_threshold': {
+      'value': thresholds.heat_map.value,
+      'of': "each map's maximum" if thresholds.heat_map.relative else '1',
+      'tune_images': thresholds.heat_map.images,
+    },
+  }
+
+
+def enlarged(heat_map: np.ndarray, size: int) -> np.ndarray:
+  """`heat_map f32[h, w]` at the size of the network's input, bilinear: f32[size, size]."""
+  return cv2.resize(heat_map, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def _located(prepared: Prepared) -> list[int]:
+  """The nodule images whose nodules are located."""
+  cases = prepared.cases
+  return [index for index, case in enumerate(cases) if case.label and case.location_known]
+
+
+def _dices(prepared: Prepared, heat_maps: np.ndarray, thresholds: Thresholds) -> np.ndarray:
+  """Dice of each radiograph, f64[N]; NaN where there is no located nodule."""
+  dices = np.full(len(prepared), np.nan)
+  for index in _located(prepared):
+    heat = enlarged(heat_maps[index], prepared.images.shape[1])
+    dices[index] = overlap.dice(
+      heat,
+      prepared.truth(index),
+      thresholds.heat_map.of(heat),
+      prepared.truth_outside[index],
+    )
+  return dices
+
+
+def _done_before(output: pathlib.Path, subject: dict[str, Any]) -> dict[str, Any]:
+  try:
+    metrics = json.loads((output / 'metrics.json').read_text())
+  except (OSError, ValueError) as error:
+    raise ValueError(
+      f'{output} exists and holds no evaluation; choose another --output or remove it'
+    ) from error
+  there = {name: metrics.get(name) for name in subject}
+  if there != subject:
+    raise ValueError(
+      f'{output} holds another evaluation ({there} rather than {subject}); '
+      'choose another --output or remove it'
+    )
+  return metrics
+
+
+def _interval(estimate: Any) -> dict[str, float | None]:
+  numbers = {'value': estimate.value, 'low': estimate.low, 'high': estimate.high}
+  return {name: None if math.isnan(number) else number for name, number in numbers.items()}
+
+
+def main(arguments: Sequence[str]) -> None:
+  if len(arguments) > 1:
+    raise app.UsageError(f'unexpected argument: {arguments[1]}')
+  logging.set_verbosity(logging.WARNING)
+  values = flags.FLAGS
+  try:
+    metrics = evaluate(
+      values.checkpoint,
+      values.dataset,
+      values.split,
+      values.output,
+      batch_size=values.batch_size,
+      overlays=values.overlays,
+      cache_dir=values.cache_dir,
+    )
+  except (CheckpointError, ShardsError, ValueError, OSError) as error:
+    raise SystemExit(f'nodulax: {error}') from error
+  print(json.dumps(metrics, indent=2))
+  print(f'Predictions, heat maps and overlays: {values.output}')
+
+
+if __name__ == '__main__':
+  flags.DEFINE_string('checkpoint', None, 'Workdir of the training run.', required=True)
+  flags.DEFINE_string('dataset', None, 'Folder of the shards.', required=True)
+  flags.DEFINE_string('output', None, 'Folder to write.', required=True)
+  flags.DEFINE_enum('split', 'test', ['train', 'tune', 'test'], 'Split to evaluate on.')
+  flags.DEFINE_integer('batch_size', 16, 'Radiographs at a time.')
+  flags.DEFINE_integer('overlays', 64, 'Radiographs to draw with heat map and truth.')
+  flags.DEFINE_string('cache_dir', '', 'Folder for preprocessed images; memory where empty.')
+  app.run(main)

@@ -1,0 +1,73 @@
+"""Runs a network over radiographs on every device: shared by training, evaluation, prediction."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from etils import epath
+
+from nodulax import checkpoint, parallel
+from nodulax.model import Network
+from nodulax.model.build import build_network
+
+
+class Predictor:
+  """A network ready to be run on several devices.
+
+  Args:
+    network: the network.
+    devices: to run on.
+  """
+
+  def __init__(self, network: Network, devices: Sequence[jax.Device]):
+    self._devices = devices
+
+    def step(variables, image):
+      outputs = network.apply(variables, image.astype(jnp.float32) / 255, train=False)
+      return jax.nn.sigmoid(outputs.logit), jax.nn.sigmoid(outputs.map_logits)
+
+    self._step = parallel.map_devices(step, devices)
+
+  def __call__(
+    self, variables: Any, batches: Iterable[dict[str, np.ndarray]]
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities and heat maps of every valid image, in order.
+
+    Args:
+      variables: of the network, replicated over the devices.
+      batches: each with `image u8[B, S, S, 1]` and `valid bool[B]`; B divides over the devices.
+
+    Returns:
+      probability f64[N] and heat_maps f32[N, h, w], both in [0, 1].
+    """
+    probabilities, heat_maps = [], []
+    for batch in batches:
+      image = parallel.split({'image': batch['image']}, self._devices)['image']
+      probability, heat_map = parallel.join(jax.device_get(self._step(variables, image)))
+      probabilities.append(probability[batch['valid']].astype(np.float64))
+      heat_maps.append(heat_map[batch['valid']])
+    return np.concatenate(probabilities), np.concatenate(heat_maps)
+
+
+def load_network(run: epath.PathLike) -> tuple[Network, Any]:
+  """The best network of a training run, and its variables.
+
+  Raises:
+    CheckpointError: the folder has no readable checkpoint.
+  """
+  description = checkpoint.describe(run)
+  network = build_network(**description.model)
+  return network, checkpoint.load(run, shapes(network, description.preprocessing.image_size))
+
+
+def shapes(network: Network, image_size: int) -> Any:
+  """Shapes and types of a network's variables."""
+  image = jax.ShapeDtypeStruct((1, image_size, image_size, 1), jnp.float32)
+  return jax.eval_shape(lambda key, x: network.init(key, x, train=False), jax.random.key(0), image)
+
+
+def rounded_up(batch_size: int, devices: Sequence[jax.Device]) -> int:
+  """The smallest multiple of the number of devices that holds `batch_size`."""
+  return -(-batch_size // len(devices)) * len(devices)

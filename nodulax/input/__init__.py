@@ -1,0 +1,1 @@
+"""Shards to batches: read, preprocess once, cache, augment, batch."""

@@ -1,0 +1,118 @@
+"""Prepared radiographs to batches: shuffled and augmented for training, in order for evaluation."""
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import grain
+import numpy as np
+
+from nodulax.input.prepared import Prepared
+from nodulax.radiograph.augmentation import Augmentation, warp
+
+Batch = dict[str, Any]
+
+
+class _Indices:
+  """The positions in a split; an element travels as its index until a worker fills it in."""
+
+  def __init__(self, prepared: Prepared):
+    self._count = len(prepared)
+
+  def __len__(self) -> int:
+    return self._count
+
+  def __getitem__(self, index) -> int:
+    return int(index)
+
+
+def training_batches(
+  prepared: Prepared,
+  *,
+  batch_size: int,
+  map_size: int,
+  augmentation: Augmentation | None,
+  seed: int,
+  worker_processes: int = 0,
+  host: int = 0,
+  hosts: int = 1,
+) -> grain.DatasetIterator:
+  """An endless, checkpointable stream of this host's part of each global batch.
+
+  Every epoch is shuffled and augmented anew. What batch i holds follows from the seed alone,
+  whatever the number of worker processes.
+
+  Args:
+    prepared: the training split.
+    batch_size: radiographs in a batch over all hosts.
+    map_size: side of the truth that the network's map is held against.
+    augmentation: ranges, or None to leave the images as they are.
+    seed: of shuffling and augmentation.
+    worker_processes: that fill in the batches; 0 uses threads of this process.
+    host, hosts: which of the hosts this is, and of how many.
+
+  Yields:
+    image u8[B, S, S, 1]; label f32[B]; truth f32[B, map_size, map_size], the share of nodule in
+    each cell; located f32[B], 1 where the truth is known; index i32[B] in the split.
+
+  Raises:
+    ValueError: the batch does not divide over the hosts.
+  """
+  if batch_size % hosts:
+    raise ValueError(f'a batch of {batch_size} does not divide over {hosts} hosts')
+  draw = functools.partial(_augmented, prepared, map_size, augmentation)
+  dataset = (
+    grain.MapDataset.source(_Indices(prepared))
+    .seed(seed)
+    .shuffle()
+    .repeat()
+    .random_map(draw)[host::hosts]
+    .batch(batch_size // hosts)
+  )
+  if not worker_processes:
+    options = grain.ReadOptions(num_threads=4, prefetch_buffer_size=8)
+    return iter(dataset.to_iter_dataset(options))
+  workers = grain.MultiprocessingOptions(num_workers=worker_processes, per_worker_buffer_size=2)
+  return iter(dataset.to_iter_dataset().mp_prefetch(workers))
+
+
+def evaluation_batches(prepared: Prepared, batch_size: int) -> Iterator[Batch]:
+  """The split in order, once; `valid f32[B]` is 0 for what fills up the last batch.
+
+  Yields:
+    image u8[B, S, S, 1] and valid.
+  """
+  for start in range(0, len(prepared), batch_size):
+    images = np.asarray(prepared.images[start : start + batch_size])[..., None]
+    padding = batch_size - len(images)
+    yield {
+      'image': np.pad(images, [(0, padding)] + [(0, 0)] * 3),
+      'valid': np.arange(batch_size) < len(images),
+    }
+
+
+def _augmented(
+  prepared: Prepared,
+  map_size: int,
+  augmentation: Augmentation | None,
+  index: int,
+  rng: np.random.Generator,
+) -> Batch:
+  """One training example."""
+  case = prepared.cases[index]
+  image = np.asarray(prepared.images[index])
+  mask = np.asarray(prepared.masks[index]) if case.boxes else None
+  if augmentation is not None:
+    affine = augmentation.draw(rng, len(image))
+    image = warp(image, affine)
+    mask = None if mask is None else warp(mask, affine)
+  share = np.zeros(image.shape, np.float32) if mask is None else mask.astype(np.float32) / 255
+  return {
+    'image': image[..., None],
+    'label': np.float32(case.label),
+    # By area, so that no small nodule vanishes.
+    'truth': cv2.resize(share, (map_size, map_size), interpolation=cv2.INTER_AREA),
+    'located': np.float32(case.location_known),
+    'index': np.int32(index),
+  }

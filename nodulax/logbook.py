@@ -1,0 +1,129 @@
+"""What a training run tells its user: TensorBoard, metrics.jsonl and a line of progress."""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from etils import epath
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Logbook:
+  """Writes the metrics of one run, from step `first_step` on.
+
+  Scalars go to TensorBoard and, but for timings, to metrics.jsonl, so that an interrupted run and
+  an uninterrupted one leave the same file.
+
+  Args:
+    folder: the workdir.
+    name: of the run.
+    first_step, total_steps: of the training.
+    batch_size: radiographs a step.
+    log_every: steps between two points.
+  """
+
+  def __init__(
+    self,
+    folder: epath.Path,
+    *,
+    name: str,
+    first_step: int,
+    total_steps: int,
+    batch_size: int,
+    log_every: int,
+  ):
+    self._folder = folder
+    self._name = name
+    self._batch_size = batch_size
+    self._log_every = log_every
+    self._writer = _tensorboard(folder)
+    self._metrics = (folder / 'metrics.jsonl').open('a')
+    self._progress = Progress(
+      TextColumn('{task.description}'),
+      BarColumn(),
+      MofNCompleteColumn(),
+      TextColumn('{task.fields[speed]}'),
+      TimeRemainingColumn(),
+      console=Console(soft_wrap=True),
+    )
+    self._task = self._progress.add_task(
+      name, total=total_steps, completed=first_step, speed='compiling'
+    )
+    self._restart_clock(first_step)
+
+  def __enter__(self) -> 'Logbook':
+    self._progress.start()
+    return self
+
+  def __exit__(self, *_) -> None:
+    self._progress.stop()
+    self._writer.close()
+    self._metrics.close()
+
+  @contextlib.contextmanager
+  def waiting_for_data(self) -> Iterator[None]:
+    """Around the time in which the devices may stand still."""
+    start = time.perf_counter()
+    yield
+    self._waited += time.perf_counter() - start
+
+  def train(self, step: int, scalars: Mapping[str, float]) -> None:
+    """The numbers of one training step; every `log_every`-th is kept."""
+    if step % self._log_every:
+      self._progress.update(self._task, completed=step)
+      return
+    elapsed = time.perf_counter() - self._clock
+    speed = {
+      'images_per_second': (step - self._clock_step) * self._batch_size / elapsed,
+      'data_wait': self._waited / elapsed,
+    }
+    self._write(step, scalars)
+    self._writer.write_scalars(step, speed)
+    shown = f'{speed["images_per_second"]:.1f} images/s, data wait {speed["data_wait"]:.0%}'
+    self._progress.update(self._task, completed=step, speed=shown)
+    self._restart_clock(step)
+
+  def tune(self, step: int, epoch: int, scalars: Mapping[str, float], best: bool) -> None:
+    """The numbers of an evaluation on the tune split."""
+    self._write(step, {f'tune_{name}': value for name, value in scalars.items()})
+    numbers = ', '.join(f'tune {name} {value:.4f}' for name, value in scalars.items())
+    self._progress.console.print(
+      f'{self._name}: epoch {epoch}, {numbers}{" (best so far)" if best else ""}', highlight=False
+    )
+
+  def pictures(self, step: int, name: str, images: np.ndarray) -> None:
+    """`images u8[N, H, W, 3]` to TensorBoard."""
+    self._writer.write_images(step, {name: images})
+
+  def resume_clock(self, step: int) -> None:
+    """Leaves what was done since the last step (evaluation, saving) out of the speed."""
+    self._restart_clock(step)
+
+  def flush(self) -> None:
+    self._writer.flush()
+    self._metrics.flush()
+
+  def _write(self, step: int, scalars: Mapping[str, float]) -> None:
+    self._writer.write_scalars(step, dict(scalars))
+    self._metrics.write(json.dumps({'step': step, **scalars}) + '\n')
+
+  def _restart_clock(self, step: int) -> None:
+    self._clock, self._clock_step, self._waited = time.perf_counter(), step, 0.0
+
+
+def _tensorboard(folder: epath.Path) -> Any:
+  """A clu SummaryWriter. TensorFlow greets whoever imports it, deaf to every setting: hush it."""
+  stderr = os.dup(2)
+  with open(os.devnull, 'w') as nowhere:
+    os.dup2(nowhere.fileno(), 2)
+  try:
+    from clu.metric_writers import SummaryWriter
+  finally:
+    os.dup2(stderr, 2)
+    os.close(stderr)
+  return SummaryWriter(str(folder))

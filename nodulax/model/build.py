@@ -1,0 +1,47 @@
+"""A network from plain values, as a config or a checkpoint's description holds them."""
+
+from typing import Literal
+
+from nodulax.model.densenet_se import SIZES, DenseNetSE
+from nodulax.model.heads import Network
+
+
+def build_network(
+  *,
+  head: Literal['image', 'pixel'],
+  size: str,
+  squeeze_excitation: bool,
+  reduction: int,
+  batch_norm_momentum: float,
+  mean: float,
+  std: float,
+  precision: Literal['float32', 'bfloat16', 'float16'],
+  recompute: bool,
+  axis_name: str | None = None,
+) -> Network:
+  """Network 1 (head 'image') or 2 (head 'pixel') on a DenseNet-SE of a named size.
+
+  Args:
+    head: what the network predicts.
+    size: a key of `SIZES`.
+    squeeze_excitation, reduction, batch_norm_momentum: see `DenseNetSE`.
+    mean, std: of the training images' pixels in [0, 1].
+    precision: what activations are computed in.
+    recompute: store less of the forward pass, and compute it again in the backward pass.
+    axis_name: the mapped axis over which batch norm takes its statistics in training.
+
+  Raises:
+    ValueError: there is no such size.
+  """
+  if size not in SIZES:
+    raise ValueError(f'config.model.size is {size!r}; choose one of {", ".join(SIZES)}')
+  backbone = DenseNetSE(
+    **SIZES[size],
+    squeeze_excitation=squeeze_excitation,
+    reduction=reduction,
+    momentum=batch_norm_momentum,
+    dtype=precision,
+    remat=recompute,
+    axis_name=axis_name,
+  )
+  return Network(head=head, backbone=backbone, mean=mean, std=std)

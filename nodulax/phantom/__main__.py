@@ -1,0 +1,61 @@
+"""python -m nodulax.phantom SOURCE --output=DIR --images=N --image_size=S --seed=K"""
+
+import argparse
+import pathlib
+from collections.abc import Callable
+
+from .aihub import write_aihub
+from .gmc import write_gmc
+from .nih import write_nih
+from .vindr import write_vindr
+from .writing import PhantomError
+
+_WRITERS: dict[str, Callable[..., pathlib.Path]] = {
+  'nih': write_nih,
+  'aihub': write_aihub,
+  'gmc': write_gmc,
+  'vindr': write_vindr,
+}
+
+
+def main() -> None:
+  """Writes one virtual hospital's raw download."""
+  parser = argparse.ArgumentParser(prog='python -m nodulax.phantom', description=main.__doc__)
+  parser.add_argument('source', choices=_WRITERS)
+  parser.add_argument('--output', required=True, help='the folder to make')
+  parser.add_argument('--images', type=int, required=True, help='how many')
+  parser.add_argument('--image_size', type=int, default=1024, help='pixels along the longer side')
+  parser.add_argument('--seed', type=int, default=0, help='another seed, other patients')
+  parser.add_argument('--processes', type=int, default=None, help='default: one a core')
+  parser.add_argument(
+    '--label_noise', type=float, help='nih alone: share of wrong labels, in either direction'
+  )
+  parser.add_argument(
+    '--masses_only', action='store_true', help='easy: every nodule is a mass (not for vindr)'
+  )
+  given = parser.parse_args()
+  options: dict[str, float | bool] = {}
+  if given.masses_only:
+    if given.source == 'vindr':
+      parser.error('--masses_only is for nih, aihub and gmc')
+    options['masses_only'] = True
+  if given.label_noise is not None:
+    if given.source != 'nih':
+      parser.error('--label_noise is for nih: the other sources have clean labels')
+    options.update(false_positives=given.label_noise, false_negatives=given.label_noise)
+  try:
+    folder = _WRITERS[given.source](
+      given.output,
+      given.images,
+      given.image_size,
+      given.seed,
+      processes=given.processes,
+      **options,
+    )
+  except PhantomError as error:
+    parser.exit(1, f'{error}\n')
+  print(f'{folder}: {given.images} simulated radiographs. For research, not a medical device.')
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,101 @@
+"""Writes a hospital's folder, whole or not at all; the same bytes on any number of cores."""
+
+import json
+import multiprocessing
+import os
+import pathlib
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.progress import track
+
+RECIPE = 'phantom.json'
+TRUTH = 'phantom_truth.csv'
+NOTICE = (
+  'Simulated radiographs of nobody: no patient, hospital or manufacturer is behind them. '
+  'For research, not a medical device.'
+)
+
+
+class PhantomError(ValueError):
+  """A folder that cannot be written; the message names it and the remedy."""
+
+
+def _quietly() -> None:
+  # One thread a process: OpenCV's own would fight over the same cores.
+  cv2.setNumThreads(1)
+
+
+def write_folder(
+  output: str | os.PathLike,
+  recipe: Mapping[str, Any],
+  jobs: Sequence[Any],
+  write_image: Callable[[pathlib.Path, Any], dict[str, Any]],
+  write_tables: Callable[[pathlib.Path, list[dict[str, Any]]], None],
+  processes: int | None = None,
+) -> pathlib.Path:
+  """Runs the jobs into a folder beside `output`, which takes its name when all is there.
+
+  Args:
+    output: the folder to make. Left alone where it holds the same recipe, already finished.
+    recipe: what fixes every byte; kept in the folder.
+    jobs: one an image.
+    write_image: (folder, job) -> the image's row; runs in other processes.
+    write_tables: (folder, rows in the order of jobs).
+    processes: how many; None for one a core.
+
+  Raises:
+    PhantomError: the folder is there with other content.
+  """
+  output = pathlib.Path(output)
+  recipe = {**recipe, 'notice': NOTICE}
+  if output.exists():
+    _check_finished(output, recipe)
+    return output
+  unfinished = output.with_name(output.name + '.unfinished')
+  shutil.rmtree(unfinished, ignore_errors=True)
+  unfinished.mkdir(parents=True)
+  work = partial(write_image, unfinished)
+  processes = min(processes or os.cpu_count() or 1, max(len(jobs), 1))
+  description = f'Simulating {output.name}'
+  if processes == 1:
+    rows = [work(job) for job in track(jobs, description)]
+  else:
+    # Spawned, because forking a parent that runs threads (JAX) can hang.
+    with ProcessPoolExecutor(
+      processes, multiprocessing.get_context('spawn'), initializer=_quietly
+    ) as pool:
+      rows = list(track(pool.map(work, jobs, chunksize=4), description, total=len(jobs)))
+  write_tables(unfinished, rows)
+  (unfinished / RECIPE).write_text(json.dumps(recipe, indent=2) + '\n')
+  unfinished.rename(output)
+  return output
+
+
+def _check_finished(output: pathlib.Path, recipe: Mapping[str, Any]) -> None:
+  try:
+    found = json.loads((output / RECIPE).read_text())
+  except (OSError, ValueError):
+    raise PhantomError(
+      f'{output} is there and holds no {RECIPE}: it is not a finished simulated hospital. '
+      'Name another folder, or remove this one.'
+    ) from None
+  if found != json.loads(json.dumps(recipe)):
+    raise PhantomError(
+      f'{output} holds another simulated hospital: {found}, not {dict(recipe)}. '
+      'Name another folder, or remove this one.'
+    )
+
+
+def write_png(path: pathlib.Path, pixels: np.ndarray) -> None:
+  """One-channel 8- or 16-bit PNG."""
+  done, data = cv2.imencode('.png', pixels)
+  if not done:
+    raise PhantomError(f'{path}: the PNG could not be encoded')
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_bytes(data.tobytes())

@@ -1,0 +1,1 @@
+"""What happens to one radiograph, NumPy in and NumPy out."""

@@ -1,0 +1,74 @@
+"""JPEG streams (ITU-T T.81 and, for JPEG-LS, T.87): what their headers say before decoding."""
+
+import struct
+from typing import NamedTuple
+
+import imagecodecs
+import numpy as np
+
+from nodulax.radiograph.record import RadiographError, as_grey, check_size
+
+SIGNATURE = b'\xff\xd8\xff'
+_JPEG_LS = 0xF7
+# C4, C8 and CC in this range begin Huffman tables, an extension and arithmetic conditioning.
+_START_OF_FRAME = {*range(0xC0, 0xD0), _JPEG_LS} - {0xC4, 0xC8, 0xCC}
+_START_OF_SCAN = b'\xff\xda'
+_END_OF_IMAGE = b'\xff\xd9'
+# Chroma, rounded: the channels of a grey JPEG may lie so far apart, of 255.
+_GREY_TOLERANCE = 8
+
+
+def decode_jpeg(data: bytes, name: str) -> np.ndarray:
+  """Decodes a grey JPEG file.
+
+  Args:
+    data: the bytes of the file.
+    name: of the file, for messages.
+
+  Returns:
+    u8 or u16[H, W]. RGB is accepted where every pixel is grey but for rounding. An EXIF
+    orientation is not applied, because boxes and masks are in stored pixels.
+
+  Raises:
+    RadiographError: the file is truncated or damaged, too large, or not grey.
+  """
+  check_size(*frame_header(data, name).shape, name)
+  try:
+    samples = imagecodecs.jpeg8_decode(data)
+  except Exception:
+    raise damaged(name) from None
+  return as_grey(samples, name, tolerance=_GREY_TOLERANCE)
+
+
+class FrameHeader(NamedTuple):
+  """What a JPEG or JPEG-LS stream says of its image."""
+
+  shape: tuple[int, int]
+  is_jpeg_ls: bool
+
+
+def frame_header(data: bytes, name: str) -> FrameHeader:
+  """Reads the frame header of a JPEG or JPEG-LS stream without decoding it.
+
+  Raises:
+    RadiographError: there is no frame header, or the stream stops before its end (decoders fill
+      the missing part with grey and say nothing).
+  """
+  # Marker codes cannot occur within coded pixels, so the last scan must be followed by the end.
+  if data.rfind(_END_OF_IMAGE) < data.rfind(_START_OF_SCAN):
+    raise damaged(name)
+  position = 2
+  try:
+    while data[position] == 0xFF and data[position : position + 2] != _START_OF_SCAN:
+      marker = data[position + 1]
+      if marker in _START_OF_FRAME:
+        return FrameHeader(struct.unpack_from('>HH', data, position + 5), marker == _JPEG_LS)
+      # Fill bytes (0xFF) may precede a marker.
+      position += 1 if marker == 0xFF else 2 + struct.unpack_from('>H', data, position + 2)[0]
+  except (IndexError, struct.error):
+    pass
+  raise damaged(name)
+
+
+def damaged(name: str) -> RadiographError:
+  return RadiographError(f'{name}: the JPEG is truncated or damaged; copy it again from its source')

@@ -1,0 +1,56 @@
+"""Pictures for people: a radiograph with its heat map and the true outline."""
+
+import cv2
+import numpy as np
+
+TRUTH_COLOUR = (64, 224, 96)  # RGB
+
+
+def overlay(
+  image: np.ndarray,
+  heat_map: np.ndarray | None = None,
+  mask: np.ndarray | None = None,
+  opacity: float = 0.5,
+) -> np.ndarray:
+  """Colours a radiograph by its heat map and outlines the truth.
+
+  Args:
+    image: u8[H, W].
+    heat_map: f[h, w] in [0, 1], enlarged to the image bilinearly; where it is 0 the radiograph
+      stays as it is.
+    mask: u8 or bool [H, W], outlined where it is non-zero.
+    opacity: of the colour where the heat map is 1.
+
+  Returns:
+    u8[H, W, 3], RGB.
+  """
+  picture = np.repeat(image[..., None], 3, axis=-1)
+  if heat_map is not None:
+    height, width = image.shape
+    heat = cv2.resize(
+      np.asarray(heat_map, np.float32), (width, height), interpolation=cv2.INTER_LINEAR
+    ).clip(0, 1)
+    eight_bits = (heat * 255).round().astype(np.uint8)
+    colours = cv2.applyColorMap(eight_bits, cv2.COLORMAP_INFERNO)[..., ::-1]
+    weight = (opacity * heat)[..., None]
+    picture = ((1 - weight) * picture + weight * colours).round().astype(np.uint8)
+  if mask is not None and np.any(mask):
+    binary = (np.asarray(mask) > 0).astype(np.uint8)
+    outlines, _ = cv2.findContours(binary, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    thickness = max(1, image.shape[0] // 256)
+    picture = cv2.drawContours(np.ascontiguousarray(picture), outlines, -1, TRUTH_COLOUR, thickness)
+  return picture
+
+
+def contact_sheet(pictures: list[np.ndarray], columns: int) -> np.ndarray:
+  """Equally large pictures `u8[H, W, 3]` row by row: u8[rows * H, columns * W, 3]."""
+  blank = np.zeros_like(pictures[0])
+  rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
+  return np.vstack([np.hstack(row + [blank] * (columns - len(row))) for row in rows])
+
+
+def png(picture: np.ndarray) -> bytes:
+  """`u8[H, W]` or `u8[H, W, 3]` (RGB) as the bytes of a PNG file."""
+  if picture.ndim == 3:
+    picture = picture[..., ::-1]
+  return cv2.imencode('.png', picture)[1].tobytes()

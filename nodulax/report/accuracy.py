@@ -1,0 +1,165 @@
+"""How good the models are, whole and against each other: one row a model and set, or a pair."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nodulax.report import paper
+from nodulax.report.results import Evaluation, Results
+from nodulax.statistics import comparisons, overlap, roc
+from nodulax.statistics.estimate import Estimate
+
+NOT_ESTIMABLE = Estimate(math.nan, math.nan, math.nan)
+MEASURES = ('auc', 'sensitivity', 'specificity', 'dice')
+
+
+def measure(
+  cases: pd.DataFrame, threshold: float, normals: pd.DataFrame | None = None
+) -> dict[str, float]:
+  """AUC, sensitivity, specificity and Dice of some radiographs, with 95 % intervals over patients.
+
+  Args:
+    cases: rows of predictions.csv.
+    threshold: the probability from which a radiograph is called abnormal; NaN for none.
+    normals: other radiographs that stand against `cases` in the AUC alone.
+
+  Returns:
+    For each of MEASURES its value, `_low` and `_high`, NaN where not estimable; what was counted.
+  """
+  compared = cases if normals is None else pd.concat([cases, normals])
+  labels, patients = compared['label'].to_numpy(), compared['patient_id'].to_numpy(str)
+  auc = NOT_ESTIMABLE
+  if 0 < labels.sum() < labels.size:
+    auc = roc.delong_interval(labels, compared['probability'], patients)
+  dice = overlap.mean_overlap(cases['dice'], cases['patient_id'].to_numpy(str))
+  sensitivity, specificity = call_rates(cases, threshold)
+  return {
+    'images': labels.size,
+    'nodule': int(labels.sum()),
+    'normal': int((1 - labels).sum()),
+    'patients': np.unique(patients).size,
+    **spread('auc', auc),
+    'threshold': threshold,
+    **spread('sensitivity', sensitivity),
+    **spread('specificity', specificity),
+    **spread('dice', dice),
+    'dice_images': dice.images,
+  }
+
+
+def call_rates(cases: pd.DataFrame, threshold: float) -> tuple[Estimate, Estimate]:
+  """Sensitivity and specificity; NaN where there is no radiograph of the class, or no threshold."""
+  if math.isnan(threshold) or cases.empty:
+    return NOT_ESTIMABLE, NOT_ESTIMABLE
+  # `operating_point` wants both classes; an image of the missing one leaves the other's rate alone.
+  missing = [label for label in (0, 1) if label not in cases['label'].to_numpy()]
+  point = roc.operating_point(
+    np.append(cases['label'], missing).astype(int),
+    np.append(cases['probability'], np.zeros(len(missing))),
+    threshold,
+    np.append(cases['patient_id'].to_numpy(str), ['nobody'] * len(missing)),
+  )
+  return (
+    NOT_ESTIMABLE if 1 in missing else point.sensitivity,
+    NOT_ESTIMABLE if 0 in missing else point.specificity,
+  )
+
+
+def spread(name: str, estimate: Estimate) -> dict[str, float]:
+  """An estimate as three columns of a table."""
+  return {name: estimate.value, f'{name}_low': estimate.low, f'{name}_high': estimate.high}
+
+
+def performance(results: Results) -> pd.DataFrame:
+  """Table 2: a row a model and set, with the published numbers where there are any."""
+  return pd.DataFrame(
+    {
+      'set': evaluation.test_set,
+      'model': evaluation.model,
+      **measure(evaluation.cases, evaluation.threshold),
+      'published_auc': paper.AUC.get((evaluation.model, evaluation.test_set), math.nan),
+      'published_dice': paper.DICE.get((evaluation.model, evaluation.test_set), ''),
+    }
+    for evaluation in results
+  )
+
+
+def pairs(results: Results) -> pd.DataFrame:
+  """Every two models on the radiographs of a set that all models have seen.
+
+  Differences are the first model's less the second's. Holm's correction is over the pairs of a set.
+  """
+  return pd.DataFrame(
+    [row for test_set in results.test_sets for row in _pairs_on(results.on(test_set))],
+    columns=[
+      *('set', 'model_a', 'model_b', 'images', 'auc_a', 'auc_b'),
+      *('auc_difference', 'auc_difference_low', 'auc_difference_high', 'z', 'p', 'p_holm'),
+      *('dice_difference', 'dice_difference_low', 'dice_difference_high', 'dice_images'),
+      'published_p',
+    ],
+  )
+
+
+def _pairs_on(evaluations: list[Evaluation]) -> Iterator[dict[str, Any]]:
+  if len(evaluations) < 2:
+    return
+  common = evaluations[0].cases.index
+  for evaluation in evaluations[1:]:
+    common = common.intersection(evaluation.cases.index)
+  cases = {evaluation.model: evaluation.cases.loc[common] for evaluation in evaluations}
+  labels = evaluations[0].cases.loc[common, 'label']
+  if labels.nunique() < 2:
+    return
+  patients = evaluations[0].cases.loc[common, 'patient_id'].to_numpy(str)
+  scores = {model: of_model['probability'] for model, of_model in cases.items()}
+  for pair in comparisons.compare_models(labels, scores, patients):
+    dice = overlap.mean_overlap(cases[pair.model_a]['dice'] - cases[pair.model_b]['dice'], patients)
+    test = pair.test
+    yield {
+      'set': evaluations[0].test_set,
+      'model_a': pair.model_a,
+      'model_b': pair.model_b,
+      'images': len(common),
+      'auc_a': test.auc_a,
+      'auc_b': test.auc_b,
+      **spread('auc_difference', Estimate(test.difference, *test.interval)),
+      'z': test.z,
+      'p': test.p_value,
+      'p_holm': pair.p_holm,
+      **spread('dice_difference', dice),
+      'dice_images': dice.images,
+      'published_p': paper.P_VALUE.get((pair.model_a, pair.model_b, evaluations[0].test_set), ''),
+    }
+
+
+def seeds(results: Results) -> pd.DataFrame:
+  """The spread of AUC and Dice between runs of one experiment that differ by their seed alone."""
+  rows = []
+  for model, others in results.repeats.items():
+    for first in results.of(model):
+      runs = [first, *(run for run in others if run.test_set == first.test_set)]
+      aucs = [
+        roc.auc(run.cases['label'], run.cases['probability'])
+        for run in runs
+        if run.has_both_classes
+      ]
+      if len(aucs) < 2:
+        continue
+      dices = [overlap.mean_overlap(run.cases['dice']).value for run in runs]
+      rows.append(
+        {
+          'set': first.test_set,
+          'model': model,
+          'runs': len(aucs),
+          'auc_mean': np.mean(aucs),
+          'auc_sd': np.std(aucs, ddof=1),
+          'auc_lowest': np.min(aucs),
+          'auc_highest': np.max(aucs),
+          'dice_mean': np.mean(dices),
+          'dice_sd': np.std(dices, ddof=1),
+        }
+      )
+  return pd.DataFrame(rows)

@@ -1,0 +1,170 @@
+"""What all figures share: how they look, their files, and panels by set.
+
+Colours are told apart by the colour-blind, and lines by their dashes.
+"""
+
+import base64
+import dataclasses
+import io
+import math
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nodulax.report import paper
+from nodulax.report.results import Evaluation, Results
+from nodulax.report.table import decimals
+
+# Okabe and Ito's colours, the dark ones first, on white.
+COLOURS = ('#0072B2', '#D55E00', '#007A5A', '#A34F83', '#7A5C00', '#2A7FA8', '#444444')
+DASHES = ('-', '--', '-.', ':', (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+STYLE: dict[Any, Any] = {
+  'font.size': 9,
+  'axes.spines.top': False,
+  'axes.spines.right': False,
+  'axes.titlesize': 10,
+  'axes.titleweight': 'bold',
+  'axes.titlelocation': 'left',
+  'legend.frameon': False,
+  'legend.fontsize': 8,
+  'figure.constrained_layout.use': True,
+  'svg.hashsalt': 'nodulax',
+  'text.parse_math': False,
+  'path.simplify_threshold': 0.5,
+}
+PNG_DPI, PAGE_DPI = 200, 108
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """A figure of the report.
+
+  Attributes:
+    key: stem of its files.
+    title: what stands above it.
+    caption: how to read it.
+    alternative: what it shows, in words, for who cannot see it.
+    width: in pixels, on a page.
+    svg: the figure.
+    png: the same for slides.
+  """
+
+  key: str
+  title: str
+  caption: str
+  alternative: str
+  width: int
+  svg: bytes
+  png: bytes
+
+  @property
+  def url(self) -> str:
+    """The figure as a page can hold it."""
+    return 'data:image/svg+xml;base64,' + base64.b64encode(self.svg).decode()
+
+  def write(self, folder: pathlib.Path) -> None:
+    """Writes key.svg and key.png."""
+    (folder / f'{self.key}.svg').write_bytes(self.svg)
+    (folder / f'{self.key}.png').write_bytes(self.png)
+
+
+def finish(figure: Figure, key: str, title: str, caption: str, alternative: str) -> Picture:
+  """Draws a figure into its files' bytes."""
+  svg, png = io.BytesIO(), io.BytesIO()
+  with mpl.rc_context(STYLE):
+    figure.savefig(svg, format='svg', metadata={'Date': None})
+    figure.set_layout_engine('none')  # keeps the layout, which takes as long as the drawing
+    figure.savefig(png, format='png', dpi=PNG_DPI)
+  width = round(figure.get_figwidth() * PAGE_DPI)
+  return Picture(key, title, caption, alternative, width, svg.getvalue(), png.getvalue())
+
+
+def panels(
+  results: Results,
+  panel: Callable[[Axes, Evaluation, int], bool],
+  furnish: Callable[[Axes], None],
+  size: tuple[float, float],
+  *,
+  shared_legend: bool = True,
+) -> Figure:
+  """A panel a set, lettered; `panel` says whether it drew anything of a model."""
+  columns = min(2, len(results.test_sets))
+  rows = math.ceil(len(results.test_sets) / columns)
+  with mpl.rc_context(STYLE):
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows))
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    for index, (axes, test_set) in enumerate(zip(grid, results.test_sets, strict=False)):
+      axes.set_title(f'{_letter(index)}  {paper.set_name(test_set)}')
+      drawn = [
+        panel(axes, evaluation, results.models.index(evaluation.model))
+        for evaluation in results.on(test_set)
+      ]
+      if any(drawn):
+        furnish(axes)
+      else:
+        axes.text(0.5, 0.5, 'not estimable on this set', ha='center', transform=axes.transAxes)
+    for axes in grid:
+      axes.remove()
+    if shared_legend:
+      legend_above(figure)
+  return figure
+
+
+def legend_above(figure: Figure, columns: int = 3) -> None:
+  """One legend for all panels, each entry once."""
+  handles = {
+    label: handle
+    for axes in figure.axes
+    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+  }
+  if handles:
+    figure.legend(handles.values(), handles.keys(), loc='outside upper left', ncols=columns)
+
+
+def line_with_band(
+  axes: Axes,
+  rates: np.ndarray,
+  middle: np.ndarray,
+  low: np.ndarray,
+  high: np.ndarray,
+  number: int,
+  label: str,
+) -> None:
+  """A model's curve f64[r] with its interval."""
+  axes.fill_between(rates, low, high, color=colour(number), alpha=0.13, lw=0)
+  axes.plot(rates, middle, color=colour(number), ls=dash(number), lw=1.5, label=label)
+
+
+def colour(number: int) -> str:
+  """The colour of a model, by its number."""
+  return COLOURS[number % len(COLOURS)]
+
+
+def dash(number: int) -> str | tuple:
+  """The dashes of a model's line, by its number."""
+  return DASHES[(number + number // len(COLOURS)) % len(DASHES)]
+
+
+def described(numbers: pd.DataFrame) -> str:
+  """The AUC of every model on every set, in words.
+
+  Args:
+    numbers: as `accuracy.performance` gives.
+  """
+  sets = []
+  for test_set, block in numbers.groupby('set', sort=False):
+    aucs = [
+      f'{paper.model_name(row["model"])} {decimals(row["auc"])}' for _, row in block.iterrows()
+    ]
+    sets.append(f'{paper.set_name(str(test_set))}: {", ".join(aucs)}')
+  return '; '.join(sets) + '.'
+
+
+def _letter(index: int) -> str:
+  return chr(ord('A') + index) if index < 26 else str(index + 1)

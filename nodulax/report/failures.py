@@ -1,0 +1,81 @@
+"""What went wrong, radiograph by radiograph: worst misses, worst false alarms, doubtful labels."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from nodulax.report.results import Evaluation, Results
+
+
+@dataclasses.dataclass(frozen=True)
+class Failures:
+  """The worst failures of one model on one set.
+
+  Attributes:
+    misses: nodule radiographs below the threshold, the lowest probability first.
+    false_alarms: normal radiographs at or above it, the highest probability first.
+  """
+
+  evaluation: Evaluation
+  misses: pd.DataFrame
+  false_alarms: pd.DataFrame
+
+
+def failures(evaluation: Evaluation) -> Failures:
+  """All failures of a model on a set; none where no threshold was frozen."""
+  cases = evaluation.cases
+  called = cases['probability'] >= evaluation.threshold
+  wrong = cases[(called != (cases['label'] == 1)) & ~np.isnan(evaluation.threshold)]
+  return Failures(
+    evaluation,
+    misses=wrong[wrong['label'] == 1].sort_values('probability', kind='stable'),
+    false_alarms=wrong[wrong['label'] == 0].sort_values(
+      'probability', ascending=False, kind='stable'
+    ),
+  )
+
+
+def suspects(results: Results) -> pd.DataFrame:
+  """Radiographs whose label most models contradict, the most doubtful of every set first.
+
+  Confident learning: a model is against a label where it gives the other class at least the
+  probability that it gives, on average, to radiographs of that class. Northcutt, Jiang and Chuang,
+  Journal of Artificial Intelligence Research 2021;70:1373. Every radiograph here was held out from
+  training, as that asks for.
+  """
+  tables = [_suspects_on(results, test_set) for test_set in results.test_sets]
+  return pd.concat(tables).sort_values('rank', kind='stable', ignore_index=True)
+
+
+def _suspects_on(results: Results, test_set: str) -> pd.DataFrame:
+  cases = results.cases(test_set)
+  models = pd.Series(0, index=cases.index)
+  against, margins, probabilities = models.copy(), models * 0.0, models * 0.0
+  for evaluation in results.on(test_set):
+    if not evaluation.has_both_classes:
+      continue
+    of_model = evaluation.cases
+    nodule, probability = of_model['label'] == 1, of_model['probability']
+    of_other = probability.where(~nodule, 1 - probability)
+    usual = np.where(nodule, 1 - probability[~nodule].mean(), probability[nodule].mean())
+    models[of_model.index] += 1
+    against[of_model.index] += of_other >= usual
+    margins[of_model.index] += 2 * of_other - 1
+    probabilities[of_model.index] += probability
+  found = pd.DataFrame(
+    {
+      'set': test_set,
+      'rank': 0,
+      'image_id': cases.index,
+      'label': cases['label'],
+      'models_against': against,
+      'models': models,
+      'mean_probability': probabilities / models.clip(lower=1),
+      'margin': margins / models.clip(lower=1),
+    }
+  )
+  found = found[2 * against > models].sort_values(
+    ['models_against', 'margin'], ascending=False, kind='stable'
+  )
+  return found.assign(rank=np.arange(1, len(found) + 1))

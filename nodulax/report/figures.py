@@ -1,0 +1,158 @@
+"""The curves of each set: ROC, free-response ROC, calibration, decision."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from nodulax.report import paper
+from nodulax.report.curves import Curves
+from nodulax.report.drawing import (
+  Picture,
+  colour,
+  dash,
+  described,
+  finish,
+  line_with_band,
+  panels,
+)
+from nodulax.report.results import Evaluation, Results
+from nodulax.report.table import decimals
+
+
+def roc_curves(
+  results: Results, curves: dict[tuple[str, str], Curves], numbers: pd.DataFrame
+) -> Picture:
+  """Figure 1: the ROC curves of each set."""
+  by_pair = {(row['model'], row['set']): row for _, row in numbers.iterrows()}
+
+  def panel(axes: Axes, evaluation: Evaluation, number: int) -> bool:
+    band = curves[evaluation.model, evaluation.test_set].roc
+    if band is None:
+      return False
+    row = by_pair[evaluation.model, evaluation.test_set]
+    label = f'{decimals(row["auc"])}  {paper.model_name(evaluation.model)}'
+    line_with_band(axes, band.rates, band.sensitivity, band.low, band.high, number, label)
+    if not math.isnan(row['sensitivity']):
+      axes.plot(1 - row['specificity'], row['sensitivity'], 'o', ms=5, mec='white',
+                color=colour(number))  # fmt: skip
+    return True
+
+  def furnish(axes: Axes) -> None:
+    axes.plot([0, 1], [0, 1], color='#888888', lw=0.8, ls=':')
+    axes.set(xlabel='1 − specificity', ylabel='Sensitivity', xlim=(-0.01, 1), ylim=(0, 1.01))
+    axes.set_aspect('equal')
+    axes.legend(loc='lower right', title='AUC', alignment='left', title_fontsize=8)
+
+  return finish(
+    panels(results, panel, furnish, size=(4.2, 4.2), shared_legend=False),
+    'figure_1_roc',
+    'Figure 1. ROC curves',
+    'Sensitivity against false-positive rate, by set. Bands: pointwise 95 % intervals, bootstrap '
+    'over patients. Dots: the threshold that was frozen on the tune split.',
+    'ROC curves by set. ' + described(numbers),
+  )
+
+
+def froc_curves(results: Results, curves: dict[tuple[str, str], Curves]) -> Picture | None:
+  """Sensitivity by nodule against false positives an image; None where nothing is located."""
+  words = []
+
+  def panel(axes: Axes, evaluation: Evaluation, number: int) -> bool:
+    band = curves[evaluation.model, evaluation.test_set].froc
+    if band is None:
+      return False
+    name = paper.model_name(evaluation.model)
+    line_with_band(axes, band.rates, band.sensitivity, band.low, band.high, number, name)
+    at_one = float(np.interp(1, band.rates, band.sensitivity))
+    words.append(f'{name} on {paper.set_name(evaluation.test_set)} {at_one:.2f}')
+    return True
+
+  def furnish(axes: Axes) -> None:
+    axes.set_xscale('log', base=2)
+    axes.set_xticks([1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8], ['1/8', '1/4', '1/2', *'1248'])
+    axes.set(xlabel='False positives an image', ylabel='Sensitivity, by nodule', ylim=(-0.02, 1.02))
+
+  figure = panels(results, panel, furnish, size=(4.2, 3.4))
+  if not words:
+    return None
+  return finish(
+    figure,
+    'figure_4_froc',
+    'Figure 4. Free-response ROC curves',
+    'Share of the nodules found against false positives an image, over normal and nodule '
+    'radiographs with known truth. Bands: pointwise 95 % intervals, bootstrap over patients.',
+    'Free-response ROC curves; sensitivity at one false positive an image: '
+    + '; '.join(words) + '.',
+  )  # fmt: skip
+
+
+def reliability(
+  results: Results, curves: dict[tuple[str, str], Curves], numbers: pd.DataFrame
+) -> Picture:
+  """Observed share of nodule radiographs against probability."""
+
+  def panel(axes: Axes, evaluation: Evaluation, number: int) -> bool:
+    curve = curves[evaluation.model, evaluation.test_set].reliability
+    errors = [curve.observed - curve.low, curve.high - curve.observed]
+    axes.errorbar(
+      curve.predicted, curve.observed, yerr=errors, marker='o', ms=3, lw=1.2, elinewidth=0.6,
+      color=colour(number), ls=dash(number), label=paper.model_name(evaluation.model),
+    )  # fmt: skip
+    return True
+
+  def furnish(axes: Axes) -> None:
+    axes.plot([0, 1], [0, 1], color='#888888', lw=0.8, ls=':')
+    axes.set(xlabel='Mean probability', ylabel='Share with a nodule', xlim=(0, 1), ylim=(0, 1))
+    axes.set_aspect('equal')
+
+  words = [
+    f'{paper.model_name(row["model"])} on {paper.set_name(row["set"])} '
+    f'{row["calibration_error"]:.2f}'
+    for _, row in numbers.iterrows()
+  ]
+  return finish(
+    panels(results, panel, furnish, size=(4.2, 4.2)),
+    'figure_5_calibration',
+    'Figure 5. Calibration',
+    'Share of radiographs with a nodule against mean probability, in ten bins; bars are 95 % '
+    'intervals (Clopper-Pearson). On the dotted line probabilities mean what they say.',
+    'Reliability curves; expected calibration error: ' + '; '.join(words) + '.',
+  )
+
+
+def decision_curves(
+  results: Results, curves: dict[tuple[str, str], Curves], prevalence: float | None
+) -> Picture:
+  """Net benefit by threshold probability."""
+
+  def panel(axes: Axes, evaluation: Evaluation, number: int) -> bool:
+    curve = curves[evaluation.model, evaluation.test_set].decision
+    if curve is None:
+      return False
+    if not axes.lines:
+      axes.plot(curve.thresholds, curve.treat_all, color='#888888', lw=1, label='recall everyone')
+      axes.axhline(0, color='#444444', lw=1, ls=':', label='recall no one')
+      top = curve.treat_all.max()
+      axes.set_ylim(-0.15 * top, 1.1 * top)
+    axes.plot(
+      curve.thresholds, curve.model, color=colour(number), ls=dash(number), lw=1.5,
+      label=paper.model_name(evaluation.model),
+    )  # fmt: skip
+    return True
+
+  def furnish(axes: Axes) -> None:
+    axes.set(xlabel='Threshold probability', ylabel='Net benefit', xlim=(0, 1))
+
+  of = 'that of each set' if prevalence is None else f'{prevalence:g}'
+  return finish(
+    panels(results, panel, furnish, size=(4.2, 3.4)),
+    'figure_6_decision',
+    'Figure 6. Decision curves',
+    'Net benefit of recalling from each threshold probability on: true positives less false '
+    f'positives at the odds of the threshold, an image. Prevalence: {of}. Where normal radiographs '
+    'were drawn to match the nodules, give the prevalence of your clinic (--prevalence).',
+    'Decision curves by set: net benefit of each model against recalling everyone and no one; the '
+    'numbers are in numbers.json.',
+  )

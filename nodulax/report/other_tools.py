@@ -1,0 +1,94 @@
+"""Another tool's predictions, to stand beside nodulax's in the same report.
+
+A CSV file with a line a radiograph; README.md beside this file says what the columns mean. Nothing
+in it is believed before it is checked.
+"""
+
+import os
+import pathlib
+
+import numpy as np
+
+from nodulax.report.csv_files import CsvFile, ReportError
+from nodulax.report.reading import is_plain, read_cases, sha256
+from nodulax.report.results import Evaluation, Results
+
+REQUIRED = ('image_id', 'probability')
+OPTIONAL = (
+  *('set', 'threshold', 'label', 'patient_id', 'dice', 'location_known', 'nodules'),
+  *('sex', 'age', 'view', 'nodule_diameter_mm', 'zone', 'conspicuity', 'source'),
+)
+
+
+def read_predictions(path: str | os.PathLike, results: Results) -> list[Evaluation]:
+  """Reads a CSV file of predictions; the file's name, without its ending, names the model.
+
+  Args:
+    path: of the file.
+    results: what the runs gave; says of known radiographs what the file leaves out.
+
+  Raises:
+    ReportError: the file is unfit; says which line and column, and what to do.
+  """
+  path = pathlib.Path(path)
+  if not is_plain(path.stem) or path.stem in results.models:
+    raise ReportError(
+      f'{path}: its name would name the model, and {path.stem!r} is taken or odd; rename the file'
+    )
+  file = CsvFile(path, REQUIRED, OPTIONAL)
+  cases = read_cases(file)
+  cases['set'] = file.text('set') if 'set' in file.columns else _guess_set(file, results)
+  cases['threshold'] = file.numbers('threshold', 0, 1)
+  cases['line'] = file.lines
+  evaluations = []
+  for test_set, part in cases.groupby('set', sort=False):
+    name = str(test_set)
+    if not is_plain(name):
+      raise file.fault(part['line'].iloc[0], f'set is {name[:60]!r}; it must be a plain name')
+    if name in results.test_sets:
+      known = results.cases(name)
+      strangers = ~part.index.isin(known.index)
+      if strangers.any():
+        raise file.fault(
+          part['line'].to_numpy()[strangers][0],
+          f'the set {name} has no radiograph {part.index[strangers][0]}; take the image_id from '
+          'its predictions.csv',
+        )
+      own = {'probability', 'dice', *file.columns}
+      for column in known.columns.difference(list(own)):
+        part[column] = known.loc[part.index, column]
+    elif missing := {'label', 'patient_id'}.difference(file.columns):
+      raise ReportError(
+        f'{path}: no run was tested on the set {name}, so the columns '
+        f'{", ".join(sorted(missing))} are needed; the sets of the runs are: '
+        f'{", ".join(results.test_sets) or "none"}'
+      )
+    thresholds = part['threshold'].unique()
+    if len(thresholds) > 1:
+      raise file.fault(
+        part['line'].iloc[0], f'threshold must be the same on every line of the set {name}'
+      )
+    evaluations.append(
+      Evaluation(
+        model=path.stem,
+        test_set=name,
+        cases=part.drop(columns=['set', 'threshold', 'line']).astype({'label': np.int64}),
+        threshold=float(thresholds[0]),
+        sha256=sha256(path),
+      )
+    )
+  return evaluations
+
+
+def _guess_set(file: CsvFile, results: Results) -> str:
+  """The one set that has all of the file's radiographs."""
+  image_ids = set(file.text('image_id'))
+  fitting = [
+    test_set for test_set in results.test_sets if image_ids.issubset(results.cases(test_set).index)
+  ]
+  if len(fitting) != 1:
+    raise ReportError(
+      f'{file.path}: without a column set, its radiographs must all be of one set of the runs, and '
+      f'they fit {len(fitting)} of: {", ".join(results.test_sets) or "none"}; add the column'
+    )
+  return fitting[0]

@@ -1,0 +1,57 @@
+"""What Kim et al. state, and the names and the order in which the report shows models and sets.
+
+Kim JY, Ryu WS, Kim D, Kim EY. Better performance of deep learning pulmonary nodule detection using
+chest radiography with reference to computed tomography: data quality is matter. The text gives
+these numbers; its tables are not published with it.
+"""
+
+MODELS = {
+  'nih_image': 'NIH, image',
+  'aihub_image': 'AI-HUB, image',
+  'nih_aihub_image': 'NIH then AI-HUB, image',
+  'nih_aihub_pixel': 'NIH then AI-HUB, pixel',
+}
+TEST_SETS = {'nih': 'NIH', 'aihub': 'AI-HUB', 'gmc': 'GMC', 'vindr': 'VinBig'}
+
+AUC = {
+  ('nih_image', 'gmc'): 0.71,
+  ('nih_image', 'vindr'): 0.73,
+  ('aihub_image', 'gmc'): 0.88,
+  ('aihub_image', 'vindr'): 0.78,
+  ('nih_aihub_pixel', 'gmc'): 0.91,
+  ('nih_aihub_pixel', 'vindr'): 0.86,
+}
+# The range is given over the first three models; "all validation datasets" for the fourth.
+DICE = {
+  **{(model, 'gmc'): '0.36 to 0.58' for model in tuple(MODELS)[:3]},
+  **{('nih_aihub_pixel', test_set): 'above 0.60' for test_set in TEST_SETS},
+}
+P_VALUE = {
+  ('nih_image', 'aihub_image', 'gmc'): '<0.001',
+  ('nih_image', 'aihub_image', 'vindr'): '<0.001',
+  ('aihub_image', 'nih_aihub_image', 'vindr'): '<0.001',
+}
+
+
+def model_name(model: str) -> str:
+  """A model's name for people."""
+  return MODELS.get(model, model.replace('_', ' '))
+
+
+def set_name(test_set: str) -> str:
+  """A set's name for people."""
+  return TEST_SETS.get(test_set, test_set.replace('_', ' '))
+
+
+def model_order(model: str) -> tuple[int, str]:
+  """Sorts the paper's models first, in its order."""
+  return (_place(model, MODELS), model)
+
+
+def set_order(test_set: str) -> tuple[int, str]:
+  """Sorts the paper's sets first, in its order."""
+  return (_place(test_set, TEST_SETS), test_set)
+
+
+def _place(name: str, names: dict[str, str]) -> int:
+  return list(names).index(name) if name in names else len(names)

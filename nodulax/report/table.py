@@ -1,0 +1,98 @@
+"""A table: its files, and how numbers are shown."""
+
+import dataclasses
+import math
+import pathlib
+
+import pandas as pd
+
+FEW = 25  # radiographs of a class below which an interval is too narrow
+FEW_NOTE = f'† Fewer than {FEW} radiographs of one class: the interval is too narrow.'
+UNKNOWN = '–'
+_LATEX = {'–': '--', '†': r'\textsuperscript{\dag}', '<': '$<$', '−': '$-$'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """A table of the report.
+
+  Attributes:
+    key: stem of its files.
+    title: what stands above it.
+    numbers: every number in full, a row each; becomes CSV and JSON.
+    shown: the same for people; becomes HTML and LaTeX.
+    note: what stands below it.
+    grouped: whether rows with the same first cell belong together, and must not be sorted apart.
+    first: how many rows the page shows; the files have all.
+  """
+
+  key: str
+  title: str
+  numbers: pd.DataFrame
+  shown: pd.DataFrame
+  note: str = ''
+  grouped: bool = False
+  first: int = 1000
+
+  @property
+  def left_out(self) -> int:
+    """How many rows the page does not show."""
+    return max(0, len(self.shown) - self.first)
+
+  def groups(self) -> list[tuple[str, int, list[list[str]]]]:
+    """The rows by their first cell: that cell, how many rows it spans, and their other cells."""
+    groups: list[tuple[str, int, list[list[str]]]] = []
+    for first, *rest in self.shown[: self.first].itertuples(index=False):
+      if self.grouped and groups and groups[-1][0] == first:
+        groups[-1] = (first, groups[-1][1] + 1, [*groups[-1][2], rest])
+      else:
+        groups.append((first, 1, [rest]))
+    return groups
+
+  def write(self, folder: pathlib.Path) -> None:
+    """Writes key.csv and key.tex."""
+    self.numbers.to_csv(folder / f'{self.key}.csv', index=False)
+    shown = self.shown.copy()
+    if self.grouped:
+      shown.iloc[:, 0] = shown.iloc[:, 0].mask(shown.iloc[:, 0].eq(shown.iloc[:, 0].shift()), '')
+    widths = [shown[column].str.len().max() for column in shown]
+    latex = shown.to_latex(
+      index=False,
+      escape=True,
+      longtable=True,
+      caption=self.title.partition('. ')[2],
+      column_format=''.join('p{6cm}' if width > 40 else 'l' for width in widths),
+    )
+    for character, command in _LATEX.items():
+      latex = latex.replace(character, command)
+    note = ''.join(f'% {line}\n' for line in ('Needs booktabs and longtable.', self.note) if line)
+    (folder / f'{self.key}.tex').write_text(note + latex, 'utf-8')
+
+
+def estimate(row: pd.Series, name: str, digits: int = 2) -> str:
+  """'0.91 (0.88–0.93)', marked where few radiographs stand behind the interval."""
+  value, low, high = (row[name + suffix] for suffix in ('', '_low', '_high'))
+  if math.isnan(value):
+    return UNKNOWN
+  if math.isnan(low) or math.isnan(high):
+    return f'{decimals(value, digits)} (–)'
+  few = name == 'auc' and min(row['nodule'], row['normal']) < FEW
+  interval = f'{decimals(low, digits)}–{decimals(high, digits)}'
+  if low < 0:
+    interval = f'{decimals(low, digits)} to {decimals(high, digits)}'
+  return f'{decimals(value, digits)} ({interval}){"†" if few else ""}'
+
+
+def decimals(value: float, digits: int = 2) -> str:
+  """A number with so many decimals and a true minus sign."""
+  return UNKNOWN if math.isnan(value) else f'{value:.{digits}f}'.replace('-', '−')
+
+
+def p_value(value: float) -> str:
+  if math.isnan(value):
+    return UNKNOWN
+  return '<0.001' if value < 0.001 else f'{value:.3f}' if value < 0.1 else f'{value:.2f}'
+
+
+def count(value: float) -> str:
+  return UNKNOWN if math.isnan(value) else f'{value:,.0f}'

@@ -1,0 +1,196 @@
+"""Tests between areas under ROC curves: paired, unpaired, and contrasts of several.
+
+DeLong's where each patient has one image, Obuchowski's clustered forms otherwise; see `delong`.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import linalg, special, stats
+
+from nodulax.statistics.checks import (
+  Floats,
+  as_confidence,
+  as_labels,
+  as_patients,
+  as_score_sets,
+  as_scores,
+)
+from nodulax.statistics.delong import areas, clustered_covariance, count_wins, delong_covariance
+
+
+@dataclasses.dataclass(frozen=True)
+class AucTest:
+  """Two areas compared.
+
+  Attributes:
+    auc_a: the first area.
+    auc_b: the second area.
+    difference: `auc_a - auc_b`.
+    interval: (low, high) of the difference; NaN where its variance cannot be estimated.
+    z: the difference in standard errors; NaN where not estimable.
+    p_value: two-sided; 1 where both rank every image alike, NaN where not estimable.
+  """
+
+  auc_a: float
+  auc_b: float
+  difference: float
+  interval: tuple[float, float]
+  z: float
+  p_value: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ContrastTest:
+  """Linear contrasts of areas tested against zero together.
+
+  Attributes:
+    estimates: f64[r], the contrasts.
+    covariance: f64[r, r], their covariance.
+    chi_square: the statistic; NaN where not estimable.
+    degrees_of_freedom: the rank of `covariance`.
+    p_value: 1 where every contrast is exactly zero for every image, NaN where not estimable.
+  """
+
+  estimates: Floats
+  covariance: Floats
+  chi_square: float
+  degrees_of_freedom: int
+  p_value: float
+
+
+def delong_test(
+  labels: ArrayLike,
+  scores_a: ArrayLike,
+  scores_b: ArrayLike,
+  patients: ArrayLike | None = None,
+  *,
+  confidence: float = 0.95,
+) -> AucTest:
+  """Tests whether two score sets on the same images have the same area (paired).
+
+  Args:
+    labels: [n], 0 or 1.
+    scores_a: f[n], the first model's.
+    scores_b: f[n], the second model's.
+    patients: [n], who each image is of, for Obuchowski's clustered form; None where each image
+      has its own patient.
+    confidence: of the interval of the difference.
+
+  Raises:
+    ValueError: a class is missing, lengths differ, or a score is NaN.
+  """
+  positive = as_labels(labels)
+  n = positive.size
+  wins, losses = count_wins(positive, np.stack([as_scores(scores_a, n), as_scores(scores_b, n)]))
+  # The difference is taken image by image, before any rounding.
+  with_difference = np.array([[1, 0], [0, 1], [1, -1]])
+  wins, losses = with_difference @ wins, with_difference @ losses
+  variances = np.diag(clustered_covariance(wins, losses, positive, as_patients(patients, n)))
+  area_a, area_b, difference = areas(wins, positive)
+  if not wins[2].any() and not losses[2].any():
+    return AucTest(float(area_a), float(area_b), 0.0, (0.0, 0.0), 0.0, 1.0)
+  variance = variances[2] if (variances > 0).all() else math.nan
+  return _compare(area_a, area_b, difference, variance, confidence)
+
+
+def unpaired_test(
+  labels_a: ArrayLike,
+  scores_a: ArrayLike,
+  labels_b: ArrayLike,
+  scores_b: ArrayLike,
+  patients_a: ArrayLike | None = None,
+  patients_b: ArrayLike | None = None,
+  *,
+  confidence: float = 0.95,
+) -> AucTest:
+  """Tests whether two areas taken on different patients are the same (unpaired).
+
+  Args:
+    labels_a: [n], 0 or 1.
+    scores_a: f[n].
+    labels_b: [m], 0 or 1.
+    scores_b: f[m].
+    patients_a: [n], who each of the first images is of; None where each has its own patient.
+    patients_b: [m], who each of the second images is of. No patient may be in both.
+    confidence: of the interval of the difference.
+
+  Raises:
+    ValueError: a class is missing, lengths differ, a score is NaN, or a patient is on both sides.
+  """
+  if patients_a is not None and patients_b is not None:
+    shared = np.intersect1d(patients_a, patients_b)
+    if shared.size:
+      raise ValueError(
+        f'{shared.size} patients are on both sides, such as {shared[0]!r}; the unpaired test is '
+        'for different patients'
+      )
+  (area_a,), ((variance_a,),) = delong_covariance(labels_a, scores_a, patients_a)
+  (area_b,), ((variance_b,),) = delong_covariance(labels_b, scores_b, patients_b)
+  return _compare(area_a, area_b, area_a - area_b, variance_a + variance_b, confidence)
+
+
+def contrast_test(
+  labels: ArrayLike,
+  scores: ArrayLike,
+  contrast: ArrayLike,
+  patients: ArrayLike | None = None,
+) -> ContrastTest:
+  """Tests whether linear contrasts of the areas are all zero (DeLong's general chi-square).
+
+  Args:
+    labels: [n], 0 or 1.
+    scores: f[k, n], a row for each score set.
+    contrast: f[r, k], a row for each contrast, such as [[1, 0, -1], [0, 1, -1]].
+    patients: [n], who each image is of, for the clustered form; None where each image has its
+      own patient.
+
+  Raises:
+    ValueError: a class is missing, lengths differ, a score is NaN, or `contrast` has not k columns.
+  """
+  positive = as_labels(labels)
+  sets = as_score_sets(scores, positive.size)
+  rows = np.atleast_2d(np.asarray(contrast, dtype=np.float64))
+  if rows.ndim != 2 or rows.shape[1] != len(sets):
+    raise ValueError(
+      f'contrast must be [r, {len(sets)}], a column for each score set, got shape {rows.shape}'
+    )
+  numbers = as_patients(patients, positive.size)
+  wins, losses = count_wins(positive, sets)
+  own_variances = np.diag(clustered_covariance(wins, losses, positive, numbers))
+  wins, losses = rows @ wins, rows @ losses
+  estimates = areas(wins, positive)
+  if not wins.any() and not losses.any():
+    return ContrastTest(estimates, np.zeros((len(rows), len(rows))), 0.0, 0, 1.0)
+  covariance = clustered_covariance(wins, losses, positive, numbers)
+  if not (own_variances[rows.any(axis=0)] > 0).all():
+    return ContrastTest(estimates, np.full_like(covariance, np.nan), math.nan, 0, math.nan)
+  # A contrast that follows from others adds no more than rounding to the rank.
+  inverse, rank = linalg.pinvh(covariance, rtol=1e-10, return_rank=True)
+  unexplained = estimates - covariance @ inverse @ estimates
+  if np.abs(unexplained).max() > 1e-9:
+    return ContrastTest(estimates, covariance, math.nan, int(rank), math.nan)
+  chi_square = float(estimates @ inverse @ estimates)
+  return ContrastTest(
+    estimates, covariance, chi_square, int(rank), float(stats.chi2.sf(chi_square, rank))
+  )
+
+
+def _compare(
+  area_a: float, area_b: float, difference: float, variance: float, confidence: float
+) -> AucTest:
+  """The z-test of a difference; NaN throughout where the variance is."""
+  error = math.sqrt(variance)
+  reach = special.ndtri(0.5 + as_confidence(confidence) / 2) * error
+  low, high = np.clip([difference - reach, difference + reach], -1, 1)
+  z = difference / error
+  return AucTest(
+    float(area_a),
+    float(area_b),
+    float(difference),
+    (float(low), float(high)),
+    float(z),
+    float(2 * special.ndtr(-abs(z))),
+  )

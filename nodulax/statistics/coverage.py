@@ -1,0 +1,173 @@
+"""Do the intervals cover and the tests hold their level? A simulation that anyone can repeat.
+
+    python -m nodulax.statistics.coverage [--repeats=N] [--seed=K]
+
+prints the tables of this folder's README. Scores are binormal, so the true area is known. Images of
+a patient share a part of their score: half of its variance, the patient's own.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from scipy import special
+
+from nodulax.statistics.checks import Bools, Floats, Integers
+from nodulax.statistics.delong import delong_interval
+from nodulax.statistics.roc import delong_test
+
+AREAS = (0.6, 0.7, 0.8, 0.9, 0.95)
+SIZES = (100, 200, 500, 1000, 2000)
+
+# Share of a score's variance that images of one patient have in common.
+PATIENT_SHARE = 0.5
+
+# Correlation of two models' scores within a class.
+MODELS_SHARE = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Design:
+  """Which images a simulated study has.
+
+  Attributes:
+    labels: bool[n].
+    patients: i64[n], who each image is of, or None where each has its own patient.
+  """
+
+  labels: Bools
+  patients: Integers | None = None
+
+
+def independent(images: int, prevalence: float) -> Design:
+  """One image a patient."""
+  return Design(np.arange(images) < round(images * prevalence))
+
+
+def clustered(images: int, prevalence: float, each: int, mixed: bool) -> Design:
+  """`each` images a patient: of one class, or where `mixed` of either as they happen to fall."""
+  patients = np.arange(images) // each
+  if mixed:
+    patients = np.random.default_rng(0).permutation(patients)
+  return dataclasses.replace(independent(images, prevalence), patients=patients)
+
+
+def simulate_scores(
+  design: Design, area: float, models: int, generator: np.random.Generator
+) -> Floats:
+  """Scores f64[models, n] of models that all have this true area."""
+
+  def draw(size: int) -> Floats:
+    common, own = generator.standard_normal(size), generator.standard_normal((models, size))
+    return math.sqrt(MODELS_SHARE) * common + math.sqrt(1 - MODELS_SHARE) * own
+
+  noise = draw(design.labels.size)
+  if design.patients is not None:
+    of_patient = draw(int(design.patients.max()) + 1)[:, design.patients]
+    noise = math.sqrt(1 - PATIENT_SHARE) * noise + math.sqrt(PATIENT_SHARE) * of_patient
+  return noise + math.sqrt(2) * special.ndtri(area) * design.labels
+
+
+def interval_coverage(
+  design: Design, area: float, repeats: int, seed: int, *, know_patients: bool = True
+) -> float:
+  """How often the 95 % interval holds the true area; one that is not estimable does not.
+
+  `know_patients=False` takes every image for a patient, to show what that costs.
+  """
+  generator = np.random.default_rng(seed)
+  patients = design.patients if know_patients else None
+  covered = 0
+  for _ in range(repeats):
+    (scores,) = simulate_scores(design, area, 1, generator)
+    interval = delong_interval(design.labels, scores, patients)
+    covered += interval.low <= area <= interval.high
+  return covered / repeats
+
+
+def rejection_rate(design: Design, area: float, repeats: int, seed: int) -> float:
+  """How often the paired test finds a difference at p < 0.05 between two models that have none."""
+  generator = np.random.default_rng(seed)
+  rejected = 0
+  for _ in range(repeats):
+    first, second = simulate_scores(design, area, 2, generator)
+    rejected += delong_test(design.labels, first, second, design.patients).p_value < 0.05
+  return rejected / repeats
+
+
+def _table(title: str, corner: str, header: Sequence[object], rows: Iterable[Sequence]) -> None:
+  """Prints a table in Markdown, shares as percentages."""
+  print(f'\n{title}\n')
+  print(f'| {corner} | ' + ' | '.join(map(str, header)) + ' |')
+  print('| --- |' + ' ---: |' * len(header))
+  for name, *shares in rows:
+    print(f'| {name} | ' + ' | '.join(f'{100 * share:.1f}' for share in shares) + ' |', flush=True)
+
+
+def main() -> None:
+  """Prints every table."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--repeats', type=int, default=5000, help='simulated studies a number')
+  parser.add_argument('--seed', type=int, default=0)
+  arguments = parser.parse_args()
+  repeats, seeds = arguments.repeats, itertools.count(arguments.seed * 1000)
+  error = 100 * math.sqrt(0.05 * 0.95 / repeats)
+  print(f'{repeats} simulated studies a number: standard error {error:.2f} percentage points.')
+
+  def across(designs: Sequence[Design], measure, **options) -> list[list]:
+    return [
+      [
+        f'AUC {area}',
+        *(measure(design, area, repeats, next(seeds), **options) for design in designs),
+      ]
+      for area in AREAS
+    ]
+
+  balanced = [independent(size, 0.5) for size in SIZES]
+  _table(
+    '**Interval, balanced classes** (coverage, %)',
+    'images',
+    SIZES,
+    across(balanced, interval_coverage),
+  )
+  _table(
+    '**Paired test of a true null, balanced classes** (rejected at 0.05, %)',
+    'images',
+    SIZES,
+    across(balanced, rejection_rate),
+  )
+  unbalanced = list(itertools.product((100, 500, 2000), (0.2, 0.05)))
+  _table(
+    '**Interval, unbalanced classes** (coverage, %)',
+    'images, nodules',
+    [f'{size}, {round(size * share)}' for size, share in unbalanced],
+    across([independent(*case) for case in unbalanced], interval_coverage),
+  )
+  cases = list(itertools.product((100, 500, 2000), (False, True)))
+  names = [f'{size}, {"mixed" if mixed else "one class"}' for size, mixed in cases]
+  designs = [clustered(size, 0.5, 4, mixed) for size, mixed in cases]
+  _table(
+    '**Interval, four images a patient, balanced classes** (coverage, %)',
+    'images, patients of',
+    names,
+    across(designs, interval_coverage),
+  )
+  _table(
+    '**The same, had every image been taken for a patient** (coverage, %)',
+    'images, patients of',
+    names,
+    across(designs, interval_coverage, know_patients=False),
+  )
+  _table(
+    '**Paired test of a true null, four images a patient** (rejected at 0.05, %)',
+    'images, patients of',
+    names,
+    across(designs, rejection_rate),
+  )
+
+
+if __name__ == '__main__':
+  main()

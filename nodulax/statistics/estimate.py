@@ -1,0 +1,24 @@
+"""A number with its confidence interval, in the shape in which every room here hands it out."""
+
+import dataclasses
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+  """A number with its confidence interval.
+
+  Attributes:
+    value: the point estimate.
+    low: lower bound of the interval; NaN where the variance cannot be estimated.
+    high: upper bound of the interval; NaN where the variance cannot be estimated.
+  """
+
+  value: float
+  low: float
+  high: float
+
+  @property
+  def estimable(self) -> bool:
+    """Whether the data at hand could carry an interval."""
+    return not (math.isnan(self.low) or math.isnan(self.high))

@@ -1,0 +1,205 @@
+"""Findings: the places to which a heat map points, and the nodules that they hit.
+
+Coordinates are pixels of the heat map, origin at the top-left corner of its top-left pixel, x to
+the right and y down; boxes are half-open (x_min, y_min, x_max, y_max).
+"""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import ndimage
+
+from nodulax.statistics.checks import Bools, Floats, Integers
+
+# What `match` says of a finding that hits no nodule, and of one that hits none but those that a
+# finding of a higher score has hit already.
+FALSE_POSITIVE = -1
+REPEAT = -2
+
+_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+  """A place to which a heat map points.
+
+  Attributes:
+    score: the heat map's maximum there.
+    x: its centre, weighted by heat.
+    y: its centre, weighted by heat.
+    box: (x_min, y_min, x_max, y_max), its extent.
+    area: pixels.
+  """
+
+  score: float
+  x: float
+  y: float
+  box: tuple[float, float, float, float]
+  area: int
+
+
+def components(heat_map: ArrayLike, threshold: float) -> list[Finding]:
+  """Connected regions at or above a threshold, the highest score first.
+
+  Pixels that touch at a corner are connected. The centre is the region's centre of heat, or its
+  hottest pixel where that centre lies outside the region.
+
+  Args:
+    heat_map: f[H, W], 0 or more.
+    threshold: in the heat map's units, above 0.
+
+  Raises:
+    ValueError: the heat map is not two-dimensional, holds a NaN, or the threshold is not above 0.
+  """
+  heat = _checked(heat_map, threshold)
+  regions, _ = ndimage.label(heat >= threshold, _EIGHT_NEIGHBOURS)
+  return _sorted(_describe(heat, regions))
+
+
+def peaks(heat_map: ArrayLike, threshold: float, separation: float) -> list[Finding]:
+  """Local maxima at or above a threshold, the highest score first.
+
+  A peak is the maximum within `separation` pixels along x and y; a plateau is one peak. Its extent
+  is what is connected to it at half of its height or more and lies nearer to it than to another
+  peak, so that two nodules that run into each other are two findings.
+
+  Args:
+    heat_map: f[H, W], 0 or more.
+    threshold: in the heat map's units, above 0.
+    separation: pixels.
+
+  Raises:
+    ValueError: the heat map is not two-dimensional, holds a NaN, or the threshold is not above 0.
+  """
+  heat = _checked(heat_map, threshold)
+  highest = ndimage.maximum_filter(heat, size=2 * int(separation) + 1)
+  tops, count = ndimage.label((heat == highest) & (heat >= threshold), _EIGHT_NEIGHBOURS)
+  if count == 0:
+    return []
+  nearest = ndimage.distance_transform_edt(tops == 0, return_distances=False, return_indices=True)
+  territory = tops[tuple(nearest)]
+  heights = ndimage.maximum(heat, tops, np.arange(count + 1))
+  extents = np.zeros_like(tops)
+  for number, window in enumerate(ndimage.find_objects(territory), start=1):
+    inside = (territory[window] == number) & (heat[window] >= heights[number] / 2)
+    parts, _ = ndimage.label(inside, _EIGHT_NEIGHBOURS)
+    top = parts[tops[window] == number][0]
+    extents[window][parts == top] = number
+  return _sorted(_describe(heat, extents))
+
+
+def hits_in_mask(centres: ArrayLike, nodules: ArrayLike) -> Bools:
+  """Hit where the finding's centre lies in the nodule: bool[f, k].
+
+  Args:
+    centres: f[f, 2], the findings' (x, y) in pixels of `nodules`; a point outside hits none.
+    nodules: i[H, W], 0 outside, and 1 to k in the k nodules, as `scipy.ndimage.label` gives.
+  """
+  labelled = np.asarray(nodules)
+  points = np.floor(np.asarray(centres, dtype=np.float64)).reshape(-1, 2).astype(np.int64)
+  size = labelled.shape[::-1]
+  inside = ((points >= 0) & (points < size)).all(axis=1)
+  columns, rows = points.clip(0, np.array(size) - 1).T
+  nodule = np.where(inside, labelled[rows, columns], 0)
+  return nodule[:, np.newaxis] == np.arange(1, labelled.max() + 1)
+
+
+def hits_by_overlap(boxes: ArrayLike, nodule_boxes: ArrayLike, above: float = 0.2) -> Bools:
+  """Hit where the boxes' IoU is above `above` (0.2: NODE21; 0.4: VinBigData): bool[f, k].
+
+  Args:
+    boxes: f[f, 4], the findings' (x_min, y_min, x_max, y_max).
+    nodule_boxes: f[k, 4], the nodules'.
+    above: the IoU that must be exceeded.
+  """
+  return box_iou(boxes, nodule_boxes) > above
+
+
+def hits_by_distance(
+  centres: ArrayLike,
+  nodule_centres: ArrayLike,
+  spacing_mm: tuple[float, float],
+  within_mm: float,
+) -> Bools:
+  """Hit where the finding's centre lies within a distance of the nodule's: bool[f, k].
+
+  Args:
+    centres: f[f, 2], the findings' (x, y) in pixels.
+    nodule_centres: f[k, 2], the nodules' (x, y) in pixels.
+    spacing_mm: (x, y), mm a pixel at the detector.
+    within_mm: the distance up to which it is a hit.
+  """
+  points = np.asarray(centres, dtype=np.float64).reshape(-1, 1, 2)
+  truths = np.asarray(nodule_centres, dtype=np.float64).reshape(1, -1, 2)
+  return np.linalg.norm((points - truths) * np.asarray(spacing_mm), axis=2) <= within_mm
+
+
+def box_iou(boxes: ArrayLike, other_boxes: ArrayLike) -> Floats:
+  """Intersection over union f64[f, k] of boxes f[f, 4] with boxes f[k, 4]."""
+  a = np.asarray(boxes, dtype=np.float64).reshape(-1, 1, 4)
+  b = np.asarray(other_boxes, dtype=np.float64).reshape(1, -1, 4)
+  sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+  common = sides.clip(min=0).prod(axis=2)
+  union = (a[..., 2:] - a[..., :2]).prod(axis=2) + (b[..., 2:] - b[..., :2]).prod(axis=2) - common
+  return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+
+
+def match(scores: ArrayLike, hits: ArrayLike) -> Integers:
+  """Gives each nodule of an image to the highest finding that hits it.
+
+  Args:
+    scores: f[f], the findings'.
+    hits: bool[f, k], from one of the hit rules.
+
+  Returns:
+    i64[f]: the nodule, 0 to k - 1, that each finding is the first to hit; `FALSE_POSITIVE` where it
+    hits none; `REPEAT` where it hits none but those already taken.
+  """
+  table = np.asarray(hits, dtype=bool)
+  matched = np.full(len(table), FALSE_POSITIVE)
+  free = np.ones(table.shape[1], dtype=bool)
+  for finding in np.argsort(-np.asarray(scores, dtype=np.float64), kind='stable'):
+    nodules = np.flatnonzero(table[finding])
+    if nodules.size:
+      nodules = nodules[free[nodules]]
+      matched[finding] = nodules[0] if nodules.size else REPEAT
+      free[nodules[:1]] = False
+  return matched
+
+
+def _checked(heat_map: ArrayLike, threshold: float) -> Floats:
+  heat = np.asarray(heat_map, dtype=np.float64)
+  if heat.ndim != 2:
+    raise ValueError(f'the heat map must be [H, W], got shape {heat.shape}')
+  if np.isnan(heat).any():
+    raise ValueError('the heat map holds a NaN')
+  if not threshold > 0:
+    raise ValueError(f'the threshold must be above 0, or all of the map is a finding: {threshold}')
+  return heat
+
+
+def _describe(heat: Floats, regions: Integers) -> list[Finding]:
+  found = []
+  for number, window in enumerate(ndimage.find_objects(regions), start=1):
+    rows, columns = window
+    inside = regions[window] == number
+    local = np.where(inside, heat[window], 0)
+    y, x = ndimage.center_of_mass(local)
+    # The middle of a crescent is not part of it.
+    if not inside[round(y), round(x)]:
+      y, x = np.unravel_index(int(local.argmax()), local.shape)
+    found.append(
+      Finding(
+        score=float(local.max()),
+        x=float(columns.start + x + 0.5),
+        y=float(rows.start + y + 0.5),
+        box=(float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)),
+        area=int(inside.sum()),
+      )
+    )
+  return found
+
+
+def _sorted(findings: list[Finding]) -> list[Finding]:
+  return sorted(findings, key=lambda finding: -finding.score)

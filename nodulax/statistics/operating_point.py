@@ -1,0 +1,155 @@
+"""A threshold, and the sensitivity and specificity at it.
+
+A radiograph is called abnormal where its score is at or above the threshold.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from nodulax.statistics.bootstrap import ratio_interval
+from nodulax.statistics.checks import (
+  Bools,
+  Integers,
+  as_confidence,
+  as_labels,
+  as_patients,
+  as_scores,
+)
+from nodulax.statistics.estimate import Estimate
+
+
+@dataclasses.dataclass(frozen=True)
+class Proportion(Estimate):
+  """A share with its confidence interval.
+
+  Attributes:
+    count: how many.
+    total: out of how many.
+    method: how the interval was taken: 'Clopper-Pearson' or 'patient bootstrap'.
+  """
+
+  count: int
+  total: int
+  method: str
+
+
+@dataclasses.dataclass(frozen=True)
+class OperatingPoint:
+  """Sensitivity and specificity at a threshold."""
+
+  threshold: float
+  sensitivity: Proportion
+  specificity: Proportion
+
+
+def youden_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
+  """The threshold of the largest sensitivity + specificity - 1.
+
+  It lies midway between the two neighbouring scores that it parts, so that a new image need not
+  reach the very score of an old one. Of several best ones it is the lowest, since a missed nodule
+  costs more than a second look.
+
+  Youden, Cancer 1950;3:32.
+
+  Args:
+    labels: [n], 0 or 1.
+    scores: f[n].
+
+  Raises:
+    ValueError: a class is missing, lengths differ, or a score is NaN.
+  """
+  positive = as_labels(labels)
+  values, group = np.unique(as_scores(scores, positive.size), return_inverse=True)
+  abnormal = np.bincount(group[positive], minlength=values.size)
+  normal = np.bincount(group[~positive], minlength=values.size)
+  # Youden's index times both class sizes, in whole numbers, so that equal ones tie exactly.
+  called_abnormal = np.cumsum(abnormal[::-1])[::-1]
+  called_falsely = np.cumsum(normal[::-1])[::-1]
+  best = int(np.argmax(called_abnormal * normal.sum() - called_falsely * abnormal.sum()))
+  if best == 0:
+    return float(values[0])
+  below, above = float(values[best - 1]), float(values[best])
+  middle = below + (above - below) / 2
+  return middle if below < middle < above else above
+
+
+def clopper_pearson(count: int, total: int, confidence: float = 0.95) -> Proportion:
+  """A share with its exact binomial interval.
+
+  Clopper and Pearson, Biometrika 1934;26:404.
+
+  Raises:
+    ValueError: not 0 <= `count` <= `total`, or `total` is 0.
+  """
+  if not 0 <= count <= total or total == 0:
+    raise ValueError(f'a share needs 0 <= count <= total and total > 0, got {count} of {total}')
+  tail = (1 - as_confidence(confidence)) / 2
+  low = special.betaincinv(count, total - count + 1, tail) if count > 0 else 0.0
+  high = special.betaincinv(count + 1, total - count, 1 - tail) if count < total else 1.0
+  return Proportion(count / total, float(low), float(high), count, total, 'Clopper-Pearson')
+
+
+def operating_point(
+  labels: ArrayLike,
+  scores: ArrayLike,
+  threshold: float,
+  patients: ArrayLike | None = None,
+  *,
+  confidence: float = 0.95,
+  resamples: int = 2000,
+  seed: int = 0,
+) -> OperatingPoint:
+  """Sensitivity and specificity at a threshold, with their intervals.
+
+  Clopper-Pearson's where every patient has one image of the class, and otherwise a bootstrap over
+  patients, as images of one patient are not independent. Where a class is called alike throughout,
+  no resample differs, and the interval is Clopper-Pearson's over patients instead of images.
+
+  Args:
+    labels: [n], 0 or 1.
+    scores: f[n].
+    threshold: a score at or above it is called abnormal.
+    patients: [n], who each image is of; None where each has its own patient.
+    confidence: of the intervals.
+    resamples: of the bootstrap.
+    seed: of the bootstrap.
+
+  Raises:
+    ValueError: a class is missing, lengths differ, or a score or the threshold is NaN.
+  """
+  if math.isnan(threshold):
+    raise ValueError('the threshold is NaN')
+  positive = as_labels(labels)
+  called = as_scores(scores, positive.size) >= threshold
+  numbers = as_patients(patients, positive.size)
+
+  def share(right: Bools, of: Integers) -> Proportion:
+    """The share of images of a class that are called right."""
+    sizes = np.bincount(of)
+    count, total = int(right.sum()), right.size
+    if sizes.max() == 1:
+      return clopper_pearson(count, total, confidence)
+    if count in (0, total):
+      patients_of_class = int((sizes > 0).sum())
+      bounds = clopper_pearson(patients_of_class * count // total, patients_of_class, confidence)
+      return dataclasses.replace(bounds, count=count, total=total)
+    estimate = ratio_interval(
+      np.bincount(of, right),
+      sizes,
+      confidence=confidence,
+      resamples=resamples,
+      seed=seed,
+    )
+    return Proportion(
+      estimate.value, estimate.low, estimate.high, count, total, 'patient bootstrap'
+    )
+
+  return OperatingPoint(
+    float(threshold),
+    sensitivity=share(called[positive], numbers[positive]),
+    specificity=share(~called[~positive], numbers[~positive]),
+  )

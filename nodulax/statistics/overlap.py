@@ -1,0 +1,203 @@
+"""How well a heat map covers the nodule: Dice and IoU at a threshold.
+
+The rule for images without a nodule: an image whose truth is empty has no Dice and no IoU. It
+gets NaN, whatever the heat map marks, and stays out of every mean; false marks on it are counted
+by `froc`. (With 1 for an empty map and 0 otherwise, the number of normal radiographs and not the
+network would decide the mean.)
+"""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nodulax.statistics.bootstrap import ratio_interval
+from nodulax.statistics.checks import Bools, Floats, as_patients
+from nodulax.statistics.estimate import Estimate
+
+# Thresholds that `dice_by_threshold` tries unless told otherwise.
+THRESHOLDS = np.linspace(0.01, 0.99, 99)
+
+# With fewer located images than this, the best threshold is mostly chance.
+FEWEST_IMAGES = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class OverlapThreshold:
+  """The threshold above which a heat map counts as nodule, frozen on the tune split.
+
+  Attributes:
+    value: the threshold, or the fraction of each map's maximum where `relative`.
+    relative: True where `value` is a fraction of each map's maximum.
+    images: how many located nodule images it was chosen on.
+  """
+
+  value: float
+  relative: bool
+  images: int
+
+  def of(self, heat_map: ArrayLike) -> float:
+    """The threshold for this heat map, f[H, W]."""
+    return self.value * float(np.max(heat_map)) if self.relative else self.value
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanOverlap(Estimate):
+  """A mean Dice or IoU with its interval over patients.
+
+  Attributes:
+    images: how many nodule images it is taken over.
+    patients: how many patients these are of.
+  """
+
+  images: int
+  patients: int
+
+
+def dice(
+  heat_map: ArrayLike, mask: ArrayLike, threshold: float, truth_outside: float = 0.0
+) -> float:
+  """The Dice coefficient of the thresholded heat map and the mask.
+
+  Args:
+    heat_map: f[H, W]; at or above the threshold counts as nodule.
+    mask: bool[H, W] or u8[H, W], non-zero where nodule.
+    threshold: in the heat map's units.
+    truth_outside: nodule area outside the heat map, in its pixels: truth that was missed.
+
+  Returns:
+    Between 0 and 1; NaN where there is no nodule.
+
+  Raises:
+    ValueError: the shapes differ or the heat map holds a NaN.
+  """
+  marked, truth, common = _areas(heat_map, mask, threshold, truth_outside)
+  return 2 * common / (marked + truth) if truth else float('nan')
+
+
+def iou(
+  heat_map: ArrayLike, mask: ArrayLike, threshold: float, truth_outside: float = 0.0
+) -> float:
+  """Intersection over union of the thresholded heat map and the mask; arguments as in `dice`."""
+  marked, truth, common = _areas(heat_map, mask, threshold, truth_outside)
+  return common / (marked + truth - common) if truth else float('nan')
+
+
+def dice_by_threshold(
+  heat_map: ArrayLike,
+  mask: ArrayLike,
+  thresholds: ArrayLike = THRESHOLDS,
+  truth_outside: float = 0.0,
+) -> Floats:
+  """`dice` at each of f[t] rising thresholds, in one pass over the heat map: f64[t]."""
+  heat, nodule = _checked(heat_map, mask, truth_outside)
+  levels = np.asarray(thresholds, dtype=np.float64)
+  # How many thresholds each pixel reaches.
+  reached = np.searchsorted(levels, heat, side='right')
+  marked, common = (
+    np.bincount(pixels, minlength=levels.size + 1)[::-1].cumsum()[::-1][1:]
+    for pixels in (reached.ravel(), reached[nodule])
+  )
+  truth = nodule.sum() + truth_outside
+  return 2 * common / (marked + truth) if truth else np.full(levels.shape, np.nan)
+
+
+def choose_threshold(
+  dices: ArrayLike, thresholds: ArrayLike = THRESHOLDS, *, fewest_images: int = FEWEST_IMAGES
+) -> OverlapThreshold:
+  """The threshold of the best mean Dice over the tune split's located nodule images.
+
+  Half of each map's maximum where there are fewer than `fewest_images` of these. Of several best
+  ones in a row it is the middle one.
+
+  Args:
+    dices: f[n, t], a row of `dice_by_threshold` for each image; rows of NaN (no nodule) are left
+      out. An empty list where the split has no located image.
+    thresholds: f[t], the thresholds of the columns.
+    fewest_images: with fewer than this, half of the maximum.
+
+  Raises:
+    ValueError: the columns of `dices` are not those of `thresholds`.
+  """
+  levels = np.asarray(thresholds, dtype=np.float64)
+  table = np.asarray(dices, dtype=np.float64).reshape(-1, levels.size)
+  table = table[~np.isnan(table).any(axis=1)]
+  if len(table) < fewest_images:
+    return OverlapThreshold(0.5, relative=True, images=len(table))
+  means = table.mean(axis=0)
+  best = np.flatnonzero(means == means.max())
+  return OverlapThreshold(float(levels[best[len(best) // 2]]), relative=False, images=len(table))
+
+
+def mean_overlap(
+  overlaps: ArrayLike,
+  patients: ArrayLike | None = None,
+  *,
+  confidence: float = 0.95,
+  resamples: int = 2000,
+  seed: int = 0,
+) -> MeanOverlap:
+  """The mean Dice or IoU over nodule images, with a bootstrap interval over patients (BCa).
+
+  Two models are compared by giving the differences of their overlaps, image by image.
+
+  Args:
+    overlaps: f[n], NaN where an image has no nodule or no known location: left out.
+    patients: [n], who each image is of; None where each has its own patient.
+    confidence: of the interval.
+    resamples: how many times patients are drawn.
+    seed: of the draws.
+
+  Returns:
+    The mean; NaN throughout where no image has an overlap, and NaN bounds where the overlap does
+    not vary between patients.
+
+  Raises:
+    ValueError: lengths differ.
+  """
+  values = np.asarray(overlaps, dtype=np.float64)
+  if values.ndim != 1:
+    raise ValueError(f'overlaps must be a list of numbers, got shape {values.shape}')
+  known = ~np.isnan(values)
+  numbers = as_patients(patients, values.size)[known]
+  if not known.any():
+    return MeanOverlap(np.nan, np.nan, np.nan, images=0, patients=0)
+  images = np.bincount(numbers)
+  present = images > 0
+  estimate = ratio_interval(
+    np.bincount(numbers, values[known])[present],
+    images[present],
+    confidence=confidence,
+    resamples=resamples,
+    seed=seed,
+  )
+  return MeanOverlap(
+    estimate.value,
+    estimate.low,
+    estimate.high,
+    images=int(known.sum()),
+    patients=int(present.sum()),
+  )
+
+
+def _checked(heat_map: ArrayLike, mask: ArrayLike, truth_outside: float) -> tuple[Floats, Bools]:
+  heat = np.asarray(heat_map, dtype=np.float64)
+  nodule = np.asarray(mask) != 0
+  if heat.ndim != 2 or heat.shape != nodule.shape:
+    raise ValueError(
+      f'the heat map {heat.shape} and the mask {nodule.shape} must be [H, W] of one size'
+    )
+  if np.isnan(heat).any():
+    raise ValueError('the heat map holds a NaN')
+  if truth_outside < 0:
+    raise ValueError(f'truth_outside is an area, 0 or more, got {truth_outside}')
+  return heat, nodule
+
+
+def _areas(
+  heat_map: ArrayLike, mask: ArrayLike, threshold: float, truth_outside: float
+) -> tuple[float, float, float]:
+  """Pixels that are marked, that are nodule, and that are both."""
+  heat, nodule = _checked(heat_map, mask, truth_outside)
+  marked = heat >= threshold
+  return float(marked.sum()), float(nodule.sum() + truth_outside), float((marked & nodule).sum())

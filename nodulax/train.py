@@ -1,0 +1,261 @@
+"""Trains one network and evaluates it: an experiment from top to bottom."""
+
+import contextlib
+import dataclasses
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from ml_collections import ConfigDict
+
+from nodulax import checkpoint, evaluate, inference, optimizer, parallel, workdir
+from nodulax.input.batches import evaluation_batches, training_batches
+from nodulax.input.prepared import Prepared, prepare
+from nodulax.input.shards import Shards
+from nodulax.logbook import Logbook
+from nodulax.model import pretrained
+from nodulax.model.build import build_network
+from nodulax.radiograph import pictures
+from nodulax.radiograph.augmentation import Augmentation
+from nodulax.radiograph.preprocessing import Preprocessing
+from nodulax.step import State, initial_state, step_function
+
+
+class TrainingError(RuntimeError):
+  """Training cannot go on; says at which step, with which images, and what was saved last."""
+
+
+class Interrupted(Exception):
+  """The user or the machine asked to stop; everything is saved."""
+
+
+def train(config: ConfigDict, folder: epath.PathLike) -> None:
+  """Runs an experiment, or goes on with it where it stopped; what is finished is not done again.
+
+  Args:
+    config: as `configs/default.py` describes it.
+    folder: the workdir; holds checkpoints, TensorBoard logs and evaluations afterwards.
+
+  Raises:
+    Interrupted: after SIGINT or SIGTERM; the run is saved.
+    TrainingError: the loss is not finite.
+    WorkdirError, ShardsError, CheckpointError, ValueError: the folder, the data, the weights to
+      start from, or the config do not fit; the message says what to do.
+  """
+  folder = workdir.claim(folder, config)
+  shards = Shards(_training_shards(config), 'train')
+  if len(shards) < config.train.batch_size:
+    raise ValueError(
+      f'{shards.directory} has {len(shards)} radiographs to train on, fewer than one batch; lower '
+      f'--config.train.batch_size={config.train.batch_size}'
+    )
+  steps_per_epoch = len(shards) // config.train.batch_size
+  total_steps = config.train.epochs * steps_per_epoch
+  if checkpoint.latest_step(folder) == total_steps:
+    print(f'{config.name}: trained already')
+  else:
+    fit(config, folder, shards, steps_per_epoch, total_steps)
+
+  # The held-out sets.
+  for source in config.data.evaluate:
+    if not config.data.shards[source]:
+      print(f'{config.name}: no shards of {source} (config.data.shards.{source}), not evaluated')
+      continue
+    evaluate.evaluate(
+      folder,
+      config.data.shards[source],
+      'test',
+      folder / 'evaluation' / source,
+      cache_dir=config.data.cache_dir,
+      **config.evaluation,
+    )
+
+
+def fit(
+  config: ConfigDict, folder: epath.Path, shards: Shards, steps_per_epoch: int, total_steps: int
+) -> None:
+  """Trains the network, from wherever the last start left it. Arguments as in `train`."""
+  devices = jax.local_devices()[: config.train.devices or None]
+
+  # Data.
+  preprocessing = Preprocessing.from_dict(config.preprocessing.to_dict())
+  training, tune = (
+    prepare(split, preprocessing, config.data.cache_dir)
+    for split in (shards, Shards(shards.directory, 'tune'))
+  )
+  for part in (training, tune):
+    _require_both_classes(part)
+  batches = training_batches(
+    training,
+    batch_size=config.train.batch_size,
+    map_size=config.preprocessing.image_size // 16,
+    augmentation=Augmentation(**config.augmentation),
+    seed=config.seed,
+    worker_processes=config.data.worker_processes,
+  )
+
+  # Network and optimizer.
+  axis_name = parallel.AXIS if config.train.synchronised_batch_norm else None
+  network = build_network(**config.model, axis_name=axis_name)
+  adam = optimizer.adam(
+    optimizer.learning_rate_schedule(**config.optimizer, steps_per_epoch=steps_per_epoch)
+  )
+  train_step = parallel.map_devices(step_function(network, adam), devices, donate=(0,))
+  predictor = inference.Predictor(network, devices)
+
+  # Weights come, in this order, from
+  # 1. this run's own latest readable checkpoint,
+  # 2. the best network of the run config.init.checkpoint,
+  # 3. the public ImageNet weights in config.init.imagenet,
+  # 4. the random numbers of config.seed.
+  state = initial_state(network, adam, config.seed, config.preprocessing.image_size)
+  checkpoints = checkpoint.Checkpoints(folder)
+  progress: dict[str, Any] = {'best_auc': -1.0, 'logs': {}}
+  if restored := checkpoints.restore_latest(state, batches):
+    step, state, progress = restored
+    print(f'{config.name}: going on from step {step} of {total_steps}')
+  elif config.init.checkpoint:
+    _, source = inference.load_network(config.init.checkpoint)
+    state = start_from(state, *pretrained.load_network(source, state.variables))
+  elif config.init.imagenet:
+    state = start_from(state, *pretrained.load_imagenet(config.init.imagenet, state.variables))
+  workdir.cut_back_logs(folder, progress['logs'])
+
+  # Training.
+  step = int(state.step)
+  state = parallel.replicate(state, devices)
+  log = Logbook(
+    folder,
+    name=config.name,
+    first_step=step,
+    total_steps=total_steps,
+    batch_size=config.train.batch_size,
+    log_every=config.train.log_every,
+  )
+  pending: tuple | None = None  # the last step's numbers, not yet fetched
+  saved_at = time.monotonic()
+
+  def settle() -> None:
+    """Fetches the pending numbers, and stops at one that is not finite."""
+    nonlocal pending
+    if pending is None:
+      return
+    (at_step, indices, metrics), pending = pending, None
+    scalars = {name: float(value) for name, value in parallel.first(metrics).items()}
+    if not all(map(math.isfinite, scalars.values())):
+      images = ', '.join(training.cases[index].image_id for index in indices)
+      raise TrainingError(
+        f'step {at_step}: the loss or its gradient is not finite ({scalars}).\n'
+        f'The batch was {images}.\nThe last good checkpoint is {checkpoints.latest_path()}; '
+        'a lower learning rate or float32 may help, in a new --workdir.'
+      )
+    log.train(at_step, scalars)
+
+  with log, _stop_requested() as stop, contextlib.closing(checkpoints):
+    while step < total_steps:
+      with log.waiting_for_data():
+        batch = next(batches)
+      if step == 0:
+        log.pictures(0, 'training_inputs', _draw_batch(batch, config.train.pictures))
+      state, metrics = train_step(state, parallel.split(batch, devices))
+      step += 1
+      settle()  # the previous step's numbers, while the devices work on this one
+      pending = (step, batch['index'], metrics)
+
+      end_of_epoch = step % steps_per_epoch == 0
+      minutes = (time.monotonic() - saved_at) / 60
+      if not (end_of_epoch or stop() or minutes > config.train.checkpoint_minutes):
+        continue
+      settle()
+      if end_of_epoch:
+        batch_size = inference.rounded_up(config.evaluation.batch_size, devices)
+        probability, heat_maps = predictor(state.variables, evaluation_batches(tune, batch_size))
+        thresholds = evaluate.freeze_thresholds(tune, probability, heat_maps)
+        best = thresholds.tune_auc > progress['best_auc']
+        log.tune(step, step // steps_per_epoch, {'auc': thresholds.tune_auc}, best)
+        log.pictures(step, 'tune', _draw_tune(tune, heat_maps, config.train.pictures))
+        if best:
+          progress['best_auc'] = thresholds.tune_auc
+          checkpoints.save_best(
+            parallel.first(state.variables),
+            checkpoint.Description(
+              config.name, config.model.to_dict(), preprocessing, thresholds, step
+            ),
+          )
+      log.flush()
+      progress['logs'] = workdir.log_sizes(folder)
+      checkpoints.save_latest(step, parallel.first(state), batches, progress)
+      saved_at = time.monotonic()
+      log.resume_clock(step)
+      if stop() and step < total_steps:
+        checkpoints.wait()
+        raise Interrupted(f'{config.name}: stopped and saved at step {step} of {total_steps}')
+    checkpoints.wait()
+  batches.close()
+
+
+def start_from(state: State, variables: dict[str, Any], report: pretrained.Report) -> State:
+  """The state with other weights to start from; tells the user which were taken."""
+  print(report)
+  return dataclasses.replace(
+    state, params=variables['params'], batch_stats=variables['batch_stats']
+  )
+
+
+def _training_shards(config: ConfigDict) -> str:
+  directory = config.data.shards[config.data.train]
+  if not directory:
+    raise ValueError(
+      f'no training data: build the shards of {config.data.train} with python -m tfds_builders '
+      f'build, and name their folder in --config.data.shards.{config.data.train}=DIR'
+    )
+  return directory
+
+
+def _require_both_classes(prepared: Prepared) -> None:
+  labels = {case.label for case in prepared.cases}
+  if len(labels) < 2:
+    kind = 'nodule' if labels == {1} else 'normal'
+    raise ValueError(
+      f'{prepared.name}: every radiograph of the split {prepared.split} is {kind}; training '
+      'needs both classes in train and in tune'
+    )
+
+
+@contextlib.contextmanager
+def _stop_requested() -> Iterator[Callable[[], bool]]:
+  """Within it, SIGINT and SIGTERM only make the function that it yields return True."""
+  received: list[int] = []
+  handlers = {
+    number: signal.signal(number, lambda number, _: received.append(number))
+    for number in (signal.SIGINT, signal.SIGTERM)
+  }
+  try:
+    yield lambda: bool(received)
+  finally:
+    for number, handler in handlers.items():
+      signal.signal(number, handler)
+
+
+def _draw_batch(batch: dict[str, np.ndarray], count: int) -> np.ndarray:
+  """Training inputs as the network sees them, the cells that hold nodule coloured."""
+  drawn = [
+    pictures.overlay(image[..., 0], truth)
+    for image, truth in zip(batch['image'][:count], batch['truth'], strict=False)
+  ]
+  return np.stack(drawn)
+
+
+def _draw_tune(tune: Prepared, heat_maps: np.ndarray, count: int) -> np.ndarray:
+  """Tune radiographs, nodules before normals, with heat maps and true outlines."""
+  order = sorted(range(len(tune)), key=lambda index: -tune.cases[index].label)[:count]
+  drawn = [
+    pictures.overlay(tune.images[index], heat_maps[index], tune.truth(index))
+    for index in order
+  ]
+  return np.stack(drawn)

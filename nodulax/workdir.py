@@ -1,0 +1,92 @@
+"""A run's folder: whose it is, and what to do with its logs after an interruption."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from etils import epath
+from ml_collections import ConfigDict
+
+from nodulax import NOTICE
+
+# Knobs that say where and how fast, not what: they may change between two starts of one run.
+FREE = (
+  'name',
+  'data.evaluate',
+  'data.cache_dir',
+  'data.worker_processes',
+  'train.devices',
+  'train.log_every',
+  'train.checkpoint_minutes',
+  'train.pictures',
+  'evaluation.',
+)
+
+
+class WorkdirError(ValueError):
+  """A workdir that holds the run of another config; says which knobs differ."""
+
+
+def claim(workdir: epath.PathLike, config: ConfigDict) -> epath.Path:
+  """Makes a run's folder, or finds that it is this config's already.
+
+  Raises:
+    WorkdirError: the folder holds the run of another config.
+  """
+  workdir = epath.Path(workdir)
+  workdir.mkdir(parents=True, exist_ok=True)
+  saved = workdir / 'config.json'
+  mine = json.loads(config.to_json())
+  if saved.exists():
+    theirs = dict(_knobs(json.loads(saved.read_text())))
+    ours = dict(_knobs(mine))
+    differing = [
+      f'  {knob}: {theirs.get(knob)!r} there, {ours.get(knob)!r} now'
+      for knob in sorted(theirs.keys() | ours.keys())
+      if theirs.get(knob) != ours.get(knob) and not _is_free(knob, ours)
+    ]
+    if differing:
+      raise WorkdirError(
+        f'{workdir} holds the run of another config; choose another --workdir, or repeat its '
+        'config:\n' + '\n'.join(differing)
+      )
+  saved.write_text(json.dumps(mine, indent=2))
+  (workdir / 'NOTICE.txt').write_text(NOTICE + '\n')
+  return workdir
+
+
+def _is_free(knob: str, config: dict[str, Any]) -> bool:
+  """Whether a knob, of an experiment or of one in a study, may change between two starts."""
+  experiment = re.sub(r'^(experiments\.\w+\.)?.*', r'\1', knob)
+  name = knob.removeprefix(experiment)
+  if name.startswith('data.shards.'):  # those of other sources are only evaluated on
+    return name != f'data.shards.{config[experiment + "data.train"]}'
+  return name.startswith(FREE)
+
+
+def _knobs(config: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+  """('optimizer.learning_rate', 1e-4) and so on."""
+  for name, value in config.items():
+    if isinstance(value, dict):
+      yield from _knobs(value, f'{prefix}{name}.')
+    else:
+      yield prefix + name, value
+
+
+def log_sizes(workdir: epath.Path) -> dict[str, int]:
+  """The length in bytes of each log file, to be saved with a checkpoint."""
+  return {path.name: path.stat().length for path in _logs(workdir)}
+
+
+def cut_back_logs(workdir: epath.Path, sizes: dict[str, int]) -> None:
+  """Takes back what was logged after a checkpoint, since it will be done and logged again."""
+  for path in _logs(workdir):
+    if path.name not in sizes:
+      path.unlink()
+    elif path.stat().length > sizes[path.name]:
+      path.write_bytes(path.read_bytes()[: sizes[path.name]])
+
+
+def _logs(workdir: epath.Path) -> list[epath.Path]:
+  return [*workdir.glob('events.out.tfevents.*'), *workdir.glob('metrics.jsonl')]

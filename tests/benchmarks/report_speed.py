@@ -1,0 +1,34 @@
+"""How long a report takes, and its memory: `python -m tests.benchmarks.report_speed`.
+
+Four models on four sets, 5,000 radiographs in all and then 5,000 in each set, two a patient (the
+slow case: every interval is a bootstrap). Not a test: it prints, and asserts nothing.
+"""
+
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+from tests.report.fake_runs import write_runs
+
+IN_ALL = {'nih': 2000, 'aihub': 1300, 'gmc': 1000, 'vindr': 700}
+EACH = dict.fromkeys(IN_ALL, 5000)
+
+
+def measure(name: str, images: dict[str, int]) -> None:
+  """Prints the time and the memory of one report, Python's start included."""
+  with tempfile.TemporaryDirectory() as folder:
+    runs = write_runs(pathlib.Path(folder) / 'runs', images, images_a_patient=2, pictures=400)
+    start = time.perf_counter()
+    subprocess.run([sys.executable, '-m', 'nodulax.report', f'--workdir={runs}'], check=True)
+    seconds = time.perf_counter() - start
+    page = (runs / 'report' / 'index.html').stat().st_size
+  gibibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+  print(f'{name}: {seconds:.1f} s, at most {gibibytes:.2f} GiB, a page of {page / 1e6:.1f} MB')
+
+
+if __name__ == '__main__':
+  measure('4 models x 5,000 radiographs', IN_ALL)
+  measure('4 models x 4 sets of 5,000 radiographs', EACH)

@@ -1,0 +1,452 @@
+"""DICOM as hospitals export it: small files of every kind, and real ones."""
+
+import io
+import logging
+import warnings
+
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+from pydicom import uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+
+from nodulax.radiograph.reading import RadiographError, decode_radiograph, read_radiograph
+
+SECRET = 'Doe^Jane'
+RAMP = np.array([[0, 1, 2, 3], [100, 200, 300, 400], [1000, 2000, 3000, 4095]], np.uint16)
+
+
+def dicom(
+  pixels: np.ndarray = RAMP,
+  bits: int = 12,
+  syntax: str = uid.ExplicitVRLittleEndian,
+  frame: bytes | None = None,
+  **attributes,
+) -> Dataset:
+  """A DICOM image of `pixels`, or of the compressed `frame`; None takes an attribute away."""
+  dataset = Dataset()
+  dataset.file_meta = FileMetaDataset()
+  dataset.file_meta.TransferSyntaxUID = syntax
+  dataset.SOPClassUID = uid.ComputedRadiographyImageStorage
+  dataset.SOPInstanceUID = '1.2.3'
+  dataset.PatientName = SECRET
+  dataset.PatientID = SECRET
+  dataset.Rows, dataset.Columns = pixels.shape[:2]
+  dataset.SamplesPerPixel = 1
+  dataset.PhotometricInterpretation = 'MONOCHROME2'
+  dataset.BitsAllocated = 8 * pixels.itemsize
+  dataset.BitsStored = bits
+  dataset.HighBit = bits - 1
+  dataset.PixelRepresentation = int(pixels.dtype.kind == 'i')
+  order = '<' if uid.UID(syntax).is_little_endian else '>'
+  native = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+  dataset.PixelData = native if frame is None else encapsulate([frame])
+  dataset['PixelData'].VR = 'OW' if pixels.itemsize == 2 else 'OB'
+  dataset['PixelData'].is_undefined_length = frame is not None
+  for keyword, value in attributes.items():
+    if value is None:
+      delattr(dataset, keyword)
+    else:
+      setattr(dataset, keyword, value)
+  return dataset
+
+
+def as_bytes(dataset: Dataset, preamble: bool = True) -> bytes:
+  file = io.BytesIO()
+  if preamble:
+    dataset.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+  syntax = dataset.file_meta.TransferSyntaxUID
+  del dataset.file_meta
+  dataset.save_as(file, implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian)
+  return file.getvalue()
+
+
+def read(dataset: Dataset):
+  return decode_radiograph(as_bytes(dataset), 'chest.dcm')
+
+
+def greys(dataset: Dataset) -> list[int]:
+  return read(dataset).pixels.ravel().tolist()
+
+
+def of_65535(*greys: float) -> list[int]:
+  return [round(65535 * grey) for grey in greys]
+
+
+def lut(first: int, bits: int, data, vr: str = 'US') -> Dataset:
+  item = Dataset()
+  count = len(data) if vr == 'US' else len(data) // (1 if bits == 8 else 2)
+  item.add_new('LUTDescriptor', 'SS' if first < 0 else 'US', [count, first, bits])
+  item.add_new('LUTData', vr, data)
+  return item
+
+
+def test_without_window_every_storable_value_is_spread_over_16_bits():
+  radiograph = read(dicom())
+  assert radiograph.pixels.dtype == np.uint16
+  np.testing.assert_array_equal(radiograph.pixels, np.rint(RAMP * (65535 / 4095)))
+
+
+def test_eight_bits_stay_as_they_are():
+  pixels = np.array([[0, 1], [127, 255]], np.uint8)
+  radiograph = read(dicom(pixels, bits=8, RescaleSlope='1', RescaleIntercept='0'))
+  assert radiograph.pixels.dtype == np.uint8
+  np.testing.assert_array_equal(radiograph.pixels, pixels)
+
+
+def test_monochrome1_is_turned_over():
+  pixels = np.array([[0, 1], [127, 255]], np.uint8)
+  dataset = dicom(pixels, bits=8, PhotometricInterpretation='MONOCHROME1')
+  np.testing.assert_array_equal(read(dataset).pixels, 255 - pixels)
+
+
+def test_signed_pixels():
+  pixels = np.array([[-2048, -1], [0, 2047]], np.int16)
+  assert greys(dicom(pixels)) == of_65535(0, 2047 / 4095, 2048 / 4095, 1)
+
+
+def test_rescaling_with_a_negative_slope_turns_the_image_over():
+  pixels = np.array([[0, 1024, 4095]], np.uint16)
+  dataset = dicom(pixels, RescaleSlope='-1', RescaleIntercept='4095')
+  assert greys(dataset) == of_65535(1, 3071 / 4095, 0)
+
+
+def test_linear_window_of_the_standard():
+  # PS3.3 C.11.2.1.2.1 with centre 2048, width 1025: black up to 1535.5, white above 2559.5.
+  pixels = np.array([[1535, 1536, 2048, 2559, 2560]], np.uint16)
+  dataset = dicom(pixels, WindowCenter='2048', WindowWidth='1025')
+  assert greys(dataset) == of_65535(0, 0.5 / 1024, 512.5 / 1024, 1023.5 / 1024, 1)
+
+
+def test_linear_exact_window():
+  pixels = np.array([[1536, 2048, 2304, 2560]], np.uint16)
+  dataset = dicom(pixels, WindowCenter='2048', WindowWidth='1024', VOILUTFunction='LINEAR_EXACT')
+  assert greys(dataset) == of_65535(0, 0.5, 0.75, 1)
+
+
+def test_sigmoid_window():
+  pixels = np.array([[0, 2048, 2304]], np.uint16)
+  dataset = dicom(pixels, WindowCenter='2048', WindowWidth='1024', VOILUTFunction='SIGMOID')
+  # 1 / (1 + exp(-4 (x - c) / w)): exp(8) = 2980.957987, exp(-1) = 0.367879441
+  assert greys(dataset) == of_65535(1 / 2981.957987, 0.5, 1 / 1.367879441)
+
+
+def test_the_window_is_in_rescaled_units_and_the_first_of_several():
+  pixels = np.array([[0, 1024, 2048, 4095]], np.uint16)
+  dataset = dicom(
+    pixels,
+    RescaleSlope='2',
+    RescaleIntercept='-1000',
+    WindowCenter=['1048', '5'],
+    WindowWidth=['4096', '5'],
+    VOILUTFunction='LINEAR_EXACT',
+  )  # window from -1000 to 3096, that is stored values 0 to 2048
+  assert greys(dataset) == of_65535(0, 0.5, 1, 1)
+
+
+def test_a_window_as_wide_as_one_value_is_a_threshold():
+  pixels = np.array([[99, 100, 101]], np.uint16)
+  assert greys(dicom(pixels, WindowCenter='100', WindowWidth='1')) == of_65535(0, 1, 1)
+
+
+@pytest.mark.parametrize('vr', ['US', 'OW'])
+@pytest.mark.parametrize(
+  'syntax', [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian]
+)
+def test_voi_lut_is_preferred_to_the_window(vr, syntax):
+  entries = [0, 100, 1023]
+  order = '>' if syntax == uid.ExplicitVRBigEndian else '<'
+  data = entries if vr == 'US' else np.array(entries, f'{order}u2').tobytes()
+  pixels = np.array([[9, 10, 11, 12, 4000]], np.uint16)
+  dataset = dicom(pixels, syntax=syntax, WindowCenter='1', WindowWidth='2')
+  dataset.VOILUTSequence = [lut(10, 10, data, vr)]
+  assert greys(dataset) == of_65535(0, 0, 100 / 1023, 1, 1)
+
+
+@pytest.mark.parametrize('syntax', [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian])
+def test_voi_lut_that_begins_below_zero(syntax):
+  pixels = np.array([[-2000, -5, -4, -3, 7]], np.int16)
+  dataset = dicom(pixels, syntax=syntax)
+  dataset.VOILUTSequence = [lut(-5, 8, bytes([0, 51, 255, 0])[:4], 'OW')]
+  assert greys(dataset) == of_65535(0, 0, 0.2, 1, 0)
+
+
+def test_modality_lut():
+  pixels = np.array([[0, 1, 2, 3, 4095]], np.uint16)
+  dataset = dicom(pixels)
+  dataset.ModalityLUTSequence = [lut(1, 16, [0, 1000, 4000])]
+  assert greys(dataset) == of_65535(0, 0, 0.25, 1, 1)
+
+
+@pytest.mark.parametrize('syntax', [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian])
+@pytest.mark.parametrize('photometric', ['MONOCHROME1', 'MONOCHROME2'])
+def test_pixel_padding_becomes_black(syntax, photometric):
+  pixels = np.array([[-2000, -1999, -1998, 2047]], np.int16)
+  dataset = dicom(pixels, syntax=syntax, PhotometricInterpretation=photometric)
+  dataset.add_new('PixelPaddingValue', 'SS', -2000)
+  dataset.add_new('PixelPaddingRangeLimit', 'SS', -1999)
+  values = greys(dataset)
+  assert values[:2] == [0, 0]
+  assert values[2] == round(65535 * (50 if photometric == 'MONOCHROME2' else 4045) / 4095)
+
+
+def test_bits_beside_the_stored_ones_are_ignored():
+  # Old files keep an overlay above the stored bits, or the stored bits in the upper part.
+  with_overlay = dicom(np.array([[0xF005, 0x0FFF]], np.uint16))
+  assert greys(with_overlay) == of_65535(5 / 4095, 1)
+  upper = dicom(np.array([[0x0050, 0xFFF7]], np.uint16), HighBit=15)
+  assert greys(upper) == of_65535(5 / 4095, 1)
+
+
+@pytest.mark.parametrize(
+  'syntax', [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian]
+)
+@pytest.mark.parametrize('preamble', [True, False])
+def test_encodings_with_and_without_preamble_and_file_meta(syntax, preamble):
+  dataset = dicom(syntax=syntax, WindowCenter='2047.5', WindowWidth='4095')
+  dataset.VOILUTFunction = 'LINEAR_EXACT'
+  pixels = decode_radiograph(as_bytes(dataset, preamble), 'chest').pixels
+  np.testing.assert_array_equal(pixels, np.rint(RAMP * (65535 / 4095)))
+
+
+def test_eight_bits_in_big_endian_words():
+  dataset = dicom(np.array([[1, 2], [3, 4]], np.uint8), bits=8, syntax=uid.ExplicitVRBigEndian)
+  dataset.PixelData = bytes([2, 1, 4, 3])
+  dataset['PixelData'].VR = 'OW'
+  assert greys(dataset) == [1, 2, 3, 4]
+
+
+def gradient(bits: int, kind: str = 'u') -> np.ndarray:
+  """A smooth image with every bit in use, i or u16[40, 48], or u8."""
+  rows, columns = np.mgrid[:40, :48]
+  values = (rows * 48 + columns) * ((1 << bits) - 1) // (40 * 48 - 1)
+  if kind == 'i':
+    values -= 1 << bits - 1
+  return values.astype(f'{kind}{1 if bits <= 8 else 2}')
+
+
+LOSSLESS = {
+  'JPEG lossless': (
+    uid.JPEGLosslessSV1,
+    lambda pixels, bits: imagecodecs.jpeg8_encode(pixels, lossless=True, bitspersample=bits),
+  ),
+  'JPEG-LS': (uid.JPEGLSLossless, lambda pixels, bits: imagecodecs.jpegls_encode(pixels)),
+  'JPEG 2000': (
+    uid.JPEG2000Lossless,
+    lambda pixels, bits: imagecodecs.jpeg2k_encode(
+      pixels, level=0, reversible=True, codecformat='j2k', bitspersample=bits
+    ),
+  ),
+  'JPEG 2000 file': (
+    uid.JPEG2000Lossless,
+    lambda pixels, bits: imagecodecs.jpeg2k_encode(
+      pixels, level=0, reversible=True, codecformat='jp2', bitspersample=bits
+    ),
+  ),
+}
+
+
+@pytest.mark.parametrize('codec', LOSSLESS)
+@pytest.mark.parametrize('bits', [8, 12, 16])
+@pytest.mark.parametrize('kind', ['u', 'i'])
+def test_lossless_compression(codec, bits, kind):
+  pixels = gradient(bits, kind)
+  if kind == 'i' and codec.startswith('JPEG 2000'):
+    samples = pixels  # it alone has signed samples
+  else:
+    samples = pixels.view(pixels.dtype.str.replace('i', 'u')) & ((1 << bits) - 1)
+  syntax, encode = LOSSLESS[codec]
+  compressed = dicom(pixels, bits, syntax, frame=bytes(encode(samples, bits)))
+  np.testing.assert_array_equal(read(compressed).pixels, read(dicom(pixels, bits)).pixels)
+
+
+@pytest.mark.parametrize('bits', [8, 12, 16])
+def test_rle(bits):
+  pixels = gradient(bits)
+  compressed = dicom(pixels, bits)
+  compressed.compress(uid.RLELossless)
+  np.testing.assert_array_equal(read(compressed).pixels, read(dicom(pixels, bits)).pixels)
+
+
+@pytest.mark.parametrize(
+  ('bits', 'syntax'), [(8, uid.JPEGBaseline8Bit), (12, uid.JPEGExtended12Bit)]
+)
+def test_lossy_jpeg(bits, syntax):
+  pixels = gradient(bits)
+  frame = bytes(imagecodecs.jpeg8_encode(pixels, level=95, bitspersample=bits))
+  decoded = read(dicom(pixels, bits, syntax, frame)).pixels.astype(float)
+  exact = read(dicom(pixels, bits)).pixels.astype(float)
+  assert np.abs(decoded - exact).max() < 0.02 * exact.max()
+
+
+def test_a_lossy_decoder_that_steps_over_the_stored_range_does_not_wrap():
+  # A 12-bit stream of 10-bit values: 1030 is white, not 1030 - 1024.
+  pixels = np.full((16, 16), 1030, np.uint16)
+  frame = bytes(imagecodecs.jpeg8_encode(pixels, level=100, bitspersample=12))
+  assert set(greys(dicom(pixels, 10, uid.JPEGExtended12Bit, frame))) == {65535}
+
+
+def test_a_frame_in_several_fragments():
+  pixels = gradient(12)
+  frame = bytes(imagecodecs.jpegls_encode(pixels))
+  dataset = dicom(pixels, 12, uid.JPEGLSLossless, frame)
+  dataset.PixelData = encapsulate([frame], fragments_per_frame=3)
+  np.testing.assert_array_equal(read(dataset).pixels, read(dicom(pixels)).pixels)
+
+
+def test_attributes_of_the_patient_and_the_detector():
+  radiograph = read(
+    dicom(PatientSex='F', PatientAge='062Y', ViewPosition='AP', PixelSpacing=['0.2', '0.1'])
+  )
+  assert (radiograph.sex, radiograph.age, radiograph.view) == ('female', 62, 'AP')
+  assert radiograph.spacing_mm == (0.1, 0.2)  # DICOM gives the distance between rows first
+
+
+@pytest.mark.parametrize(('age', 'years'), [('018M', 1.5), ('62', 62), ('', None), ('old', None)])
+def test_age(age, years):
+  dataset = dicom()
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')  # pydicom's, about the value
+    dataset.PatientAge = age
+    data = as_bytes(dataset)
+  read_age = decode_radiograph(data, 'chest.dcm').age
+  assert read_age == years if years is not None else np.isnan(read_age)
+
+
+def test_imager_pixel_spacing_where_pixel_spacing_is_missing_or_invalid():
+  assert read(dicom(ImagerPixelSpacing=['0.2', '0.1'])).spacing_mm == (0.1, 0.2)
+  invalid = dicom(PixelSpacing=['0', '0'], ImagerPixelSpacing=['0.2', '0.1'])
+  assert read(invalid).spacing_mm == (0.1, 0.2)
+  assert read(dicom()).spacing_mm is None
+
+
+def damaged_jpeg() -> bytes:
+  return bytes(imagecodecs.jpeg8_encode(gradient(8)))[:-100]
+
+
+REFUSED = {
+  'frames': (dict(NumberOfFrames=2), '2 frames.*one frame'),
+  'colour': (dict(PhotometricInterpretation='RGB', SamplesPerPixel=3), 'colour.*MONOCHROME'),
+  'palette': (dict(PhotometricInterpretation='PALETTE COLOR'), 'colour.*MONOCHROME'),
+  'no polarity': (dict(PhotometricInterpretation=None), 'polarity.*MONOCHROME'),
+  'no pixels': (dict(PixelData=None), 'no pixels.*export'),
+  'oversized': (dict(Rows=60000, Columns=60000), '60000 x 60000.*export'),
+  'empty': (dict(Rows=0), '4 x 0 pixels.*export'),
+  'too few bytes': (dict(Rows=4), '24 bytes.*promises 32.*export'),
+  'depth': (dict(BitsAllocated=32, BitsStored=32, HighBit=31), '32 bits.*8 to 16'),
+  'no depth': (dict(BitsAllocated=None), 'invalid.*export'),
+  'window': (dict(WindowCenter='5', WindowWidth='0'), 'window.*export'),
+  'slope': (dict(RescaleSlope='0', RescaleIntercept='7'), 'rescaling.*export'),
+  'other size': (
+    dict(syntax=uid.JPEGLSLossless, frame=bytes(imagecodecs.jpegls_encode(gradient(12)))),
+    'not of the size.*export',
+  ),
+  'other size, JPEG 2000': (
+    dict(syntax=uid.JPEG2000Lossless, frame=bytes(imagecodecs.jpeg2k_encode(gradient(12)))),
+    'not of the size.*export',
+  ),
+  'colour stream': (
+    dict(
+      pixels=np.zeros((8, 8), np.uint8),
+      bits=8,
+      syntax=uid.JPEGBaseline8Bit,
+      frame=bytes(imagecodecs.jpeg8_encode(np.zeros((8, 8, 3), np.uint8))),
+    ),
+    'not of the size.*export',
+  ),
+  'truncated JPEG': (
+    dict(pixels=gradient(8), bits=8, syntax=uid.JPEGBaseline8Bit, frame=damaged_jpeg()),
+    'truncated.*copy',
+  ),
+  'video': (dict(syntax=uid.MPEG2MPML, frame=b'\x00\x00\x01\xb3' * 4), 'MPEG2.*gdcmconv'),
+}
+
+
+@pytest.mark.parametrize('case', REFUSED)
+def test_what_is_no_single_grey_image_is_refused(case):
+  attributes, message = REFUSED[case]
+  with pytest.raises(RadiographError, match=f'^chest.dcm: .*{message}'):
+    read(dicom(**attributes))
+
+
+def test_deflated_files_are_refused_before_they_are_inflated():
+  with pytest.raises(RadiographError, match='deflated.*uncompressed'):
+    read(dicom(syntax=uid.DeflatedExplicitVRLittleEndian))
+
+
+@pytest.mark.parametrize('syntax', [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian])
+def test_a_file_cut_anywhere_is_refused(syntax):
+  data = as_bytes(dicom(syntax=syntax))
+  for length in range(len(data) - 1):
+    with pytest.raises(RadiographError, match='^chest.dcm: ') as caught:
+      decode_radiograph(data[:length], 'chest.dcm')
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize('name', ['nonchest_RG3_RLE.dcm', 'RG3_J2KR.dcm', 'nonchest_RG3_JLSL.dcm'])
+def test_damaged_compressed_files_never_raise_anything_else(real_data, name):
+  data = (real_data / 'dicom' / 'nonchest' / name).read_bytes()
+  for length in np.linspace(200, len(data) - 200, 15).astype(int):
+    with pytest.raises(RadiographError, match='^chest.dcm: '):
+      decode_radiograph(data[:length], 'chest.dcm')
+
+
+def test_flipped_bytes_of_the_header_never_raise_anything_else(caplog):
+  rng = np.random.default_rng(0)
+  data = as_bytes(dicom(WindowCenter='2048', WindowWidth='4096', PatientAge='062Y'))
+  with caplog.at_level(logging.WARNING):
+    for _ in range(500):
+      flipped = bytearray(data)
+      flipped[rng.integers(132, len(data))] = rng.integers(256)
+      try:
+        decode_radiograph(bytes(flipped), 'chest.dcm')
+      except RadiographError as error:
+        assert SECRET not in str(error) and error.__cause__ is None
+  assert SECRET not in caplog.text
+
+
+def test_every_real_file_decodes(real_data):
+  files = [file for file in (real_data / 'dicom').rglob('*') if file.is_file()]
+  assert len(files) == 10
+  for file in files:
+    pixels = read_radiograph(file).pixels
+    assert pixels.std() > 0.1 * np.iinfo(pixels.dtype).max
+
+
+def test_a_real_file_with_and_without_its_header(real_data):
+  whole = read_radiograph(real_data / 'dicom' / 'gdcm-CR-MONO1-10-chest.dcm')
+  raw = read_radiograph(real_data / 'dicom' / 'CR-MONO1-10-chest_raw')
+  np.testing.assert_array_equal(whole.pixels, raw.pixels)
+  # The mediastinum is denser than the air around the patient.
+  assert whole.pixels[200:240, 200:240].mean() > 1.5 * whole.pixels[:20, :20].mean()
+
+
+def test_a_real_file_and_its_twin_that_says_monochrome1(real_data):
+  as_it_is = read_radiograph(
+    real_data / 'dicom' / '1.2.276.0.7230010.3.1.4.8323329.6904.1517875201.850819.dcm'
+  )
+  twin = read_radiograph(real_data / 'dicom' / 'Fake_MONOHR1.dcm')
+  np.testing.assert_array_equal(twin.pixels, 255 - as_it_is.pixels)
+  assert as_it_is.spacing_mm == (0.168, 0.168)
+  assert (as_it_is.sex, as_it_is.age, as_it_is.view) == ('male', 62, 'PA')
+
+
+def test_one_real_image_in_every_compression(real_data):
+  folder = real_data / 'dicom' / 'nonchest'
+  reference = read_radiograph(folder / 'nonchest_RG3_RLE.dcm').pixels
+  for name in ('RG3_J2KR.dcm', 'nonchest_RG3_JLSL.dcm', 'nonchest_RG3_JPLL.dcm'):
+    np.testing.assert_array_equal(read_radiograph(folder / name).pixels, reference)
+  for name in ('RG3_J2KI.dcm', 'nonchest_RG3_JPLY.dcm'):
+    difference = read_radiograph(folder / name).pixels.astype(float) - reference
+    assert np.abs(difference).mean() < 0.01 * 65535
+
+
+def test_the_rle_file_agrees_with_pydicom(real_data):
+  path = real_data / 'dicom' / 'nonchest' / 'nonchest_RG3_RLE.dcm'
+  dataset = pydicom.dcmread(path)
+  stored = dataset.pixel_array.astype(float)  # window 550 / 1024 in 10 bits, MONOCHROME1
+  grey = 1 - np.clip((stored - 549.5) / 1023 + 0.5, 0, 1)
+  np.testing.assert_array_equal(read_radiograph(path).pixels, np.rint(grey * 65535))

@@ -1,0 +1,169 @@
+"""The page in a real browser without a window: searching, sorting, enlarging, phone and paper.
+
+A script is added to a copy of the page; what it finds stands in the document that the browser
+prints in the end.
+"""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+
+import cv2
+import numpy as np
+import pytest
+
+NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'chrome')
+FLAGS = (
+  *('--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-sync'),
+  *('--disable-background-networking', '--disable-component-update', '--hide-scrollbars'),
+)
+WATCH = """<script>const faults = [];
+addEventListener('error', (event) => faults.push(String(event.message)));
+addEventListener('securitypolicyviolation', (event) => faults.push(event.blockedURI));</script>"""
+TELL = """<script>(async () => {
+  const text = (element) => element.textContent.trim();
+  const rows = (table) => [...table.tBodies[0].rows].filter((row) => !row.hidden);
+  const column = (table, number) => rows(table).map((row) => text(row.cells[number]));
+  const outcome = {};
+  try { %s } catch (error) { faults.push(String(error)); }
+  const pre = document.createElement('pre');
+  pre.id = 'outcome';
+  pre.textContent = JSON.stringify({ ...outcome, faults });
+  document.body.append(pre);
+})();</script></body>"""
+
+
+@pytest.fixture(scope='module')
+def browse(report, tmp_path_factory):
+  """Runs the browser on the page, with a script that fills `outcome`."""
+  browser = next(filter(None, map(shutil.which, NAMES)), None)
+  if browser is None:
+    pytest.skip(f'no browser: none of {", ".join(NAMES)} is installed')
+
+  def browse(script='', flags=('--dump-dom',)):
+    folder = tmp_path_factory.mktemp('browser')
+    text = (report / 'index.html').read_text()
+    text = text.replace('<head>', f'<head>{WATCH}', 1).replace('</body>', TELL % script)
+    page = folder / 'page.html'
+    page.write_text(text)
+    size = '--window-size=1280,900'
+    profile = f'--user-data-dir={folder / "profile"}'
+    finished = subprocess.run(
+      [browser, *FLAGS, profile, size, *flags, page.as_uri()],
+      capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    found = re.search('<pre id="outcome">(.*?)</pre>', finished.stdout, re.DOTALL)
+    return json.loads(html.unescape(found[1])) if found else {}
+
+  return browse
+
+
+@pytest.fixture(scope='module')
+def outcome(browse):
+  """What a visitor finds who searches, sorts and clicks."""
+  return browse("""
+    const table = document.getElementById('table_6_subgroups');
+    const input = table.closest('.table').querySelector('input');
+    const search = (words) => { input.value = words; input.dispatchEvent(new Event('input')); };
+    outcome.all = rows(table).length;
+    search('GMC zone PIXEL');
+    outcome.found = rows(table).map(text);
+    outcome.counted = text(table.closest('.table').querySelector('output'));
+    search('no such thing');
+    outcome.none = rows(table).length;
+    search('');
+
+    const head = table.tHead.rows[0].cells[6];
+    head.querySelector('button').click();
+    outcome.rising = column(table, 6);
+    outcome.order = head.getAttribute('aria-sort');
+    head.querySelector('button').click();
+    outcome.falling = column(table, 6);
+    outcome.ordered = head.getAttribute('aria-sort');
+
+    const films = [...document.querySelectorAll('#failures .film')];
+    const dialog = document.getElementById('enlarged');
+    films[1].querySelector('button').click();
+    outcome.open = dialog.open;
+    outcome.about = text(dialog.querySelector('.about'));
+    outcome.alternative = films[1].querySelector('img').alt;
+    const width = () => dialog.querySelector('.stage img').getBoundingClientRect().width;
+    outcome.enlarged = width() / films[1].querySelector('img').getBoundingClientRect().width;
+    document.getElementById('next').click();
+    const second = films[2].querySelector('img').alt;
+    outcome.next = text(dialog.querySelector('.about')).startsWith(second);
+    dialog.querySelector('form button').click();
+    outcome.closed = !dialog.open;
+
+    const choose = (name, value) => {
+      const select = document.querySelector(`[data-filter=${name}]`);
+      select.value = value;
+      select.dispatchEvent(new Event('change'));
+    };
+    choose('set', 'gmc');
+    choose('kind', 'miss');
+    const shown = films.filter((film) => film.offsetParent);
+    outcome.shown = [...new Set(shown.map((film) => film.dataset.set + ', ' + film.dataset.kind))];
+    outcome.hidden = films.length - shown.length;
+    document.getElementById('heat').click();
+    outcome.heat = getComputedStyle(shown[0].querySelector('.heat')).display;
+  """)
+
+
+def test_nothing_fails_and_nothing_is_asked_for(outcome):
+  assert outcome['faults'] == []
+
+
+def test_searching_leaves_the_rows_that_hold_every_word(outcome):
+  assert outcome['found'] and outcome['none'] == 0
+  assert all('GMC' in row and 'Zone' in row and 'pixel' in row for row in outcome['found'])
+  assert outcome['counted'] == f'{len(outcome["found"])} of {outcome["all"]} rows'
+
+
+def test_sorting_is_by_number_and_leaves_the_unknown_last(outcome):
+  assert (outcome['order'], outcome['ordered']) == ('ascending', 'descending')
+  for cells, sign in ((outcome['rising'], 1), (outcome['falling'], -1)):
+    known = [cell for cell in cells if cell != '–']
+    assert cells == known + ['–'] * (len(cells) - len(known))
+    values = sign * np.array([float(cell.split(' ')[0]) for cell in known])
+    assert len(set(values)) > 5 and (np.diff(values) >= 0).all()
+
+
+def test_a_click_enlarges_a_radiograph(outcome):
+  assert outcome['open'] and outcome['closed'] and outcome['next']
+  assert outcome['about'].startswith(outcome['alternative'])
+  assert outcome['enlarged'] > 2
+
+
+def test_the_gallery_can_be_narrowed(outcome):
+  assert outcome['shown'] == ['gmc, miss'] and outcome['hidden'] > 0
+  assert outcome['heat'] == 'none'
+
+
+def test_nothing_sticks_out_sideways(browse):
+  found = browse("""
+    const page = document.documentElement.cloneNode(true);
+    page.querySelectorAll('script').forEach((script) => script.remove());
+    outcome.sizes = [];
+    for (const width of [320, 390, 768]) {
+      const frame = document.createElement('iframe');
+      frame.style.cssText = `width: ${width}px; height: 800px; border: 0`;
+      frame.srcdoc = '<!doctype html>' + page.outerHTML;
+      document.body.append(frame);
+      await new Promise((resolve) => frame.addEventListener('load', resolve));
+      const content = frame.contentDocument.documentElement.scrollWidth;
+      outcome.sizes.push([frame.contentWindow.innerWidth, content]);
+    }
+  """)
+  assert found['faults'] == [] and [inner for inner, _ in found['sizes']] == [320, 390, 768]
+  assert all(content <= inner for inner, content in found['sizes'])
+
+
+def test_it_can_be_looked_at_and_printed(browse, tmp_path):
+  picture, paper = tmp_path / 'page.png', tmp_path / 'page.pdf'
+  browse(flags=(f'--screenshot={picture}',))
+  assert np.std(cv2.imread(str(picture))) > 10
+  browse(flags=(f'--print-to-pdf={paper}',))
+  assert paper.read_bytes().startswith(b'%PDF') and paper.stat().st_size > 100_000

@@ -1,0 +1,53 @@
+"""How numbers are shown."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from nodulax.report import table as tables
+
+
+def row(value, low, high, nodule=100, normal=100):
+  return pd.Series({'auc': value, 'auc_low': low, 'auc_high': high, 'nodule': nodule,
+                    'normal': normal})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+  ('numbers', 'text'),
+  [
+    (row(0.912, 0.887, 0.934), '0.91 (0.89–0.93)'),
+    (row(0.912, 0.887, 0.934, nodule=24), '0.91 (0.89–0.93)†'),
+    (row(-0.1, -0.2, 0.05), '−0.10 (−0.20 to 0.05)'),
+    (row(1.0, math.nan, math.nan), '1.00 (–)'),
+    (row(math.nan, math.nan, math.nan), '–'),
+  ],
+)
+def test_an_estimate_is_shown_with_its_interval(numbers, text):
+  assert tables.estimate(numbers, 'auc') == text
+
+
+@pytest.mark.parametrize(
+  ('p', 'text'), [(0.0004, '<0.001'), (0.0123, '0.012'), (0.5, '0.50'), (math.nan, '–')]
+)
+def test_p_values(p, text):
+  assert tables.p_value(p) == text
+
+
+def test_files_of_a_table(tmp_path):
+  numbers = pd.DataFrame({'set': ['a_b', 'a_b'], 'share': [0.123456789, 0.5]})
+  shown = pd.DataFrame({'Set': ['a_b', 'a_b'], 'Share': ['12% (−1–2)†', '<0.001']})
+  tables.Table('key', 'Table 9. Title', numbers, shown, grouped=True).write(tmp_path)
+  assert '0.123456789' in (tmp_path / 'key.csv').read_text()
+  latex = (tmp_path / 'key.tex').read_text()
+  assert r'a\_b & 12\% ($-$1--2)\textsuperscript{\dag} \\' in latex
+  assert '\n & $<$0.001' in latex  # the second row does not repeat the set
+  assert r'\caption{Title}' in latex
+
+
+def test_rows_of_a_group_stand_together():
+  shown = pd.DataFrame({'Set': ['a', 'a', 'b'], 'Value': ['1', '2', '3']})
+  grouped = tables.Table('key', 'title', shown, shown, grouped=True)
+  assert grouped.groups() == [('a', 2, [['1'], ['2']]), ('b', 1, [['3']])]
+  single = tables.Table('key', 'title', shown, shown, first=2)
+  assert single.groups() == [('a', 1, [['1']]), ('a', 1, [['2']])] and single.left_out == 1

@@ -1,0 +1,134 @@
+import csv
+import json
+import math
+
+import jax
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from nodulax import evaluate, evaluation_files
+from nodulax.checkpoint import CheckpointError, Thresholds
+from nodulax.input.shards import Shards, ShardsError
+from nodulax.statistics.overlap import OverlapThreshold
+
+
+def rows_of(path):
+  with path.open(newline='') as file:
+    return list(csv.DictReader(file))
+
+
+def test_one_row_a_radiograph_and_metrics_that_follow_from_the_rows(trained_run, shards):
+  folder = trained_run / 'evaluation' / 'hospital'
+  rows = rows_of(folder / 'predictions.csv')
+  split = Shards(shards, 'test')
+  assert {row['image_id'] for row in rows} == {split[i][0].image_id for i in range(len(split))}
+  metrics = json.loads((folder / 'metrics.json').read_text())
+  labels = np.array([int(row['label']) for row in rows])
+  scores = np.array([float(row['probability']) for row in rows])
+  assert metrics['images'] == len(rows) and metrics['nodule_images'] == labels.sum()
+  auc = sklearn_metrics.roc_auc_score(labels, scores)
+  assert metrics['auc']['value'] == pytest.approx(auc, abs=1e-12)
+  called = scores >= metrics['probability_threshold']
+  assert metrics['sensitivity']['value'] == pytest.approx(called[labels == 1].mean())
+  assert metrics['specificity']['value'] == pytest.approx(1 - called[labels == 0].mean())
+  dices = [float(row['dice']) for row in rows if row['dice']]
+  assert len(dices) == labels.sum() == metrics['dice']['images']
+  assert metrics['dice']['value'] == pytest.approx(np.mean(dices), abs=1e-5)
+  assert 'not a medical device' in metrics['notice'].lower()
+  assert 'not a medical device' in (folder / 'NOTICE.txt').read_text().lower()
+
+
+def test_pictures_are_written_for_the_radiographs(trained_run):
+  folder = trained_run / 'evaluation' / 'hospital'
+  rows = rows_of(folder / 'predictions.csv')
+  for kind in ('heat_maps', 'thumbnails', 'overlays'):
+    assert {path.stem for path in (folder / kind).iterdir()} == {row['image_id'] for row in rows}
+
+
+def test_findings_lie_in_the_stored_image(trained_run, shards):
+  folder = trained_run / 'evaluation' / 'hospital'
+  sizes = {}
+  split = Shards(shards, 'test')
+  for index in range(len(split)):
+    case = split[index][0]
+    sizes[case.image_id] = (case.width, case.height)
+  for row in rows_of(folder / 'locations.csv'):
+    width, height = sizes[row['image_id']]
+    x_min, y_min, x_max, y_max = (float(row[name]) for name in ('x_min', 'y_min', 'x_max', 'y_max'))
+    assert 0 <= x_min <= float(row['x']) <= x_max <= width
+    assert 0 <= y_min <= float(row['y']) <= y_max <= height
+
+
+@pytest.mark.parametrize(('batch_size', 'devices'), [(3, 1), (16, 4), (5, 2)])
+def test_results_depend_on_neither_batch_size_nor_devices(
+  trained_run, shards, tmp_path, monkeypatch, batch_size, devices
+):
+  some = jax.local_devices()[:devices]
+  monkeypatch.setattr(jax, 'local_devices', lambda: some)
+  evaluate.evaluate(
+    trained_run, shards, 'test', tmp_path / 'again', batch_size=batch_size, overlays=0
+  )
+  first = rows_of(trained_run / 'evaluation' / 'hospital' / 'predictions.csv')
+  again = rows_of(tmp_path / 'again' / 'predictions.csv')
+  assert [row['image_id'] for row in again] == [row['image_id'] for row in first]
+  for a, b in zip(first, again, strict=True):
+    assert float(b['probability']) == pytest.approx(float(a['probability']), abs=1e-5)
+
+
+def test_an_evaluation_is_not_done_twice_and_not_overwritten_by_another(
+  trained_run, shards, tmp_path
+):
+  output = tmp_path / 'out'
+  options = dict(batch_size=16, overlays=0)
+  first = evaluate.evaluate(trained_run, shards, 'tune', output, **options)
+  modified = (output / 'predictions.csv').stat().st_mtime_ns
+  assert evaluate.evaluate(trained_run, shards, 'tune', output, **options) == first
+  assert (output / 'predictions.csv').stat().st_mtime_ns == modified
+  with pytest.raises(ValueError, match='holds another evaluation'):
+    evaluate.evaluate(trained_run, shards, 'test', output, **options)
+  (tmp_path / 'mine').mkdir()
+  with pytest.raises(ValueError, match='holds no evaluation'):
+    evaluate.evaluate(trained_run, shards, 'test', tmp_path / 'mine', **options)
+
+
+def test_a_failed_evaluation_leaves_nothing(trained_run, shards, tmp_path, monkeypatch):
+  def full(*_):
+    raise OSError(28, 'No space left on device')
+
+  monkeypatch.setattr(evaluate, 'write_pictures', full)
+  with pytest.raises(OSError, match='No space'):
+    evaluate.evaluate(trained_run, shards, 'test', tmp_path / 'out', batch_size=16, overlays=0)
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_run_or_split_says_so(trained_run, shards, tmp_path):
+  options = dict(batch_size=16, overlays=0)
+  with pytest.raises(CheckpointError, match='no checkpoint here'):
+    evaluate.evaluate(tmp_path, shards, 'test', tmp_path / 'out', **options)
+  with pytest.raises(ShardsError, match='no finished shards'):
+    evaluate.evaluate(trained_run, tmp_path, 'test', tmp_path / 'out', **options)
+
+
+def test_a_split_of_one_class_has_no_auc(trained_run, shards):
+  split = Shards(shards, 'test')
+  cases = [split[index][0] for index in range(len(split)) if not split[index][0].label]
+  thresholds = Thresholds(0.5, OverlapThreshold(0.5, True, 3), 6, 0.7)
+  measured = evaluate.measure(
+    cases, np.linspace(0.1, 0.9, len(cases)), np.full(len(cases), math.nan), thresholds
+  )
+  assert measured['auc'] is None and measured['sensitivity'] is None
+  assert measured['dice'] == {'value': None, 'low': None, 'high': None, 'images': 0}
+
+
+@pytest.mark.parametrize(
+  ('image_id', 'expected'),
+  [
+    ('00000001_000.png', '00000001_000'),
+    ('../../etc/passwd', '_.._etc_passwd'),
+    ('a/b\\c:d', 'a_b_c_d'),
+    ('..', '_'),
+  ],
+)
+def test_an_image_id_cannot_leave_its_folder(image_id, expected):
+  assert evaluation_files.file_name(image_id) == expected

@@ -1,0 +1,174 @@
+"""An experiment from start to end, stopped and killed on its way."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from nodulax import checkpoint, train
+from nodulax.input.shards import ShardsError
+from nodulax.workdir import WorkdirError
+
+
+def final_state(folder: pathlib.Path) -> dict[str, bytes]:
+  """Every array of the last checkpoint, as bytes."""
+  import orbax.checkpoint as ocp
+
+  step = checkpoint.latest_step(folder)
+  with ocp.StandardCheckpointer() as reader:
+    tree = reader.restore(folder.resolve() / 'checkpoints' / 'latest' / str(step) / 'state')
+  leaves = jax.tree_util.tree_leaves_with_path(tree)
+  return {jax.tree_util.keystr(path): np.asarray(leaf).tobytes() for path, leaf in leaves}
+
+
+def tensorboard_points(folder: pathlib.Path) -> list[tuple[int, str]]:
+  """(step, tag) of every scalar in the TensorBoard files, repeats included."""
+  from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+  return sorted(
+    (event.step, value.tag)
+    for path in folder.glob('events.out.tfevents.*')
+    for event in EventFileLoader(str(path)).Load()
+    for value in event.summary.value
+    if value.tag not in ('images_per_second', 'data_wait', 'tune', 'training_inputs')
+  )
+
+
+START = """
+import sys, json
+from ml_collections import ConfigDict
+from nodulax import train
+config = ConfigDict(json.loads(sys.argv[1]))
+try:
+  train.train(config, sys.argv[2])
+except train.Interrupted as stopped:
+  print(stopped)
+"""
+
+
+def start(config, folder: pathlib.Path) -> subprocess.Popen:
+  """The experiment in a process of its own."""
+  return subprocess.Popen(
+    [sys.executable, '-c', START, config.to_json(), str(folder)],
+    cwd=pathlib.Path(__file__).parents[1],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+  )
+
+
+def wait_for_step(folder: pathlib.Path, step: int, process: subprocess.Popen) -> None:
+  """Returns once a checkpoint of at least `step` is on disk."""
+  while process.poll() is None and (checkpoint.latest_step(folder) or 0) < step:
+    time.sleep(0.01)
+
+
+def test_an_experiment_leaves_checkpoints_logs_and_evaluations(trained_run):
+  steps = 2 * (33 // 8)
+  assert checkpoint.latest_step(trained_run) == steps
+  description = checkpoint.describe(trained_run)
+  assert description.model['head'] == 'pixel'
+  assert description.preprocessing.image_size == 64
+  metrics = json.loads((trained_run / 'evaluation' / 'hospital' / 'metrics.json').read_text())
+  assert 0 <= metrics['auc']['value'] <= 1
+  logged = [json.loads(line) for line in (trained_run / 'metrics.jsonl').read_text().splitlines()]
+  assert [line['step'] for line in logged if 'loss' in line] == list(range(1, steps + 1))
+  assert [line['step'] for line in logged if 'tune_auc' in line] == [steps // 2, steps]
+
+
+def test_a_run_killed_in_mid_epoch_ends_like_an_uninterrupted_one(
+  config, trained_run, tmp_path
+):
+  config.train.checkpoint_minutes = 0.0  # a checkpoint after every step
+  folder = tmp_path / 'killed'
+  process = start(config, folder)
+  wait_for_step(folder, 2, process)
+  process.send_signal(signal.SIGKILL)
+  process.communicate()
+  assert 2 <= checkpoint.latest_step(folder) < 8
+  train.train(config, folder)
+  assert final_state(folder) == final_state(trained_run)
+  for name in ('metrics.jsonl', 'evaluation/hospital/predictions.csv'):
+    assert (folder / name).read_text() == (trained_run / name).read_text()
+  points = tensorboard_points(folder)
+  assert len(points) == len(set(points))
+  assert points == tensorboard_points(trained_run)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_leaves_cleanly(config, tmp_path, number):
+  config.train.epochs = 50
+  folder = tmp_path / 'stopped'
+  process = start(config, folder)
+  wait_for_step(folder, 4, process)
+  process.send_signal(number)
+  output, _ = process.communicate(timeout=120)
+  assert process.returncode == 0, output
+  assert 'Traceback' not in output
+  step = checkpoint.latest_step(folder)
+  assert f'stopped and saved at step {step} of 200' in output
+
+
+def test_a_finished_run_is_recognised(config, trained_run, capsys):
+  before = {path: path.stat().st_mtime for path in trained_run.rglob('*.json*')}
+  train.train(config, trained_run)
+  assert 'trained already' in capsys.readouterr().out
+  del before[trained_run / 'config.json']
+  for path, modified in before.items():
+    assert path.stat().st_mtime == modified
+
+
+def test_a_workdir_of_another_config_is_refused(config, trained_run):
+  config.optimizer.learning_rate = 0.5
+  with pytest.raises(WorkdirError, match=r'learning_rate: 0.0001 there, 0.5 now'):
+    train.train(config, trained_run)
+
+
+def test_where_and_how_fast_may_change_between_starts(config, trained_run):
+  config.data.worker_processes = 2
+  config.train.devices = 1
+  train.train(config, trained_run)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_images(config, tmp_path):
+  config.optimizer.learning_rate = 1e30
+  message = r'(?s)step \d+: .*not finite.*The batch was \w{16}'
+  with pytest.raises(train.TrainingError, match=message):
+    train.train(config, tmp_path)
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(config, trained_run, tmp_path, caplog):
+  folder = tmp_path / 'damaged'
+  config.train.checkpoint_minutes = 0.0
+  process = start(config, folder)
+  wait_for_step(folder, 5, process)
+  process.send_signal(signal.SIGKILL)
+  process.communicate()
+  step = checkpoint.latest_step(folder)
+  state = folder / 'checkpoints' / 'latest' / str(step) / 'state'
+  for path in state.rglob('*'):
+    if path.is_file():
+      path.write_bytes(os.urandom(100))
+  train.train(config, folder)
+  assert f'The checkpoint of step {step} is damaged' in caplog.text
+  assert final_state(folder) == final_state(trained_run)
+
+
+def test_missing_data_and_too_little_data_say_what_to_do(config, tmp_path):
+  config.data.train = 'gmc'
+  with pytest.raises(ValueError, match='--config.data.shards.gmc=DIR'):
+    train.train(config, tmp_path / 'a')
+  config.data.train = 'hospital'
+  config.train.batch_size = 64
+  with pytest.raises(ValueError, match='--config.train.batch_size'):
+    train.train(config, tmp_path / 'b')
+  config.data.shards.hospital = str(tmp_path)
+  with pytest.raises(ShardsError, match='no finished shards'):
+    train.train(config, tmp_path / 'c')

@@ -1,0 +1,71 @@
+import pytest
+from ml_collections import ConfigDict
+
+from configs import default, demo
+from nodulax import workdir
+
+
+def test_a_workdir_is_claimed_once_and_known_again(tmp_path):
+  config = default.get_config()
+  folder = workdir.claim(tmp_path / 'run', config)
+  assert workdir.claim(folder, config) == folder
+  assert 'Not a medical device' in (folder / 'NOTICE.txt').read_text()
+
+
+@pytest.mark.parametrize(
+  ('knob', 'value'), [('optimizer.learning_rate', 1.0), ('data.shards.nih', 'x'), ('seed', 1)]
+)
+def test_a_knob_that_changes_the_result_is_refused_by_name(tmp_path, knob, value):
+  workdir.claim(tmp_path, default.get_config())
+  config = default.get_config()
+  config.update_from_flattened_dict({knob: value})
+  with pytest.raises(workdir.WorkdirError, match=f'{knob}: .* there, {value!r} now'):
+    workdir.claim(tmp_path, config)
+
+
+@pytest.mark.parametrize(
+  ('knob', 'value'),
+  [('data.shards.gmc', 'x'), ('train.log_every', 7), ('evaluation.overlays', 1), ('name', 'n')],
+)
+def test_a_knob_that_does_not_is_free(tmp_path, knob, value):
+  workdir.claim(tmp_path, default.get_config())
+  config = default.get_config()
+  config.update_from_flattened_dict({knob: value})
+  workdir.claim(tmp_path, config)
+
+
+def test_a_study_is_held_to_the_knobs_of_its_experiments(tmp_path):
+  workdir.claim(tmp_path, demo.get_config())
+  workdir.claim(tmp_path, demo.get_config())
+  config = demo.get_config()
+  config.experiments.nih_image.train.log_every = 50
+  workdir.claim(tmp_path, config)
+  config.experiments.nih_image.train.epochs = 50
+  with pytest.raises(workdir.WorkdirError, match='experiments.nih_image.train.epochs'):
+    workdir.claim(tmp_path, config)
+
+
+def test_logs_are_cut_back_to_what_a_checkpoint_knew(tmp_path):
+  from etils import epath
+
+  folder = epath.Path(tmp_path)
+  (folder / 'metrics.jsonl').write_text('first\n')
+  (folder / 'events.out.tfevents.1').write_text('one')
+  sizes = workdir.log_sizes(folder)
+  (folder / 'metrics.jsonl').write_text('first\nsecond\n')
+  (folder / 'events.out.tfevents.1').write_text('one and more')
+  (folder / 'events.out.tfevents.2').write_text('two')
+  (folder / 'config.json').write_text('stays')
+  workdir.cut_back_logs(folder, sizes)
+  left = {path.name: path.read_text() for path in folder.iterdir()}
+  assert left == {
+    'metrics.jsonl': 'first\n',
+    'events.out.tfevents.1': 'one',
+    'config.json': 'stays',
+  }
+
+
+def test_a_config_is_compared_by_value(tmp_path):
+  config = default.get_config()
+  workdir.claim(tmp_path, config)
+  workdir.claim(tmp_path, ConfigDict(config.to_dict()))

@@ -1,0 +1,232 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+HEADER = [
+  'image', 'patient_id', 'label', 'mask', 'boxes', 'sex', 'age', 'view', 'pixel_spacing_mm',
+  'nodule_diameter_mm', 'zone', 'conspicuity',
+]  # fmt: skip
+
+
+def decode(png: bytes) -> np.ndarray:
+  return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def by_pixels(outcome, folder):
+  """The examples by the name of the image, which the shards hide: found by their pixels."""
+  examples = outcome.all_examples().values()
+  return {
+    path.stem: next(example for example in examples if example['image'] == path.read_bytes())
+    for path in (folder / 'images').glob('*.png')
+  }
+
+
+def test_everything_is_for_testing_by_default(hospital, build):
+  outcome = build('gmc_nodule', hospital)
+  assert outcome.status == 0, outcome.err
+  assert outcome.folder.parts[-3:] == ('gmc_nodule', 'external', '1.0.0')
+  assert len(outcome.examples('test')) == 10
+  examples = by_pixels(outcome, hospital)
+  mask = decode(examples['0']['mask'])
+  expected = np.zeros((96, 96), np.uint8)
+  expected[40:50, 20:32] = 255
+  np.testing.assert_array_equal(mask, expected)
+  np.testing.assert_array_equal(examples['0']['boxes'], [[20, 40, 32, 50]])
+  np.testing.assert_array_equal(examples['3']['boxes'], [[10, 20, 30, 50]])
+  # The area of an ellipse with axes of 20 and 30 is 150 pi.
+  assert np.count_nonzero(decode(examples['3']['mask'])) == pytest.approx(471, abs=8)
+  known = {name: bool(example['location_known']) for name, example in examples.items()}
+  assert [name for name in sorted(known) if not known[name]] == ['4']
+
+
+def test_a_hospital_trains_on_its_own_images(hospital, build, change_csv, make_radiograph):
+  def more(rows):
+    for number in range(10, 20):
+      cv2.imwrite(str(hospital / f'images/{number}.png'), make_radiograph(300 + number))
+      rows.append([f'images/{number}.png', f'P{number}', 'nodule' if number < 15 else 'normal'])
+      rows[-1] += ['', '']
+
+  assert 'split empty: 1\n  tune' in build('gmc_nodule', hospital, '--config=hospital').err
+  change_csv(hospital / 'manifest.csv', more)
+  outcome = build('gmc_nodule', hospital, '--config=hospital', '--seed=3')
+  assert outcome.status == 0, outcome.err
+  assert outcome.folder.parent.name == 'hospital-seed_3'
+  for split, of_each_label in {'train': 7, 'tune': 1, 'test': 2}.items():
+    labels = [example['label'] for example in outcome.examples(split)]
+    assert (labels.count(0), labels.count(1)) == (of_each_label, of_each_label)
+
+
+def test_what_the_table_says_of_an_image(hospital, build, change_csv):
+  def fill(rows):
+    rows[0] = HEADER
+    rows[1] += ['F', '63', 'AP', '0.2 0.3', '12.5', 'behind_heart', '2']
+    rows[2] += ['', '', '', '0.5', '', '', '']
+    for row in rows[3:]:
+      row += [''] * 7
+
+  change_csv(hospital / 'manifest.csv', fill)
+  examples = by_pixels(build('gmc_nodule', hospital), hospital)
+  told, untold = examples['0'], examples['2']
+  assert (told['sex'], told['age'], told['view']) == (b'female', 63, b'AP')
+  np.testing.assert_allclose(told['pixel_spacing_mm'], [0.2, 0.3], rtol=1e-6)
+  assert (told['nodule_diameter_mm'], told['zone']) == (12.5, b'behind_heart')
+  assert told['conspicuity'] == b'2'
+  np.testing.assert_allclose(examples['1']['pixel_spacing_mm'], [0.5, 0.5])
+  assert (untold['sex'], untold['view'], untold['zone']) == (b'unknown',) * 3
+  assert np.isnan(untold['age'])
+  assert np.isnan(untold['pixel_spacing_mm']).all()
+
+
+@pytest.mark.parametrize(
+  ('column', 'value', 'says'),
+  [
+    (
+      0,
+      '../outside.png',
+      "image malformed: 1\n  manifest.csv line 2: image must be the file's path",
+    ),
+    (0, '/etc/passwd', 'image malformed: 1\n  manifest.csv line 2'),
+    (0, '', 'image malformed: 1\n  manifest.csv line 2'),
+    (0, 'images/absent.png', 'image missing: 1\n  manifest.csv line 2: copy the image'),
+    (0, 'images/1.png', 'image twice: 1\n  manifest.csv line 2: line 3 repeats it'),
+    (1, '', 'patient_id malformed: 1\n  manifest.csv line 2'),
+    (2, 'Nodule', "label unknown: 1\n  manifest.csv line 2: label must be 'nodule' or 'normal'"),
+    (3, '../../etc/passwd', 'mask malformed: 1\n  manifest.csv line 2'),
+    (3, 'masks/absent.png', 'mask unreadable: 1\n  manifest.csv line 2'),
+    (4, '1 2 3', 'boxes malformed: 1\n  manifest.csv line 2'),
+    (
+      4,
+      '80 80 96.5 90',
+      'box outside the image: 1\n  manifest.csv line 2: a box reaches 80 80 96.5',
+    ),
+    (4, '30 20 30 50', 'box empty: 1\n  manifest.csv line 2'),
+    (4, 'nan 20 30 50', 'box empty: 1\n  manifest.csv line 2'),
+  ],
+)
+def test_rows_that_do_not_fit_are_named_by_their_line(
+  hospital, build, change_csv, column, value, says
+):
+  def spoil(rows):
+    rows[1][column] = value
+
+  change_csv(hospital / 'manifest.csv', spoil)
+  outcome = build('gmc_nodule', hospital)
+  assert outcome.status == 1
+  assert says in outcome.err
+  assert not list(outcome.data_dir.rglob('*.array_record*'))
+
+
+def test_a_link_that_leaves_the_folder_is_refused(hospital, build, change_csv, tmp_path):
+  (tmp_path / 'elsewhere.png').write_bytes((hospital / 'images' / '0.png').read_bytes())
+  (hospital / 'images' / 'link.png').symlink_to(tmp_path / 'elsewhere.png')
+
+  def point(rows):
+    rows[1][0] = 'images/link.png'
+
+  change_csv(hospital / 'manifest.csv', point)
+  assert 'image malformed: 1' in build('gmc_nodule', hospital).err
+
+
+@pytest.mark.parametrize(
+  ('mask', 'says'),
+  [
+    (np.full((96, 95), 255, np.uint8), 'mask of another size: 1\n  manifest.csv line 2: the mask'),
+    (np.zeros((96, 96), np.uint8), 'mask empty: 1\n  manifest.csv line 2'),
+  ],
+)
+def test_masks_that_do_not_fit_are_refused(hospital, build, mask, says):
+  cv2.imwrite(str(hospital / 'masks' / '0.png'), mask)
+  assert says in build('gmc_nodule', hospital).err
+
+
+def test_a_mask_or_a_box_on_a_normal_image_is_refused(hospital, build, change_csv):
+  def mark(rows):
+    rows[6][3] = 'masks/0.png'
+    rows[7][4] = '10 10 20 20'
+
+  change_csv(hospital / 'manifest.csv', mark)
+  err = build('gmc_nodule', hospital).err
+  assert 'mask of a normal image: 1\n  manifest.csv line 7' in err
+  assert 'box on a normal image: 1\n  manifest.csv line 8' in err
+
+
+def test_every_fault_is_told_at_once(hospital, build, change_csv):
+  def spoil(rows):
+    rows[1][2] = 'maybe'
+    rows[2][0] = 'images/absent.png'
+    rows[8][2] = ''
+
+  change_csv(hospital / 'manifest.csv', spoil)
+  path = hospital / 'images' / '8.png'
+  path.write_bytes(path.read_bytes()[:-40])
+  cv2.imwrite(str(hospital / 'images' / '9.png'), np.zeros((96, 96), np.uint8))
+  err = build('gmc_nodule', hospital).err
+  assert '5 faults' in err
+  for line, kind in [
+    (2, 'label unknown'),
+    (3, 'image missing'),
+    (9, 'label unknown'),
+    (10, 'image unreadable'),
+    (11, 'image blank'),
+  ]:
+    assert kind in err
+    assert f'manifest.csv line {line}' in err
+
+
+def test_faulty_images_are_left_out_on_request_and_listed(hospital, build, change_csv):
+  def spoil(rows):
+    rows[1][2] = 'maybe'
+    rows[2][0] = 'images/absent.png'
+
+  change_csv(hospital / 'manifest.csv', spoil)
+  path = hospital / 'images' / '8.png'
+  path.write_bytes(path.read_bytes()[:-40])
+  assert build('gmc_nodule', hospital, '--allow_missing').status == 1
+  refused = build('gmc_nodule', hospital, '--allow_faulty')
+  assert refused.status == 1
+  assert 'label unknown' not in refused.err
+  outcome = build('gmc_nodule', hospital, '--allow_faulty', '--allow_missing')
+  assert outcome.status == 0, outcome.err
+  assert len(outcome.examples('test')) == 7
+  assert json.loads((outcome.folder / 'cohort.json').read_text())['left_out'] == {
+    'image missing': ['manifest.csv line 3'],
+    'image unreadable': ['manifest.csv line 10'],
+    'label unknown': ['manifest.csv line 2'],
+  }
+  assert 'left out, label unknown: manifest.csv line 2' in outcome.out
+  assert outcome.folder.parent.name == 'external-allow_missing-allow_faulty'
+
+
+def test_the_exclusion_list(hospital, build, tmp_path):
+  listed = tmp_path / 'poor.txt'
+  listed.write_text('# too dark\nimages/0.png\n\nimages/7.png\n')
+  outcome = build('gmc_nodule', hospital, f'--exclude={listed}')
+  assert outcome.status == 0, outcome.err
+  assert len(outcome.examples('test')) == 8
+  assert outcome.folder.parent.name.startswith('external-exclude_')
+  assert build('gmc_nodule', hospital, '--exclude=/absent.txt').status == 1
+
+
+@pytest.mark.parametrize(
+  ('header', 'says'),
+  [
+    (['image', 'patient_id', 'mask', 'boxes', 'sex'], "lacks the columns 'label'"),
+    (['image', 'patient_id', 'label', 'mask', 'accession'], "are not known 'accession'"),
+  ],
+)
+def test_a_manifest_with_other_columns_is_refused(hospital, run, change_csv, header, says):
+  def rename(rows):
+    rows[0] = header
+
+  change_csv(hospital / 'manifest.csv', rename)
+  outcome = run('cohort', 'gmc_nodule', hospital)
+  assert outcome.status == 1
+  assert says in outcome.err
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path, run):
+  outcome = run('cohort', 'gmc_nodule', tmp_path)
+  assert outcome.status == 1
+  assert 'manifest.csv: there is no such file' in outcome.err

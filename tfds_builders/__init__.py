@@ -1,0 +1,1 @@
+"""Builders of radiograph shards: raw downloads in, TensorFlow Datasets in ArrayRecord files out."""

@@ -1,0 +1,228 @@
+"""From the tables of a source to who is in which split: the study's cohort.
+
+Splits are decided here and nowhere else. They depend on the tables and the seed alone: not on the
+key of the hashes, the order of rows or the number of processes.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from tfds_builders.records import Fault, Record, SourceError, Table
+
+Normals = Literal['matched', 'all'] | int
+Splitting = Literal['random', 'official', 'test']
+
+MISSING = 'image missing'
+
+_SHARES = {'train': 0.7, 'tune': 0.1, 'test': 0.2}
+# What remains of the shares where the test split is published: tune is a tenth of everything.
+_SHARES_BESIDE_TEST = {'train': 0.7, 'tune': 0.1}
+
+
+@dataclasses.dataclass
+class Cohort:
+  """Who is in the study.
+
+  Attributes:
+    table: what the source's tables say.
+    splits: the radiographs of each split.
+    excluded: how many images each rule kept out, in the order of the rules.
+    left_out: (image, reason) for everything that belongs to the cohort and is not in it: images
+      on the exclusion list, missing ones, faulty ones.
+    faults: why this cohort must not be built as it is.
+  """
+
+  table: Table
+  splits: dict[str, list[Record]]
+  excluded: dict[str, int]
+  left_out: list[tuple[str, str]]
+  faults: list[Fault]
+
+  @property
+  def records(self) -> list[Record]:
+    """All radiographs, split by split."""
+    return [record for records in self.splits.values() for record in records]
+
+  def empty_splits(self) -> list[Fault]:
+    """A fault for each split without images."""
+    return [
+      Fault('split empty', split, 'there are too few patients for it; add some')
+      for split, records in self.splits.items()
+      if not records
+    ]
+
+  def without_faulty(self, faults: Iterable[Fault]) -> 'Cohort':
+    """The cohort less every image with a fault, listing those."""
+    reasons: dict[str, str] = {}
+    for fault in faults:
+      if fault.where not in self.splits:
+        reasons.setdefault(fault.where, fault.kind)
+    splits = {
+      split: [record for record in records if record.name not in reasons]
+      for split, records in self.splits.items()
+    }
+    excluded = self.excluded | {
+      f'{kind}, left out on request': count
+      for kind, count in collections.Counter(reasons.values()).items()
+    }
+    return Cohort(self.table, splits, excluded, [*self.left_out, *reasons.items()], [])
+
+
+def select(
+  table: Table,
+  *,
+  seed: int,
+  normals: Normals,
+  splitting: Splitting,
+  exclude: Collection[str],
+  allow_missing: bool,
+  where_missing: Callable[[Record], str],
+) -> Cohort:
+  """Decides who is in the study, and in which split.
+
+  Args:
+    table: what the source's tables say.
+    seed: of both draws, of normal images and of patients.
+    normals: 'matched' draws as many normal images as there are nodule images (all, where there
+      are fewer); a number draws so many; 'all' takes all. Where the source publishes its splits,
+      each is matched by itself.
+    splitting: 'random' draws 70 % of patients for train, 10 % for tune and 20 % for test,
+      stratified by whether a patient has a nodule image; 'official' takes the source's own test
+      split and draws tune from the rest; 'test' makes everything one test split.
+    exclude: images to leave out, as the tables name them; their faults are forgiven.
+    allow_missing: whether images that are not there are left out, and normal images drawn from
+      those that are; otherwise each is a fault.
+    where_missing: says where a missing image is to be had.
+
+  Raises:
+    SourceError: the exclusion list names images that the tables do not have.
+  """
+  excluded = dict(table.excluded)
+  left_out: list[tuple[str, str]] = []
+  candidates = sorted(table.records, key=lambda record: record.key)
+  if unknown := set(exclude) - table.names.keys():
+    raise SourceError(
+      f'--exclude: {len(unknown)} entries name no image of the source; '
+      'write images as the table does, one a line'
+    )
+  excluded_names = {table.names[key] for key in exclude}
+
+  def leave_out(rule: str, unwanted: Collection[Record]) -> list[Record]:
+    if unwanted:
+      excluded[rule] = len(unwanted)
+    left_out.extend((record.name, rule) for record in unwanted)
+    gone = {record.name for record in unwanted}
+    return [record for record in candidates if record.name not in gone]
+
+  candidates = leave_out(
+    'on the exclusion list', [record for record in candidates if record.key in exclude]
+  )
+  if allow_missing:
+    candidates = leave_out(MISSING, [record for record in candidates if record.path is None])
+  draw = np.random.default_rng((seed, 0))
+  chosen = [
+    record
+    for _, part in sorted(_by_part(candidates).items())
+    for record in _draw_normals(part, normals, draw)
+  ]
+  if len(chosen) < len(candidates):
+    excluded['normal, not drawn'] = len(candidates) - len(chosen)
+  faults = [fault for fault in table.faults if fault.where not in excluded_names]
+  faults += _patients_under_two_parts(chosen)
+  faults += [
+    Fault(MISSING, record.name, where_missing(record)) for record in chosen if record.path is None
+  ]
+  splits = _split(chosen, splitting, np.random.default_rng((seed, 1)))
+  cohort = Cohort(table, splits, excluded, left_out, faults)
+  cohort.faults += cohort.empty_splits()
+  return cohort
+
+
+def _by_part(records: Iterable[Record]) -> dict[str, list[Record]]:
+  parts = collections.defaultdict(list)
+  for record in records:
+    parts[record.part].append(record)
+  return parts
+
+
+def _draw_normals(
+  records: Sequence[Record], normals: Normals, draw: np.random.Generator
+) -> list[Record]:
+  nodules = [record for record in records if record.label == 'nodule']
+  candidates = [record for record in records if record.label == 'normal']
+  match normals:
+    case 'all':
+      wanted = len(candidates)
+    case 'matched':
+      wanted = min(len(nodules), len(candidates))
+    case number:
+      wanted = min(number, len(candidates))
+  drawn = draw.choice(len(candidates), wanted, replace=False)
+  return nodules + [candidates[index] for index in sorted(drawn)]
+
+
+def _patients_under_two_parts(records: Iterable[Record]) -> list[Fault]:
+  parts = collections.defaultdict(set)
+  for record in records:
+    parts[record.patient].add(record.part)
+  return [
+    Fault(
+      'patient under two splits',
+      record.name,
+      'its patient has images in two published splits; correct the lists or exclude the images',
+    )
+    for record in records
+    if len(parts[record.patient]) > 1
+  ]
+
+
+def _split(
+  records: Sequence[Record], splitting: Splitting, draw: np.random.Generator
+) -> dict[str, list[Record]]:
+  match splitting:
+    case 'test':
+      return {'test': list(records)}
+    case 'random':
+      drawn, shares = records, _SHARES
+    case 'official':
+      drawn = [record for record in records if record.part != 'test']
+      shares = _SHARES_BESIDE_TEST
+  with_nodule = {record.patient for record in drawn if record.label == 'nodule'}
+  labels = {
+    record.patient: 'nodule' if record.patient in with_nodule else 'normal' for record in drawn
+  }
+  split_of = split_patients(labels, shares, draw)
+  splits: dict[str, list[Record]] = {split: [] for split in _SHARES}
+  for record in records:
+    published = splitting == 'official' and record.part == 'test'
+    splits['test' if published else split_of[record.patient]].append(record)
+  return splits
+
+
+def split_patients(
+  labels: Mapping[str, str], shares: Mapping[str, float], draw: np.random.Generator
+) -> dict[str, str]:
+  """Draws a split for every patient, each label by itself.
+
+  Args:
+    labels: of the patients.
+    shares: of the splits, in any unit.
+    draw: the source of chance.
+
+  Returns:
+    The split of every patient. Of `n` patients with a label, the first splits together have
+    `round(n * their share)`, so that no split is more than one patient off.
+  """
+  ends = np.cumsum(list(shares.values())) / sum(shares.values())
+  split_of = {}
+  for label in sorted(set(labels.values())):
+    patients = sorted(patient for patient in labels if labels[patient] == label)
+    order = [patients[index] for index in draw.permutation(len(patients))]
+    bounds = [0, *(round(len(order) * end) for end in ends)]
+    for split, start, stop in zip(shares, bounds, bounds[1:], strict=False):
+      split_of.update(dict.fromkeys(order[start:stop], split))
+  return split_of

@@ -1,0 +1,136 @@
+"""From an inspected radiograph to an example, and from examples to one shard."""
+
+import dataclasses
+import hashlib
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from array_record.python import array_record_module
+from tensorflow_datasets.core import example_serializer
+
+from nodulax.radiograph.reading import decode_radiograph, encode_png
+from tfds_builders import schema
+from tfds_builders.inspection import Inspection, read_mask
+from tfds_builders.locations import draw_ellipses, empty_mask_png
+from tfds_builders.records import Record, SourceError, read_file
+
+_SHARD_BYTES = 64 * 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+  """One radiograph on its way into a shard: all that is known but its pixels."""
+
+  record: Record
+  inspection: Inspection
+  image_id: str
+  patient_id: str
+  source: str
+
+  @property
+  def stored_bytes(self) -> int:
+    """About what the image takes in a shard, and not less; known before it is encoded."""
+    look = self.inspection
+    return look.file_bytes if look.passes_through else look.width * look.height * look.depth // 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+  """One file to write: where, what, and for features of which depth."""
+
+  path: str
+  entries: Sequence[Entry]
+  depth: Literal[8, 16]
+
+
+def divide(entries: Sequence[Entry]) -> list[list[Entry]]:
+  """Which entries stand together in one file: the same for the same entries in any order.
+
+  Their order is that of a hash of their identifiers, which mixes labels and patients, so that a
+  reader who takes the first part of a split gets a fair one.
+  """
+  ordered = sorted(entries, key=lambda entry: hashlib.sha256(entry.image_id.encode()).digest())
+  size = sum(entry.stored_bytes for entry in entries)
+  count = min(len(entries), math.ceil(size / _SHARD_BYTES))
+  bounds = [round(len(entries) * index / count) for index in range(count + 1)]
+  return [ordered[start:stop] for start, stop in itertools.pairwise(bounds)]
+
+
+def write_on_beam(shards: Sequence[Shard], runner: Any, options: Any) -> None:
+  """Writes shards on an Apache Beam cluster, whose workers must see the images and the shards."""
+  import apache_beam as beam  # an extra, which most do not have
+
+  with beam.Pipeline(runner=runner, options=options) as pipeline:
+    _ = pipeline | beam.Create(shards) | beam.Reshuffle() | beam.Map(write_shard)
+
+
+def write_shard(shard: Shard) -> None:
+  """Writes one ArrayRecord file of serialised examples: equal examples give equal files.
+
+  Raises:
+    SourceError: the disk is full, or a file is not what it was when it was inspected.
+  """
+  features = schema.features(shard.depth)
+  serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
+  try:
+    file = array_record_module.ArrayRecordWriter(shard.path, 'group_size:1')
+    for example in examples(shard.entries):
+      message = serializer.get_tf_example(features.encode_example(example))
+      # Unless told so, protocol buffers write their maps in an order of chance.
+      file.write(message.SerializeToString(deterministic=True))
+    file.close()
+  except RuntimeError as error:
+    raise SourceError(f'a shard cannot be written; give --data_dir space: {error}') from error
+
+
+def examples(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+  """Yields examples as `schema.features` describes it.
+
+  Raises:
+    SourceError: a file is not what it was when it was inspected.
+  """
+  for entry in entries:
+    record, inspection = entry.record, entry.inspection
+    yield {
+      'image': _image_png(entry),
+      'label': record.label,
+      'boxes': np.array(inspection.boxes, np.float32).reshape(-1, 4),
+      'mask': _mask_png(entry),
+      'location_known': record.located,
+      'lung_box': np.array(inspection.lung_box, np.float32),
+      'lung_box_found': inspection.lung_box_found,
+      'image_id': entry.image_id,
+      'patient_id': entry.patient_id,
+      'sex': inspection.sex,
+      'age': inspection.age,
+      'view': inspection.view,
+      'pixel_spacing_mm': np.array(inspection.spacing_mm, np.float32),
+      'nodule_diameter_mm': record.diameter_mm,
+      'zone': record.zone,
+      'conspicuity': record.conspicuity,
+      'source': entry.source,
+    }
+
+
+def _image_png(entry: Entry) -> bytes:
+  assert entry.record.path is not None
+  data = read_file(entry.record.path, entry.record.name)
+  if len(data) != entry.inspection.file_bytes:
+    raise SourceError(
+      f'{entry.record.name}: the file changed while the shards were built; build them again'
+    )
+  if entry.inspection.passes_through:
+    return data
+  return encode_png(decode_radiograph(data, entry.record.name).pixels)
+
+
+def _mask_png(entry: Entry) -> bytes:
+  height, width = entry.inspection.height, entry.inspection.width
+  if entry.record.mask is not None:
+    return encode_png(read_mask(entry.record))
+  if entry.record.boxes:
+    return encode_png(draw_ellipses(entry.record.boxes, height, width))
+  return empty_mask_png(height, width)

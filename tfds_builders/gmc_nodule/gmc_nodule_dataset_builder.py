@@ -1,0 +1,161 @@
+"""A hospital's own radiographs, as the study had them from Gil Medical Center."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Literal
+
+from tfds_builders import base
+from tfds_builders.cohort import Normals, Splitting
+from tfds_builders.cohort_table import Paper
+from tfds_builders.records import (
+  Box,
+  Fault,
+  Record,
+  Table,
+  parse_age,
+  parse_number,
+  parse_sex,
+  parse_view,
+  read_csv,
+)
+
+_REQUIRED = ('image', 'patient_id', 'label')
+_OPTIONAL = (
+  'mask', 'boxes', 'sex', 'age', 'view', 'pixel_spacing_mm', 'nodule_diameter_mm', 'zone',
+  'conspicuity',
+)  # fmt: skip
+
+
+@dataclasses.dataclass(eq=False)
+class Options(base.Options):
+  """Options of the hospital builder."""
+
+  split: Literal['test', 'random'] = base.option(
+    'test', 'test: everything is one test split; random: train, tune and test, by patient'
+  )
+
+
+class Builder(base.RadiographBuilder):
+  """Radiographs of one hospital, with pixel masks or boxes of the nodules."""
+
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  BUILDER_CONFIGS = [
+    Options(name='external', description='Everything for testing, as in the paper.'),
+    Options(name='hospital', split='random', description='Own data to train, tune and test on.'),
+  ]
+  MANUAL_DOWNLOAD_INSTRUCTIONS = """
+  One folder with the images (DICOM, PNG or JPEG) and manifest.csv, a table with the columns
+    image, patient_id, label ('nodule' or 'normal')
+  and, where known,
+    mask, boxes, sex, age, view, pixel_spacing_mm, nodule_diameter_mm, zone, conspicuity.
+  tfds_builders/gmc_nodule/README.md says what stands in each.
+  """
+  PAPER = Paper(
+    images={'cohort': (246, 440)},
+    remark='The paper tests on 686 radiographs of Gil Medical Center; they are not public.',
+  )
+
+  @classmethod
+  def rules(cls, options: Options) -> tuple[Normals, Splitting]:
+    return 'all', options.split
+
+  @classmethod
+  def read_table(cls, folder: pathlib.Path, options: Options) -> Table:
+    table = Table({'images': 0})
+    for line, row in read_csv(folder / 'manifest.csv', _REQUIRED, _OPTIONAL):
+      table.read['images'] += 1
+      key, name = row['image'], f'manifest.csv line {line}'
+      if key in table.names:
+        table.faults.append(
+          Fault('image twice', table.names[key], f'line {line} repeats it; remove one of the lines')
+        )
+        continue
+      table.names[key] = name
+      record, faults = _read_row(folder, name, row)
+      table.faults += faults
+      if record is not None:
+        table.records.append(record)
+    return table
+
+
+def _read_row(
+  folder: pathlib.Path, name: str, row: dict[str, str]
+) -> tuple[Record | None, list[Fault]]:
+  """The record of a row, None where there are faults. Cells may name a patient: none is quoted."""
+  faults = []
+
+  def parse(column: str, parser: Callable, remedy: str):
+    try:
+      return parser(row.get(column, ''))
+    except ValueError:
+      kind = 'label unknown' if column == 'label' else f'{column} malformed'
+      faults.append(Fault(kind, name, f'{column} must be {remedy}'))
+      return None
+
+  def within(text: str) -> pathlib.Path:
+    path = (folder / text).resolve()
+    if not text or not path.is_relative_to(folder.resolve()):
+      raise ValueError
+    return path
+
+  path_remedy = "the file's path within the folder of the manifest"
+  patient = parse('patient_id', _not_empty, "the patient's identifier")
+  image = parse('image', within, path_remedy)
+  mask = parse('mask', lambda text: within(text) if text else None, path_remedy)
+  label = parse('label', _label, "'nodule' or 'normal'")
+  boxes = parse('boxes', _boxes, "'x_min y_min x_max y_max; ...' in pixels")
+  values = {
+    'sex': parse('sex', parse_sex, 'F, M or empty'),
+    'age': parse('age', parse_age, 'years or empty'),
+    'view': parse('view', parse_view, 'PA, AP or empty'),
+    'spacing_mm': parse('pixel_spacing_mm', _spacing, "'x y' or one number, in mm, or empty"),
+    'diameter_mm': parse('nodule_diameter_mm', parse_number, 'mm or empty'),
+  }
+  if label == 'normal' and boxes:
+    faults.append(Fault('box on a normal image', name, 'correct the label or remove the boxes'))
+  if faults:
+    return None, faults
+  return (
+    Record(
+      key=row['image'],
+      name=name,
+      path=str(image) if image.is_file() else None,
+      patient=patient,
+      label=label,
+      boxes=boxes,
+      mask=str(mask) if mask else None,
+      zone=row.get('zone') or 'unknown',
+      conspicuity=row.get('conspicuity') or 'unknown',
+      **values,
+    ),
+    faults,
+  )
+
+
+def _not_empty(text: str) -> str:
+  if not text:
+    raise ValueError
+  return text
+
+
+def _label(text: str) -> str:
+  if text not in ('nodule', 'normal'):
+    raise ValueError
+  return text
+
+
+def _boxes(text: str) -> tuple[Box, ...]:
+  boxes = []
+  for part in text.split(';') if text else ():
+    x_min, y_min, x_max, y_max = map(float, part.split())
+    boxes.append((x_min, y_min, x_max, y_max))
+  return tuple(boxes)
+
+
+def _spacing(text: str) -> tuple[float, float] | None:
+  if not text:
+    return None
+  x, *rest = map(parse_number, text.split())
+  (y,) = rest or (x,)
+  return x, y

@@ -1,0 +1,80 @@
+"""Keyed hashes instead of identifiers: HMAC-SHA256 (RFC 2104) with a random key.
+
+Whoever has the shards but not the key cannot tell who is in them, not even by hashing every
+possible patient number.
+"""
+
+import hashlib
+import hmac
+import os
+import pathlib
+import secrets
+
+from tfds_builders.records import SourceError
+
+KEY_VARIABLE = 'NODULAX_HASH_KEY'
+_KEY_BYTES = 32
+_DIGITS = 16
+
+
+class Hasher:
+  """Hashes the identifiers of one source.
+
+  Args:
+    key: 32 random bytes.
+    source: name of the builder, so that patient 1 of two sources are two patients.
+  """
+
+  def __init__(self, key: bytes, source: str):
+    self._key = key
+    self._source = source
+
+  def hash(self, what: str, identifier: str) -> str:
+    """16 hexadecimal digits for an identifier of the kind `what` ('patient' or 'image')."""
+    message = '\0'.join((self._source, what, identifier)).encode()
+    return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:_DIGITS]
+
+
+def key_path(given: str | os.PathLike[str] | None) -> pathlib.Path:
+  """Where the key lies: as given, else `$NODULAX_HASH_KEY`, else in the user's configuration."""
+  default = pathlib.Path.home() / '.config' / 'nodulax' / 'hash.key'
+  return pathlib.Path(given or os.environ.get(KEY_VARIABLE) or default).expanduser()
+
+
+def load_key(path: pathlib.Path, shards: pathlib.Path) -> bytes:
+  """Reads the key, making it at first use: random, and readable by its owner alone.
+
+  Args:
+    path: of the key file.
+    shards: the folder in which shards are written, where no key may lie.
+
+  Raises:
+    SourceError: the key would lie beside the shards, others can read it, or it is no key.
+  """
+  if path.resolve().is_relative_to(shards.resolve()):
+    raise SourceError(
+      f'{path}: the key must not lie beside the shards, where it would be copied with them; '
+      f'give --hash_key or ${KEY_VARIABLE} another place'
+    )
+  try:
+    descriptor = os.open(path, os.O_RDONLY)
+  except FileNotFoundError:
+    return _make_key(path)
+  with open(descriptor, 'rb') as file:
+    if os.name == 'posix' and os.fstat(descriptor).st_mode & 0o077:
+      raise SourceError(f'{path}: others can read the key; run: chmod 600 {path}')
+    key = file.read(_KEY_BYTES + 1)
+  if len(key) != _KEY_BYTES:
+    raise SourceError(
+      f'{path}: not a key of {_KEY_BYTES} bytes; restore it from a backup, or remove it to have '
+      'a new one made (patients then get other hashes than in earlier shards)'
+    )
+  return key
+
+
+def _make_key(path: pathlib.Path) -> bytes:
+  path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+  key = secrets.token_bytes(_KEY_BYTES)
+  with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'wb') as file:
+    file.write(key)
+  return key

@@ -1,0 +1,157 @@
+"""Looks at one radiograph, its mask and its boxes: everything that needs the pixels, once."""
+
+import dataclasses
+import hashlib
+import math
+
+import numpy as np
+
+from nodulax.radiograph.lungs import find_lung_box
+from nodulax.radiograph.reading import (
+  Radiograph,
+  RadiographError,
+  decode_png,
+  decode_radiograph,
+  passes_through,
+)
+from tfds_builders import appearance
+from tfds_builders.locations import boxes_around
+from tfds_builders.records import Box, Fault, Record, read_file
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+  """What one radiograph turned out to be.
+
+  Attributes:
+    width, height: of the stored image in pixels; 0 where it could not be read.
+    depth: 8 or 16, bits of its samples.
+    file_bytes: size of the file.
+    passes_through: whether the file itself can stand in a shard.
+    boxes: around each located nodule: the table's, else those around the mask's regions.
+    lung_box, lung_box_found: as `nodulax.radiograph.lungs` finds it.
+    sex, age, view, spacing_mm: the table's, else the file's own.
+    digest: of the decoded pixels; equal for equal images.
+    fingerprint: perceptual hash, see `appearance.fingerprint`.
+    faults: why the image cannot be used.
+    suspects: why somebody should look at it.
+  """
+
+  width: int = 0
+  height: int = 0
+  depth: int = 0
+  file_bytes: int = 0
+  passes_through: bool = False
+  boxes: tuple[Box, ...] = ()
+  lung_box: Box = (0.0, 0.0, 0.0, 0.0)
+  lung_box_found: bool = False
+  sex: str = 'unknown'
+  age: float = math.nan
+  view: str = 'unknown'
+  spacing_mm: tuple[float, float] = (math.nan, math.nan)
+  digest: bytes = b''
+  fingerprint: bytes = b''
+  faults: tuple[Fault, ...] = ()
+  suspects: tuple[Fault, ...] = ()
+
+
+def inspect(record: Record) -> Inspection:
+  """Reads everything of one radiograph; faults are told, not raised."""
+  if record.path is None:
+    return Inspection()  # its absence is a fault of the cohort, told with what to do
+  try:
+    data = read_file(record.path, record.name)
+    radiograph = decode_radiograph(data, record.name)
+  except RadiographError as error:
+    remedy = str(error).removeprefix(f'{record.name}: ')
+    return Inspection(faults=(Fault('image unreadable', record.name, remedy),))
+  pixels = radiograph.pixels
+  height, width = pixels.shape
+  boxes, faults = _locate(record, height, width)
+  if appearance.is_blank(pixels):
+    faults.append(
+      Fault(
+        'image blank', record.name, 'nearly all pixels are equal; export it again or exclude it'
+      )
+    )
+  lungs = find_lung_box(pixels)
+  suspects = [Fault(kind, record.name, why) for kind, why in appearance.suspicions(pixels)]
+  if not lungs.found:
+    suspects.append(
+      Fault('lungs not found', record.name, 'the network will see the whole image; look at it')
+    )
+  return Inspection(
+    width=width,
+    height=height,
+    depth=8 * pixels.itemsize,
+    file_bytes=len(data),
+    passes_through=passes_through(data),
+    boxes=boxes,
+    lung_box=lungs.box,
+    lung_box_found=lungs.found,
+    sex=radiograph.sex if record.sex == 'unknown' else record.sex,
+    age=radiograph.age if math.isnan(record.age) else record.age,
+    view=radiograph.view if record.view == 'unknown' else record.view,
+    spacing_mm=_spacing(record, radiograph),
+    digest=hashlib.sha256(np.ascontiguousarray(pixels).data).digest()[:16],
+    fingerprint=appearance.fingerprint(pixels),
+    faults=tuple(faults),
+    suspects=tuple(suspects),
+  )
+
+
+def read_mask(record: Record) -> np.ndarray:
+  """The mask file of a radiograph as u8[H, W] of 0 and 255.
+
+  Raises:
+    RadiographError: it is missing, damaged or not a grey PNG.
+  """
+  assert record.mask is not None
+  name = f'the mask of {record.name}'
+  return np.where(decode_png(read_file(record.mask, name), name), np.uint8(255), np.uint8(0))
+
+
+def _locate(record: Record, height: int, width: int) -> tuple[tuple[Box, ...], list[Fault]]:
+  """The boxes of a radiograph of this size, and what is wrong with its boxes or mask."""
+  faults = []
+
+  def fault(kind: str, remedy: str) -> None:
+    faults.append(Fault(kind, record.name, remedy))
+
+  for x_min, y_min, x_max, y_max in record.boxes:
+    if not (x_min < x_max and y_min < y_max):
+      fault('box empty', 'a box has no area; it is x_min y_min x_max y_max in pixels')
+    elif x_min < 0 or y_min < 0 or x_max > width or y_max > height:
+      fault(
+        'box outside the image',
+        f'a box reaches {x_min:g} {y_min:g} {x_max:g} {y_max:g} in an image of {width} x {height} '
+        'pixels; give it in pixels of this file',
+      )
+  if record.mask is None or faults:
+    return record.boxes, faults
+  try:
+    mask = read_mask(record)
+  except RadiographError as error:
+    fault('mask unreadable', str(error).removeprefix(f'the mask of {record.name}: '))
+    return record.boxes, faults
+  if mask.shape != (height, width):
+    fault(
+      'mask of another size',
+      f'the mask has {mask.shape[1]} x {mask.shape[0]} pixels, the image {width} x {height}; '
+      'draw it on this image',
+    )
+  elif record.label == 'nodule' and not mask.any():
+    fault('mask empty', 'the mask of a nodule image marks nothing; give no mask if it is unknown')
+  elif record.label == 'normal' and mask.any():
+    fault('mask of a normal image', 'the mask of a normal image marks something; correct the label')
+  return record.boxes or boxes_around(mask), faults
+
+
+def _spacing(record: Record, radiograph: Radiograph) -> tuple[float, float]:
+  if record.spacing_mm is None:
+    return radiograph.spacing_mm or (math.nan, math.nan)
+  height, width = radiograph.pixels.shape
+  # Images are distributed smaller than the detector made them; their pixels are larger.
+  original_width, original_height = record.spacing_size or (width, height)
+  x, y = record.spacing_mm
+  return x * original_width / width, y * original_height / height

@@ -1,0 +1,1 @@
+"""Builder of the NIH ChestX-ray14 cohort."""

@@ -1,0 +1,190 @@
+"""NIH ChestX-ray14: labels mined from reports, of which the study takes nodules and masses."""
+
+import bisect
+import dataclasses
+import pathlib
+from typing import Literal
+
+from tfds_builders import base
+from tfds_builders.cohort import Normals, Splitting
+from tfds_builders.cohort_table import Paper
+from tfds_builders.records import (
+  Box,
+  Fault,
+  Misfit,
+  Record,
+  SourceError,
+  Table,
+  files_in,
+  parse_age,
+  parse_number,
+  parse_sex,
+  parse_view,
+  read_csv,
+  read_text,
+)
+
+_NODULE = frozenset({'Nodule', 'Mass'})
+_NORMAL = frozenset({'No Finding'})
+_FINDINGS = (
+  _NODULE
+  | _NORMAL
+  | {
+    'Atelectasis',
+    'Cardiomegaly',
+    'Consolidation',
+    'Edema',
+    'Effusion',
+    'Emphysema',
+    'Fibrosis',
+    'Hernia',
+    'Infiltration',
+    'Pleural_Thickening',
+    'Pneumonia',
+    'Pneumothorax',
+  }
+)
+_COLUMNS = (
+  'Image Index', 'Finding Labels', 'Follow-up #', 'Patient ID', 'Patient Age', 'Patient Gender',
+  'View Position', 'OriginalImage[Width', 'Height]', 'OriginalImagePixelSpacing[x', 'y]',
+)  # fmt: skip
+_BOX_COLUMNS = ('Image Index', 'Finding Label', 'Bbox [x', 'y', 'w', 'h]')
+
+# The twelve archives hold the sorted images: 4,999, then 10,000 each, then the rest. These are the
+# first image of each.
+_FIRST_IN_ARCHIVE = (
+  '00000001_000.png', '00001336_000.png', '00003923_014.png', '00006585_007.png',
+  '00009232_004.png', '00011558_008.png', '00013774_026.png', '00016051_010.png',
+  '00018387_035.png', '00020945_050.png', '00024718_000.png', '00028173_003.png',
+)  # fmt: skip
+
+
+@dataclasses.dataclass(eq=False)
+class Options(base.Options):
+  """Options of the NIH builder."""
+
+  split: Literal['random', 'official'] = base.option(
+    'random',
+    'random: by patient, from the seed; official: the published test list, and tune drawn from '
+    'the published train_val list',
+  )
+
+
+class Builder(base.RadiographBuilder):
+  """NIH ChestX-ray14, images labelled with nodule or mass alone, and as many normal ones."""
+
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  BUILDER_CONFIGS = [Options(name='default', description='Splits drawn by patient.')]
+  MANUAL_DOWNLOAD_INSTRUCTIONS = """
+  From https://nihcc.app.box.com/v/ChestXray-NIHCC, put into one folder:
+    Data_Entry_2017_v2020.csv, BBox_List_2017.csv,
+    images/: the images of images_001.tar.gz to images_012.tar.gz in one folder,
+      or images_001/images/ to images_012/images/,
+    train_val_list.txt and test_list.txt (for --split=official).
+  """
+  DEPTH = 8
+  PUBLIC_NAMES = True
+  PAPER = Paper(
+    images={'cohort': (3609, 3609)},
+    remark='The paper has 3,609 images labelled with nodule or mass alone, and gives its whole '
+    "cohort of 7,218 as training images; today's table has 5,240.",
+  )
+
+  @classmethod
+  def rules(cls, options: Options) -> tuple[Normals, Splitting]:
+    return 'matched', options.split
+
+  @classmethod
+  def where_missing(cls, record: Record) -> str:
+    archive = bisect.bisect_right(_FIRST_IN_ARCHIVE, record.key)
+    return f'images_{archive:03d}.tar.gz holds it; unpack that archive into the folder'
+
+  @classmethod
+  def read_table(cls, folder: pathlib.Path, options: Options) -> Table:
+    files = files_in(
+      [folder / 'images', *(folder / f'images_{part:03d}' / 'images' for part in range(1, 13))]
+    )
+    parts = _read_parts(folder) if options.split == 'official' else {}
+    boxes = _read_boxes(folder)
+    table = Table({'images': 0})
+    for line, row in read_csv(folder / 'Data_Entry_2017_v2020.csv', _COLUMNS):
+      table.read['images'] += 1
+      key = row['Image Index']
+      try:
+        if key in table.names:
+          raise Misfit('image twice', 'the image stands above already; remove a line')
+        table.names[key] = key
+        findings = _findings(row)
+        if findings <= _NODULE or findings == _NORMAL:
+          record = _record(row, findings <= _NODULE, boxes.get(key, ()), files.get(key))
+          if options.split == 'official':
+            record = dataclasses.replace(record, part=_part(key, parts))
+          table.records.append(record)
+        elif findings & _NODULE:
+          table.exclude('nodule or mass with other findings')
+        else:
+          table.exclude('other findings')
+      except Misfit as misfit:
+        table.faults.append(Fault(misfit.kind, key, f'line {line}: {misfit}'))
+    return table
+
+
+def _findings(row: dict[str, str]) -> frozenset[str]:
+  findings = frozenset(row['Finding Labels'].split('|'))
+  if unknown := findings - _FINDINGS:
+    raise Misfit('label unknown', f'{", ".join(map(repr, sorted(unknown)))}; correct the label')
+  return findings
+
+
+def _part(key: str, parts: dict[str, str]) -> str:
+  if key not in parts:
+    raise Misfit('image in no list', 'neither published list has it; correct the lists')
+  return parts[key]
+
+
+def _record(
+  row: dict[str, str], has_nodule: bool, boxes: tuple[Box, ...], path: str | None
+) -> Record:
+  try:
+    return Record(
+      key=row['Image Index'],
+      name=row['Image Index'],
+      path=path,
+      patient=row['Patient ID'],
+      label='nodule' if has_nodule else 'normal',
+      boxes=boxes if has_nodule else (),
+      sex=parse_sex(row['Patient Gender']),
+      age=parse_age(row['Patient Age']),
+      view=parse_view(row['View Position']),
+      spacing_mm=(parse_number(row['OriginalImagePixelSpacing[x']), parse_number(row['y]'])),
+      spacing_size=(int(row['OriginalImage[Width']), int(row['Height]'])),
+    )
+  except ValueError as error:
+    raise Misfit('row malformed', f'a cell is of the wrong kind; correct it ({error})') from error
+
+
+def _read_boxes(folder: pathlib.Path) -> dict[str, tuple[Box, ...]]:
+  """The boxes of nodules and masses, by image."""
+  boxes: dict[str, tuple[Box, ...]] = {}
+  path = folder / 'BBox_List_2017.csv'
+  for line, row in read_csv(path, _BOX_COLUMNS):
+    if row['Finding Label'] in _NODULE:
+      try:
+        x, y, width, height = (float(row[column]) for column in _BOX_COLUMNS[2:])
+      except ValueError:
+        raise SourceError(f'{path.name}, line {line}: the box is not four numbers') from None
+      key = row['Image Index']
+      boxes[key] = (*boxes.get(key, ()), (x, y, x + width, y + height))
+  return boxes
+
+
+def _read_parts(folder: pathlib.Path) -> dict[str, str]:
+  """Which published list each image is on: 'train_val' or 'test'."""
+  parts: dict[str, str] = {}
+  for part in ('train_val', 'test'):
+    path = folder / f'{part}_list.txt'
+    images = read_text(path, f'{path.name}, which --split=official needs').split()
+    if both := parts.keys() & images:
+      raise SourceError(f'{path.name}: {min(both)} is on the other list too; correct the lists')
+    parts.update(dict.fromkeys(images, part))
+  return parts

@@ -1,0 +1,266 @@
+"""What the tables of a source say of its radiographs, before any image is opened."""
+
+import csv
+import dataclasses
+import itertools
+import math
+import os
+import pathlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Literal
+
+from nodulax.radiograph.reading import MAX_BYTES, RadiographError
+
+Label = Literal['nodule', 'normal']
+
+Box = tuple[float, float, float, float]
+"""(x_min, y_min, x_max, y_max) in pixels of the stored image, half-open."""
+
+# Older than anyone was: such ages are slips of a keyboard, and the age is taken as unknown.
+_OLDEST = 120
+
+
+class SourceError(Exception):
+  """A source cannot be used at all; the message names the file or key and the remedy."""
+
+
+class Misfit(Exception):
+  """One row or annotation is not what it should be; the message says what to do."""
+
+  def __init__(self, kind: str, remedy: str):
+    super().__init__(remedy)
+    self.kind = kind
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+  """One thing that is wrong with a source.
+
+  Attributes:
+    kind: what sort of fault, the same words for every fault of the sort.
+    where: the row or image, in words that hold no patient's identifier.
+    remedy: what exactly is wrong there and what to do.
+  """
+
+  kind: str
+  where: str
+  remedy: str
+
+  def __str__(self) -> str:
+    return f'{self.where}: {self.remedy}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+  """One radiograph as its source's tables describe it.
+
+  Attributes:
+    key: the image as the tables name it. May hold identifiers: never printed or stored where the
+      source is a hospital's.
+    name: what every output calls the image; holds no identifiers.
+    path: of the image; None where it is missing.
+    patient: the raw patient identifier; never printed or stored.
+    label: of the whole image.
+    boxes: of the located nodules; each is a mask's ellipse where there is no mask file.
+    mask: path of the mask file, which overrides the ellipses; None where there is none.
+    sex, age, view, spacing_mm: as the tables give them; the file's own where they do not.
+    spacing_size: (width, height) of the image that `spacing_mm` belongs to; None: as stored.
+    diameter_mm: of the largest nodule.
+    zone, conspicuity: the source's own words.
+    part: the published split that the image belongs to; '' where there is none.
+  """
+
+  key: str
+  name: str
+  path: str | None
+  patient: str
+  label: Label
+  boxes: tuple[Box, ...] = ()
+  mask: str | None = None
+  sex: str = 'unknown'
+  age: float = math.nan
+  view: str = 'unknown'
+  spacing_mm: tuple[float, float] | None = None
+  spacing_size: tuple[int, int] | None = None
+  diameter_mm: float = math.nan
+  zone: str = 'unknown'
+  conspicuity: str = 'unknown'
+  part: str = ''
+
+  @property
+  def located(self) -> bool:
+    """Whether it is known where nodules are, which for a normal image is nowhere."""
+    return self.label == 'normal' or bool(self.boxes) or self.mask is not None
+
+
+@dataclasses.dataclass
+class Table:
+  """Everything that the tables of a source say.
+
+  Attributes:
+    read: how many of what the tables hold; 'images' among them.
+    names: what outputs call each image, by how the tables name it.
+    records: the radiographs that the study's rules admit.
+    excluded: how many rows or images each rule kept out, by the rule.
+    faults: of the tables; a faulty row is in no record.
+  """
+
+  read: dict[str, int] = dataclasses.field(default_factory=dict)
+  names: dict[str, str] = dataclasses.field(default_factory=dict)
+  records: list[Record] = dataclasses.field(default_factory=list)
+  excluded: dict[str, int] = dataclasses.field(default_factory=dict)
+  faults: list[Fault] = dataclasses.field(default_factory=list)
+
+  def exclude(self, rule: str) -> None:
+    """Counts an image that a rule keeps out."""
+    self.excluded[rule] = self.excluded.get(rule, 0) + 1
+
+
+def read_csv(
+  path: pathlib.Path, required: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
+  """Reads a table whose columns must be known ones.
+
+  Commas at the end of lines, which spreadsheets leave, are ignored.
+
+  Yields:
+    (line number in the file, {column: cell without surrounding blanks}).
+
+  Raises:
+    SourceError: the file is missing, empty, not UTF-8 text, lacks a column, has one that is not
+      known or has one twice, or a row has another number of cells than the header.
+  """
+  if not path.is_file():
+    raise SourceError(f'{path.name}: there is no such file in the folder given as --manual_dir')
+  # A byte order mark is what spreadsheets put before UTF-8.
+  with path.open(encoding='utf-8-sig', newline='') as file:
+    try:
+      rows = csv.reader(file, strict=True)
+      header = _without_empty_end(column.strip() for column in next(rows, []))
+      _check_columns(path.name, header, required, optional)
+      for row in rows:
+        cells = _without_empty_end(cell.strip() for cell in row)
+        if len(cells) > len(header) or (cells and len(row) < len(header)):
+          raise SourceError(
+            f'{path.name}, line {rows.line_num}: {len(row)} cells under {len(header)} columns; '
+            'put cells that contain commas in double quotes'
+          )
+        if cells:
+          yield rows.line_num, dict(itertools.zip_longest(header, cells, fillvalue=''))
+    except UnicodeDecodeError as error:
+      raise SourceError(f'{path.name}: not UTF-8 text; save the table as UTF-8 CSV') from error
+    except csv.Error as error:
+      raise SourceError(f'{path.name}, line {rows.line_num}: not a CSV table: {error}') from error
+
+
+def _without_empty_end(cells: Iterable[str]) -> list[str]:
+  kept = list(cells)
+  while kept and not kept[-1]:
+    kept.pop()
+  return kept
+
+
+def _check_columns(
+  name: str, header: Sequence[str], required: Sequence[str], optional: Sequence[str]
+) -> None:
+  known = [*required, *optional]
+  # Without a header the first line is somebody's data, which a message must not repeat.
+  if not set(header) & set(known):
+    raise SourceError(
+      f'{name}: the first line names none of the columns; it must name {", ".join(required)}'
+    )
+  problems = {
+    'lacks the columns': [column for column in required if column not in header],
+    'has columns that are not known': [column for column in header if column not in known],
+    'has columns twice': sorted({column for column in header if header.count(column) > 1}),
+  }
+  found = [f'{problem} {", ".join(map(repr, of))}' for problem, of in problems.items() if of]
+  if found:
+    raise SourceError(
+      f'{name}: the table {" and ".join(found)}; its columns may be {", ".join(known)}'
+    )
+
+
+def parse_age(text: str) -> float:
+  """Years; NaN where unknown, which ages beyond 120 are.
+
+  Raises:
+    ValueError: not a number, or negative.
+  """
+  age = parse_number(text)
+  return math.nan if age > _OLDEST else age
+
+
+def parse_number(text: str) -> float:
+  """A number; NaN where `text` is empty.
+
+  Raises:
+    ValueError: not a number, not finite, or negative.
+  """
+  if not text:
+    return math.nan
+  number = float(text)
+  if not 0 <= number < math.inf:
+    raise ValueError
+  return number
+
+
+def parse_sex(text: str) -> str:
+  """'female' for F, 'male' for M, 'unknown' where empty; ValueError for anything else."""
+  return _meaning(text, {'F': 'female', 'M': 'male'})
+
+
+def parse_view(text: str) -> str:
+  """'PA' or 'AP', 'unknown' where empty; ValueError for anything else."""
+  return _meaning(text, {'PA': 'PA', 'AP': 'AP'})
+
+
+def _meaning(text: str, meanings: dict[str, str]) -> str:
+  if text and text not in meanings:
+    raise ValueError
+  return meanings.get(text, 'unknown')
+
+
+def files_in(folders: Collection[pathlib.Path]) -> dict[str, str]:
+  """The files that lie directly in any of the folders, by name; absent folders hold none.
+
+  Tables name images; looking the names up here, instead of joining them to a folder, lets no name
+  lead out of it.
+  """
+  found = {}
+  for folder in folders:
+    if folder.is_dir():
+      with os.scandir(folder) as entries:
+        found.update({entry.name: entry.path for entry in entries if entry.is_file()})
+  return found
+
+
+def read_text(path: str | os.PathLike[str], name: str) -> str:
+  """The text of a small file that a user wrote; `name` is for messages.
+
+  Raises:
+    SourceError: the file is missing, or not text in UTF-8.
+  """
+  try:
+    return pathlib.Path(path).expanduser().read_text('utf-8-sig')
+  except OSError as error:
+    raise SourceError(f'{name}: {error.strerror}: {path}') from error
+  except UnicodeDecodeError as error:
+    raise SourceError(f'{name}: not text in UTF-8; save it as such') from error
+
+
+def read_file(path: str, name: str) -> bytes:
+  """The bytes of a file that a radiograph or a mask may be; `name` is for messages.
+
+  Raises:
+    RadiographError: the file is missing, unreadable or larger than any radiograph.
+  """
+  file = pathlib.Path(path)
+  try:
+    if file.stat().st_size > MAX_BYTES:
+      raise RadiographError(f'{name}: the file is larger than any radiograph; exclude it')
+    return file.read_bytes()
+  except OSError as error:
+    raise RadiographError(
+      f'{name}: {error.strerror}; copy the file again or make it readable'
+    ) from None

@@ -1,0 +1,116 @@
+"""Looks at every radiograph of a cohort, then at all of them together."""
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from tfds_builders.appearance import near_duplicates
+from tfds_builders.cohort import Cohort
+from tfds_builders.inspection import Inspection, inspect
+from tfds_builders.processes import map_images
+from tfds_builders.records import Fault, Record, SourceError
+
+# Of many images with the same fault, a message names so many.
+_NAMED = 3
+
+
+class FaultySource(SourceError):
+  """A source has faults; the message lists them all."""
+
+  def __init__(self, faults: Sequence[Fault]):
+    super().__init__(
+      f'{len(faults):,} faults\n{list_faults(faults)}\n'
+      'Nothing was built. Correct them, or go on without these images: --allow_missing for those '
+      'that are missing, --allow_faulty for the others.'
+    )
+    self.faults = faults
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+  """What was found.
+
+  Attributes:
+    inspections: of every radiograph of the cohort, by its name.
+    faults: why it must not be built: of the tables, the cohort and the images.
+    suspects: what somebody should look at.
+  """
+
+  inspections: dict[str, Inspection]
+  faults: list[Fault]
+  suspects: list[Fault]
+
+
+def validate(cohort: Cohort, *, processes: int) -> Validation:
+  """Reads every image and mask of the cohort once, in parallel processes."""
+  records = cohort.records
+  found = map_images(inspect, records, processes=processes, doing='Looking at every image')
+  inspections = {record.name: look for record, look in zip(records, found, strict=True)}
+  faults = [*cohort.faults, *(fault for look in found for fault in look.faults)]
+  faults += _same_images(records, inspections)
+  suspects = [suspect for look in found for suspect in look.suspects]
+  suspects += _similar_images(cohort, inspections)
+  return Validation(inspections, faults, suspects)
+
+
+def _same_images(records: Sequence[Record], looks: dict[str, Inspection]) -> Iterator[Fault]:
+  """A fault for each image whose very pixels stand under another patient too."""
+  same = collections.defaultdict(list)
+  for record in records:
+    if looks[record.name].digest:
+      same[looks[record.name].digest].append(record)
+  for group in same.values():
+    for record in group:
+      others = [other.name for other in group if other.patient != record.patient]
+      if others:
+        yield Fault(
+          'one image, two patients',
+          record.name,
+          f'the same pixels as {", ".join(others)}; find out whose they are, exclude the others',
+        )
+
+
+def _similar_images(cohort: Cohort, looks: dict[str, Inspection]) -> Iterator[Fault]:
+  """A suspicion for each pair of patients' images that look alike but are not the same."""
+  placed = [
+    (record, split)
+    for split, records in cohort.splits.items()
+    for record in records
+    if looks[record.name].fingerprint
+  ]
+  if not placed:
+    return
+  fingerprints = [np.frombuffer(looks[record.name].fingerprint, np.uint8) for record, _ in placed]
+  for one, other in near_duplicates(np.stack(fingerprints)):
+    (record, split), (similar, its_split) = placed[one], placed[other]
+    same = looks[record.name].digest == looks[similar.name].digest
+    if record.patient != similar.patient and not same:
+      where = f'both in {split}' if split == its_split else f'in {split} and {its_split}'
+      yield Fault(
+        'maybe a duplicate',
+        record.name,
+        f'looks like {similar.name} of another patient ({where}); exclude one if they are the same',
+      )
+
+
+def by_remedy(faults: Iterable[Fault]) -> dict[str, dict[str, list[str]]]:
+  """The places of faults, by kind and remedy; in order of the first place."""
+  kinds: dict[str, dict[str, list[str]]] = {}
+  for fault in sorted(faults, key=lambda fault: fault.where):
+    kinds.setdefault(fault.kind, {}).setdefault(fault.remedy, []).append(fault.where)
+  return kinds
+
+
+def list_faults(faults: Iterable[Fault]) -> str:
+  """Every fault, kind by kind; images with the same fault and remedy are counted together."""
+  lines = []
+  for kind, remedies in by_remedy(faults).items():
+    lines.append(f'{kind}: {sum(map(len, remedies.values())):,}')
+    for remedy, places in remedies.items():
+      named = ', '.join(places[:_NAMED])
+      if len(places) > _NAMED:
+        named = f'{len(places):,} images ({named}, ...)'
+      lines.append(f'  {named}: {remedy}')
+  return '\n'.join(lines)

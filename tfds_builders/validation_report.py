@@ -1,0 +1,107 @@
+"""The validation report: one JSON file for programs, one HTML page for people."""
+
+import base64
+import collections
+import json
+import pathlib
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+
+from nodulax.radiograph.reading import decode_radiograph
+from tfds_builders.cohort import Cohort
+from tfds_builders.cohort_table import Paper, cohort_json
+from tfds_builders.inspection import Inspection
+from tfds_builders.records import Fault, Record, read_file
+from tfds_builders.schema import NOTICE
+from tfds_builders.validation import Validation, by_remedy
+
+_THUMBNAIL_SIZE = 120
+# So many thumbnails of a kind of fault keep the page small enough to mail; the JSON has all places.
+_SHOWN = 40
+
+
+def write_report(
+  folder: pathlib.Path, cohort: Cohort, validation: Validation, source: str, paper: Paper
+) -> None:
+  """Writes `validation.json` and `validation.html` into the folder, which is made.
+
+  The page stands alone: it loads nothing.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  report = _report(cohort, validation, source, paper)
+  (folder / 'validation.json').write_text(json.dumps(report, indent=2) + '\n', 'utf-8')
+  page = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+  ).get_template('validation_report.html.jinja')
+  records = {record.name: record for record in cohort.records}
+  (folder / 'validation.html').write_text(
+    page.render(
+      report=report,
+      sections=[
+        ('Faults', 'Nothing is built while there are any.', _pictured(validation.faults, records)),
+        ('Suspects', 'Built all the same; look at them.', _pictured(validation.suspects, records)),
+      ],
+    ),
+    'utf-8',
+  )
+
+
+def _report(cohort: Cohort, validation: Validation, source: str, paper: Paper) -> dict[str, Any]:
+  readable = [look for look in validation.inspections.values() if look.width]
+  return {
+    'source': source,
+    'images': len(validation.inspections),
+    'readable': len(readable),
+    'lungs_found': sum(look.lung_box_found for look in readable),
+    'as_they_are': sum(look.passes_through for look in readable),
+    'sizes': _tally(readable, lambda look: f'{look.width} x {look.height}'),
+    'bits': _tally(readable, lambda look: str(look.depth)),
+    'faults': [_fault_json(fault) for fault in validation.faults],
+    'suspects': [_fault_json(suspect) for suspect in validation.suspects],
+    'cohort': cohort_json(cohort, source, paper),
+    'notice': NOTICE,
+  }
+
+
+def _tally(looks: list[Inspection], name) -> dict[str, int]:
+  return dict(collections.Counter(map(name, looks)).most_common())
+
+
+def _fault_json(fault: Fault) -> dict[str, str]:
+  return {'kind': fault.kind, 'where': fault.where, 'remedy': fault.remedy}
+
+
+def _pictured(faults: list[Fault], records: dict[str, Record]) -> list[dict[str, Any]]:
+  """Faults kind by kind, as the page shows them: the first of each with thumbnails."""
+  kinds = []
+  for kind, remedies in by_remedy(faults).items():
+    places = [(where, remedy) for remedy, names in remedies.items() for where in names]
+    shown = [(where, remedy, _thumbnail(records.get(where))) for where, remedy in places[:_SHOWN]]
+    kinds.append(
+      {'kind': kind, 'count': len(places), 'shown': shown, 'more': len(places) - len(shown)}
+    )
+  return kinds
+
+
+def _thumbnail(record: Record | None) -> str | None:
+  """The image as a data URL, None where it cannot be shown."""
+  if record is None or record.path is None:
+    return None
+  try:
+    pixels = decode_radiograph(read_file(record.path, record.name), record.name).pixels
+  except ValueError:
+    return None
+  scale = _THUMBNAIL_SIZE / max(pixels.shape)
+  size = tuple(max(1, round(side * scale)) for side in reversed(pixels.shape))
+  small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float64)
+  darkest, brightest = small.min(), max(small.max(), 1)
+  if darkest == brightest:
+    darkest = 0  # an image of one value is shown as it is: white
+  eight_bits = ((small - darkest) * (255 / (brightest - darkest))).astype(np.uint8)
+  encoded = cv2.imencode('.jpg', eight_bits, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
+  return 'data:image/jpeg;base64,' + base64.b64encode(encoded).decode()

@@ -1,0 +1,1 @@
+"""Builder of the VinDr-CXR (VinBigData) cohort."""

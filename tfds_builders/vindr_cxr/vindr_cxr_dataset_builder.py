@@ -1,0 +1,155 @@
+"""VinDr-CXR as the VinBigData challenge distributes it: nodules on which readers agree."""
+
+import collections
+import dataclasses
+import itertools
+import pathlib
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from tfds_builders import base
+from tfds_builders.cohort import Normals, Splitting
+from tfds_builders.cohort_table import Paper
+from tfds_builders.locations import overlap
+from tfds_builders.records import Box, Fault, Record, SourceError, Table, files_in, read_csv
+
+_NODULE = 'Nodule/Mass'
+_NORMAL = 'No finding'
+_FINDINGS = {
+  _NODULE, _NORMAL, 'Aortic enlargement', 'Atelectasis', 'Calcification', 'Cardiomegaly',
+  'Consolidation', 'ILD', 'Infiltration', 'Lung Opacity', 'Other lesion', 'Pleural effusion',
+  'Pleural thickening', 'Pneumothorax', 'Pulmonary fibrosis',
+}  # fmt: skip
+_CORNERS = ('x_min', 'y_min', 'x_max', 'y_max')
+_COLUMNS = ('image_id', 'class_name', 'class_id', 'rad_id', *_CORNERS)
+
+
+@dataclasses.dataclass(eq=False)
+class Options(base.Options):
+  """Options of the VinDr-CXR builder."""
+
+  iou: float = base.option(
+    0.5, 'intersection over union from which boxes of two readers are one nodule'
+  )
+  normals: int = base.option(100, 'how many images that every reader calls normal are drawn')
+
+  def __post_init__(self) -> None:
+    super().__post_init__()
+    if not 0 < self.iou <= 1:
+      raise SourceError('--iou must be above 0, and 1 at most')
+    if self.normals < 0:
+      raise SourceError('--normals must not be negative')
+
+
+class Builder(base.RadiographBuilder):
+  """VinDr-CXR, nodules and masses that at least two readers box in the same place."""
+
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  BUILDER_CONFIGS = [Options(name='default', description='Readers agree from an IoU of 0.5.')]
+  MANUAL_DOWNLOAD_INSTRUCTIONS = """
+  From https://www.kaggle.com/competitions/vinbigdata-chest-xray-abnormalities-detection, put into
+  one folder:
+    train.csv
+    train/: the DICOM files, <image_id>.dicom
+  """
+  PUBLIC_NAMES = True
+  PAPER = Paper(
+    images={'cohort': (83, 100)},
+    remark='The paper does not say from which overlap its 83 images agree. No patient identifiers '
+    'are published: each image counts as a patient.',
+  )
+
+  @classmethod
+  def rules(cls, options: Options) -> tuple[Normals, Splitting]:
+    return options.normals, 'test'
+
+  @classmethod
+  def where_missing(cls, record: Record) -> str:
+    return 'copy the image to train/ as <image_id>.dicom'
+
+  @classmethod
+  def read_table(cls, folder: pathlib.Path, options: Options) -> Table:
+    table = Table({'annotations': 0, 'images': 0})
+    files = files_in([folder / 'train'])
+    findings, boxes = _read_annotations(folder / 'train.csv', table)
+    table.read['images'] = len(findings)
+    table.names = {image: image for image in findings}
+    for image, found in findings.items():
+      agreed = agree(boxes[image], options.iou)
+      if agreed or found == {_NORMAL}:
+        table.records.append(
+          Record(
+            key=image,
+            name=image,
+            path=files.get(f'{image}.dicom'),
+            patient=image,
+            label='nodule' if agreed else 'normal',
+            boxes=agreed,
+          )
+        )
+      elif _NODULE in found:
+        table.exclude('nodule or mass without agreement of two readers')
+      else:
+        table.exclude('other findings')
+    return table
+
+
+def _read_annotations(
+  path: pathlib.Path, table: Table
+) -> tuple[dict[str, set[str]], dict[str, list[tuple[str, Box]]]]:
+  """What the readers found on each image, and each reader's nodule boxes; faults go to `table`."""
+  findings = collections.defaultdict(set)
+  boxes = collections.defaultdict(list)
+  for line, row in read_csv(path, _COLUMNS):
+    table.read['annotations'] += 1
+    image, finding = row['image_id'], row['class_name']
+    findings[image].add(finding)
+    if finding not in _FINDINGS:
+      table.faults.append(
+        Fault('label unknown', image, f'line {line} has {finding!r}; correct the label')
+      )
+    elif finding == _NODULE:
+      try:
+        x_min, y_min, x_max, y_max = (float(row[corner]) for corner in _CORNERS)
+      except ValueError:
+        table.faults.append(
+          Fault('box malformed', image, f'line {line} has no four numbers; correct the line')
+        )
+      else:
+        boxes[image].append((row['rad_id'], (x_min, y_min, x_max, y_max)))
+  return findings, boxes
+
+
+def agree(marked: list[tuple[str, Box]], iou: float) -> tuple[Box, ...]:
+  """The nodules on which readers agree.
+
+  Boxes of two readers match where their intersection over union is at least `iou`; boxes that are
+  linked by matches are one nodule, whose box is their mean.
+
+  Args:
+    marked: (reader, box) of every nodule box on one image.
+    iou: in (0, 1].
+
+  Returns:
+    The agreed boxes, from the top down.
+  """
+  matches = [
+    (one, other)
+    for (one, (reader, box)), (other, (second, second_box)) in itertools.combinations(
+      enumerate(marked), 2
+    )
+    if reader != second and overlap(box, second_box) >= iou
+  ]
+  if not matches:
+    return ()
+  ones, others = np.transpose(matches)
+  graph = coo_array((np.ones(len(matches)), (ones, others)), shape=(len(marked), len(marked)))
+  _, nodule = connected_components(graph, directed=False)
+  boxes = np.array([box for _, box in marked])
+  agreed: list[Box] = []
+  for one in np.unique(nodule[ones]):
+    x_min, y_min, x_max, y_max = boxes[nodule == one].mean(axis=0).tolist()
+    agreed.append((x_min, y_min, x_max, y_max))
+  return tuple(sorted(agreed, key=lambda box: box[1]))
