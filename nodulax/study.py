@@ -38,7 +38,7 @@ def run(config: ConfigDict, folder: epath.PathLike) -> None:
     if experiment.init.checkpoint in config.order:
       experiment.init.checkpoint = str(folder / experiment.init.checkpoint)
     train.train(experiment, folder / name)
-  page = write_report(folder)
+  page = report(folder)
   print_results(folder, config.order)
   print(f'Report: {page}')
 
@@ -68,6 +68,15 @@ def prepare(source: ConfigDict, folder: epath.Path, name: str) -> str:
     )
     done.write_text(json.dumps(source.to_dict()))
   return str(built / source.builder)
+
+
+def report(folder: epath.Path) -> epath.Path:
+  """The page of the report, written anew where an evaluation is younger than it."""
+  page = folder / 'report' / 'index.html'
+  evaluations = folder.glob('*/evaluation/*/metrics.json')
+  if page.exists() and all(page.stat().mtime >= path.stat().mtime for path in evaluations):
+    return page
+  return epath.Path(write_report(folder))
 
 
 def print_results(folder: epath.PathLike, order: tuple[str, ...]) -> None:
