@@ -27,6 +27,7 @@ from nodulax.evaluation_files import write_locations, write_pictures, write_pred
 from nodulax.input.batches import evaluation_batches
 from nodulax.input.prepared import Prepared, prepare
 from nodulax.input.shards import Case, Shards, ShardsError
+from nodulax.provenance import provenance
 from nodulax.statistics import overlap, roc
 
 
@@ -114,6 +115,7 @@ def evaluate(
     'notice': NOTICE,
     **subject,
     **measure(prepared.cases, probability, dices, description.thresholds),
+    'provenance': provenance(run, shards.directory, split),
   }
   output.parent.mkdir(parents=True, exist_ok=True)
   unfinished = pathlib.Path(tempfile.mkdtemp(prefix='unfinished-', dir=output.parent))
@@ -123,6 +125,8 @@ def evaluate(
       unfinished / 'locations.csv', prepared, heat_maps, description.preprocessing
     )
     write_pictures(unfinished, prepared, heat_maps, overlays)
+    if (cohort := shards.directory / 'cohort.json').exists():
+      (unfinished / 'cohort.json').write_text(cohort.read_text())
     (unfinished / 'NOTICE.txt').write_text(NOTICE + '\n')
     (unfinished / 'metrics.json').write_text(json.dumps(metrics, indent=2))
     unfinished.chmod(0o755)
@@ -162,6 +166,8 @@ def measure(
     'patients': len(set(patients)),
     'auc': auc,
     'probability_threshold': thresholds.probability,
+    'tune_images': thresholds.tune_images,
+    'tune_auc': thresholds.tune_auc,
     'sensitivity': sensitivity,
     'specificity': specificity,
     'dice': {**_interval(dice), 'images': dice.images},

@@ -73,8 +73,9 @@ def write_locations(
 def write_pictures(
   folder: pathlib.Path, prepared: Prepared, heat_maps: np.ndarray, overlays: int
 ) -> None:
-  """heat_maps/ (the map itself, 255 = 1), thumbnails/, and overlays/ of some radiographs."""
-  for name in ('heat_maps', 'thumbnails', 'overlays'):
+  """heat_maps/ (the map itself, 255 = 1), thumbnails/, truths/ (255 where there is nodule, of the
+  located ones), and overlays/ of some radiographs."""
+  for name in ('heat_maps', 'thumbnails', 'truths', 'overlays'):
     (folder / name).mkdir()
   nodules_first = sorted(range(len(prepared)), key=lambda index: -prepared.cases[index].label)
   # As many nodule as normal radiographs, as far as there are.
@@ -87,6 +88,10 @@ def write_pictures(
     side = min(THUMBNAIL_SIZE, len(image))
     thumbnail = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     (folder / 'thumbnails' / name).write_bytes(pictures.png(thumbnail))
+    if case.boxes:
+      truth = prepared.truth(index).astype(np.uint8) * 255
+      truth = cv2.resize(truth, (side, side), interpolation=cv2.INTER_AREA)
+      (folder / 'truths' / name).write_bytes(pictures.png(truth))
     if index in drawn:
       picture = pictures.overlay(image, heat_map, prepared.truth(index))
       (folder / 'overlays' / name).write_bytes(pictures.png(picture))

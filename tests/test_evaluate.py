@@ -1,4 +1,6 @@
 import csv
+import hashlib
+import importlib.metadata
 import json
 import math
 
@@ -39,11 +41,27 @@ def test_one_row_a_radiograph_and_metrics_that_follow_from_the_rows(trained_run,
   assert 'not a medical device' in (folder / 'NOTICE.txt').read_text().lower()
 
 
+def test_metrics_say_which_code_config_and_data_they_come_from(trained_run, shards):
+  folder = trained_run / 'evaluation' / 'hospital'
+  origin = json.loads((folder / 'metrics.json').read_text())['provenance']
+  assert origin['config']['model']['size'] == 'tiny' and str(shards) not in str(origin)
+  assert origin['code_version'].startswith(importlib.metadata.version('nodulax'))
+  (file,) = shards.rglob('*-test.array_record-*')
+  assert origin['data_sha256'] == hashlib.sha256(file.read_bytes()).hexdigest()
+  assert origin['simulated'] is True
+  cohort = json.loads((folder / 'cohort.json').read_text())
+  assert cohort['splits']['test']['nodule'] == sum(
+    int(row['label']) for row in rows_of(folder / 'predictions.csv')
+  )
+
+
 def test_pictures_are_written_for_the_radiographs(trained_run):
   folder = trained_run / 'evaluation' / 'hospital'
   rows = rows_of(folder / 'predictions.csv')
   for kind in ('heat_maps', 'thumbnails', 'overlays'):
     assert {path.stem for path in (folder / kind).iterdir()} == {row['image_id'] for row in rows}
+  located = {row['image_id'] for row in rows if int(row['nodules'])}
+  assert {path.stem for path in (folder / 'truths').iterdir()} == located
 
 
 def test_findings_lie_in_the_stored_image(trained_run, shards):

@@ -194,7 +194,9 @@ class RadiographBuilder(FileReaderBuilder):
         weights=[len(shard.entries) for shard in everything],
       )
     self.info.set_splits(splits.SplitDict([self._split(*of_split) for of_split in shards.items()]))
-    write_cohort(cohort, self.name, self.PAPER, self.data_path)
+    # A virtual hospital's download says in this file how it was made.
+    simulated = (pathlib.Path(dl_manager.manual_dir) / 'phantom.json').exists()
+    write_cohort(cohort, self.name, self.PAPER, self.data_path, simulated=simulated)
 
   def _plan(self, cohort: Cohort, validation: Validation, hasher: Hasher) -> dict[str, list[Shard]]:
     """Decides which example stands in which file: the same however many processes write."""

@@ -79,9 +79,12 @@ def by_reason(cohort: Cohort) -> dict[str, list[str]]:
   return reasons
 
 
-def write_cohort(cohort: Cohort, source: str, paper: Paper, folder: epath.Path) -> None:
-  """Writes the cohort table beside the shards."""
-  text = json.dumps(cohort_json(cohort, source, paper), indent=2)
+def write_cohort(
+  cohort: Cohort, source: str, paper: Paper, folder: epath.Path, *, simulated: bool
+) -> None:
+  """Writes the cohort table beside the shards, and whether they hold simulated radiographs."""
+  numbers = {**cohort_json(cohort, source, paper), 'simulated': simulated}
+  text = json.dumps(numbers, indent=2)
   (folder / 'cohort.json').write_text(text + '\n')
   (folder / 'NOTICE.txt').write_text(NOTICE + '\n')
 
