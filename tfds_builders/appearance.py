@@ -1,4 +1,4 @@
-"""What a radiograph looks like from afar: blank, inverted, from the side, or seen before.
+"""What a radiograph looks like from afar: blank, poor, inverted, from the side, or seen before.
 
 The bounds were set on 443 frontal radiographs, 319 of NIH ChestX-ray14 and 124 of JSRT.
 """
@@ -21,21 +21,34 @@ _LOWEST_POLARITY = -0.3
 # 440 of the 443 lie above.
 _LOWEST_SYMMETRY = 0.15
 _FARTHEST_AXIS = 4
+# A tenth of what a detector resolves: a thumbnail, or the wrong column of a table.
+_FEWEST_PIXELS = 200
+# Of an 8-bit radiograph's 256; fewer are left by a format that holds pictures of few colours.
+_FEWEST_SHADES = 64
 
 
 def is_blank(pixels: np.ndarray) -> bool:
   """Whether at least 99 in 100 pixels of u8 or u16[H, W] have one value: all black, all white."""
+  return bool(_histogram(pixels).max() >= 0.99 * pixels.size)
+
+
+def _histogram(pixels: np.ndarray) -> np.ndarray:
   values = 256 if pixels.dtype == np.uint8 else 65_536
-  counts = cv2.calcHist([pixels], [0], None, [values], [0, values])
-  return bool(counts.max() >= 0.99 * pixels.size)
+  return cv2.calcHist([pixels], [0], None, [values], [0, values])
 
 
 def suspicions(pixels: np.ndarray) -> Iterator[tuple[str, str]]:
   """Why somebody should look at u8 or u16[H, W]: (what it may be, what to do)."""
+  height, width = pixels.shape
+  if min(height, width) < _FEWEST_PIXELS:
+    yield 'few pixels', f'{width} x {height} pixels; give the radiograph as the detector made it'
   small = cv2.resize(pixels, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA).astype(np.float64)
   spread = small.std()
   if spread == 0:
     return
+  shades = np.count_nonzero(_histogram(pixels))
+  if shades < min(_FEWEST_SHADES, pixels.size // 8):
+    yield 'few shades', f'{shades} different values; export it with all that the detector gave'
   if polarity(small / spread) < _LOWEST_POLARITY:
     yield 'maybe inverted', 'dense tissue must be bright; if it is dark, invert the image'
   if symmetry(small) < _LOWEST_SYMMETRY:

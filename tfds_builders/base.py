@@ -109,12 +109,14 @@ class RadiographBuilder(FileReaderBuilder):
     PAPER: the paper's numbers for this source.
     DEPTH: bits of the deepest images of the source.
     PUBLIC_NAMES: whether the source's image names may be told; a hospital's may not.
+    EXAMPLE: options worth showing to somebody who asks for help.
   """
 
   VERSION = tfds.core.Version('1.0.0')
   PAPER: ClassVar[Paper]
   DEPTH: ClassVar[Literal[8, 16]] = 16
   PUBLIC_NAMES: ClassVar[bool] = False
+  EXAMPLE: ClassVar[str]
 
   def __init__(self, *, file_format: str = 'array_record', **arguments: Any):
     super().__init__(file_format=file_format, **arguments)

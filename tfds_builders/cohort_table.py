@@ -13,6 +13,15 @@ from tfds_builders.cohort import Cohort
 from tfds_builders.records import Record
 from tfds_builders.schema import NOTICE
 
+# The counts of a split, and how people call them.
+COLUMNS = {
+  'nodule': 'nodule',
+  'normal': 'normal',
+  'patients': 'patients',
+  'nodule_patients': 'patients: nodule',
+  'located': 'located',
+}
+
 # Of the images left out for one reason, so many are named in print.
 _NAMED = 10
 
@@ -46,7 +55,7 @@ def print_cohort(cohort: Cohort, source: str, paper: Paper, console: Console) ->
   """Prints the cohort table for people."""
   numbers = cohort_json(cohort, source, paper)
   title = f'{source}: from the tables to the cohort'
-  read = TextTable(title=title, title_justify='left', min_width=len(title))
+  read = TextTable(title=title, title_justify='left', min_width=len(title), show_header=False)
   read.add_column('')
   read.add_column('', justify='right')
   for noun, count in cohort.table.read.items():
@@ -54,15 +63,16 @@ def print_cohort(cohort: Cohort, source: str, paper: Paper, console: Console) ->
   for rule, count in cohort.excluded.items():
     read.add_row(f'excluded: {rule}', f'-{count:,}')
   console.print(read)
-  table = TextTable(title=f'{source}: the cohort', title_justify='left', caption=paper.remark)
+  table = TextTable(title=f'{source}: the cohort', title_justify='left')
   table.add_column('')
-  for column in ('nodule', 'normal', 'patients', 'located', 'paper:\nnodule', 'paper:\nnormal'):
-    table.add_column(column, justify='right')
+  for column in (*COLUMNS.values(), 'paper:\nnodule', 'paper:\nnormal'):
+    table.add_column(column.replace(': ', ':\n'), justify='right')
   for row, counts in {'cohort': numbers['cohort'], **numbers['splits']}.items():
-    ours = [f'{counts[column]:,}' for column in ('nodule', 'normal', 'patients', 'located')]
+    ours = [f'{counts[column]:,}' for column in COLUMNS]
     stated = [f'{count:,}' for count in paper.images.get(row, ())]
     table.add_row(row, *ours, *stated)
   console.print(table)
+  console.print(paper.remark)
   for reason, images in by_reason(cohort).items():
     more = f' and {len(images) - _NAMED:,} more' if len(images) > _NAMED else ''
     line = f'left out, {reason}: {", ".join(images[:_NAMED])}{more}'
@@ -95,5 +105,6 @@ def _counts(records: Sequence[Record]) -> dict[str, int]:
     'nodule': len(nodules),
     'normal': len(records) - len(nodules),
     'patients': len({record.patient for record in records}),
+    'nodule_patients': len({record.patient for record in nodules}),
     'located': sum(record.located for record in nodules),
   }

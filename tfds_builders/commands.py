@@ -6,6 +6,7 @@ import importlib
 import json
 import pathlib
 import sys
+import tempfile
 import typing
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from nodulax.radiograph.reading import RadiographError
 from tfds_builders.base import Options, RadiographBuilder
 from tfds_builders.cohort_table import cohort_json, print_cohort
 from tfds_builders.records import SourceError
+from tfds_builders.schema import NOTICE
 from tfds_builders.validation import list_faults, validate
 from tfds_builders.validation_report import write_report
 
@@ -86,11 +88,24 @@ def _build(parsed: argparse.Namespace) -> int:
   if builder.is_prepared():
     print('Built before; remove the folder to build it again:')
   else:
-    builder.download_and_prepare(
-      download_config=tfds.download.DownloadConfig(manual_dir=parsed.manual_dir)
-    )
+    # Nothing is downloaded, but TFDS makes a folder for it.
+    with tempfile.TemporaryDirectory() as downloads:
+      try:
+        builder.download_and_prepare(
+          download_dir=downloads,
+          download_config=tfds.download.DownloadConfig(manual_dir=parsed.manual_dir),
+        )
+      finally:
+        _remove_empty(pathlib.Path(builder.data_dir).parent, parsed.data_dir)
   print(builder.data_dir)
   return 0
+
+
+def _remove_empty(folder: pathlib.Path, top: pathlib.Path) -> None:
+  """Removes folders without files, from `folder` up to and without `top`."""
+  while folder != top and folder.is_dir() and not any(folder.iterdir()):
+    folder.rmdir()
+    folder = folder.parent
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -113,7 +128,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
       of_source = sources.add_parser(
         source,
         help=(builder.__doc__ or '').splitlines()[0],
-        description=f'{builder.__doc__}\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS}',
+        description=f'{builder.__doc__}\n{builder.MANUAL_DOWNLOAD_INSTRUCTIONS.rstrip()}',
+        epilog=_example(name, builder),
         formatter_class=argparse.RawDescriptionHelpFormatter,
       )
       of_source.set_defaults(run=run)
@@ -134,6 +150,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         )
       _add_options(of_source, builder)
   return parser.parse_args(arguments)
+
+
+def _example(command: str, builder: type[RadiographBuilder]) -> str:
+  """Command lines to copy: the plain one, and one with the source's own options."""
+  begin = f'python -m tfds_builders {command} {builder.name} --manual_dir=DOWNLOAD'
+  begin += {'cohort': '', 'validate': ' --output=REPORT', 'build': ' --data_dir=SHARDS'}[command]
+  return f'examples:\n  {begin}\n  {begin} {builder.EXAMPLE}\n\n{NOTICE}'
 
 
 def _folder(text: str) -> pathlib.Path:

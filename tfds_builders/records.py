@@ -40,11 +40,13 @@ class Fault:
     kind: what sort of fault, the same words for every fault of the sort.
     where: the row or image, in words that hold no patient's identifier.
     remedy: what exactly is wrong there and what to do.
+    others: the rows or images that it is said to resemble.
   """
 
   kind: str
   where: str
   remedy: str
+  others: tuple[str, ...] = ()
 
   def __str__(self) -> str:
     return f'{self.where}: {self.remedy}'

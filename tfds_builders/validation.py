@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -69,6 +70,7 @@ def _same_images(records: Sequence[Record], looks: dict[str, Inspection]) -> Ite
           'one image, two patients',
           record.name,
           f'the same pixels as {", ".join(others)}; find out whose they are, exclude the others',
+          tuple(others),
         )
 
 
@@ -92,15 +94,21 @@ def _similar_images(cohort: Cohort, looks: dict[str, Inspection]) -> Iterator[Fa
         'maybe a duplicate',
         record.name,
         f'looks like {similar.name} of another patient ({where}); exclude one if they are the same',
+        (similar.name,),
       )
 
 
-def by_remedy(faults: Iterable[Fault]) -> dict[str, dict[str, list[str]]]:
-  """The places of faults, by kind and remedy; in order of the first place."""
-  kinds: dict[str, dict[str, list[str]]] = {}
-  for fault in sorted(faults, key=lambda fault: fault.where):
-    kinds.setdefault(fault.kind, {}).setdefault(fault.remedy, []).append(fault.where)
+def by_remedy(faults: Iterable[Fault]) -> dict[str, dict[str, list[Fault]]]:
+  """Faults by kind and remedy, in order of the first place."""
+  kinds: dict[str, dict[str, list[Fault]]] = {}
+  for fault in sorted(faults, key=_in_reading_order):
+    kinds.setdefault(fault.kind, {}).setdefault(fault.remedy, []).append(fault)
   return kinds
+
+
+def _in_reading_order(fault: Fault) -> str:
+  """Line 9 before line 10."""
+  return re.sub(r'\d+', lambda number: number[0].zfill(20), fault.where)
 
 
 def list_faults(faults: Iterable[Fault]) -> str:
@@ -108,9 +116,9 @@ def list_faults(faults: Iterable[Fault]) -> str:
   lines = []
   for kind, remedies in by_remedy(faults).items():
     lines.append(f'{kind}: {sum(map(len, remedies.values())):,}')
-    for remedy, places in remedies.items():
-      named = ', '.join(places[:_NAMED])
-      if len(places) > _NAMED:
-        named = f'{len(places):,} images ({named}, ...)'
+    for remedy, same in remedies.items():
+      named = ', '.join(fault.where for fault in same[:_NAMED])
+      if len(same) > _NAMED:
+        named = f'{len(same):,} images ({named}, ...)'
       lines.append(f'  {named}: {remedy}')
   return '\n'.join(lines)

@@ -12,7 +12,7 @@ import numpy as np
 
 from nodulax.radiograph.reading import decode_radiograph
 from tfds_builders.cohort import Cohort
-from tfds_builders.cohort_table import Paper, cohort_json
+from tfds_builders.cohort_table import COLUMNS, Paper, cohort_json
 from tfds_builders.inspection import Inspection
 from tfds_builders.records import Fault, Record, read_file
 from tfds_builders.schema import NOTICE
@@ -42,6 +42,7 @@ def write_report(
   (folder / 'validation.html').write_text(
     page.render(
       report=report,
+      columns=COLUMNS,
       sections=[
         ('Faults', 'Nothing is built while there are any.', _pictured(validation.faults, records)),
         ('Suspects', 'Built all the same; look at them.', _pictured(validation.suspects, records)),
@@ -80,10 +81,13 @@ def _pictured(faults: list[Fault], records: dict[str, Record]) -> list[dict[str,
   """Faults kind by kind, as the page shows them: the first of each with thumbnails."""
   kinds = []
   for kind, remedies in by_remedy(faults).items():
-    places = [(where, remedy) for remedy, names in remedies.items() for where in names]
-    shown = [(where, remedy, _thumbnail(records.get(where))) for where, remedy in places[:_SHOWN]]
+    of_kind = [fault for same in remedies.values() for fault in same]
+    shown = [
+      (fault, [_thumbnail(records.get(image)) for image in (fault.where, *fault.others[:1])])
+      for fault in of_kind[:_SHOWN]
+    ]
     kinds.append(
-      {'kind': kind, 'count': len(places), 'shown': shown, 'more': len(places) - len(shown)}
+      {'kind': kind, 'count': len(of_kind), 'shown': shown, 'more': len(of_kind) - len(shown)}
     )
   return kinds
 

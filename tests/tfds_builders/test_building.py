@@ -90,6 +90,18 @@ def test_a_key_beside_the_shards_is_refused_before_anything_is_read(nih, build):
   assert 'Looking at' not in outcome.err
 
 
+def test_a_refused_build_leaves_no_data_set_of_that_name(nih, build):
+  (nih / 'images' / '00000003_000.png').unlink()
+  outcome = build('nih_chestxray14', nih)
+  assert outcome.status == 1
+  assert not (outcome.data_dir / 'nih_chestxray14' / 'default').exists()
+  assert build('nih_chestxray14', nih, '--allow_missing').status == 0
+  # TFDS's own note of the configurations is all that stands beside the data set.
+  assert {path.name for path in outcome.data_dir.rglob('*') if path.is_dir()} == {
+    'nih_chestxray14', '.config', 'default-allow_missing', '1.0.0',
+  }  # fmt: skip
+
+
 def nothing_looks_complete(data_dir: pathlib.Path) -> bool:
   return not list(data_dir.rglob('dataset_info.json')) and not list(data_dir.rglob('1.0.0'))
 
@@ -225,6 +237,13 @@ def test_help_says_what_to_put_where(source, capsys):
   assert 'one folder' in out.lower()
   for field in ('--seed', '--exclude', '--allow_missing', '--allow_faulty', '--hash_key'):
     assert field in out
+  assert 'not a medical device' in out
+  examples = [line.split() for line in out.splitlines() if line.startswith('  python -m')]
+  assert len(examples) == 2
+  for _, _, _, command, of_source, *options in examples:
+    assert (command, of_source) == ('build', source)
+    # Every option of the examples is one that the help explains.
+    assert all(f'  {option.split("=")[0]}' in out for option in options)
 
 
 @pytest.mark.parametrize('source', commands.SOURCES)

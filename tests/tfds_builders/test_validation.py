@@ -130,6 +130,37 @@ def test_similar_images_of_two_patients_are_suspects(nih, validate):
   pair = duplicates[0]['where'] + duplicates[0]['remedy']
   assert '00000002_000.png' in pair
   assert '00000019_000.png' in pair
+  # The two stand beside each other, to be compared.
+  (frame,) = (part for part in report(outcome)[1].split('<figure>') if 'looks like' in part)
+  assert frame.count('src="data:image/jpeg') == 2
+
+
+def test_small_and_posterized_images_are_suspects(nih, validate, make_radiograph):
+  images = nih / 'images'
+  pixels = make_radiograph(2, 256, 256)
+  cv2.imwrite(str(images / '00000002_000.png'), pixels)
+  cv2.imwrite(str(images / '00000003_000.png'), pixels[::-1] // 16 * 16)
+  outcome = validate('nih_chestxray14', nih)
+  found, page = report(outcome)
+  kinds = {kind: {s['where'] for s in found['suspects'] if s['kind'] == kind}
+           for kind in ('few pixels', 'few shades')}
+  everybody = {path.name for path in images.iterdir()}
+  assert kinds['few shades'] == {'00000003_000.png'}
+  assert kinds['few pixels'] == everybody - {'00000002_000.png', '00000003_000.png'}
+  assert 'few pixels: 18' in outcome.out and 'few pixels: 18' in page
+  assert outcome.status == 0
+
+
+def test_faults_are_listed_in_the_order_of_lines(hospital, validate, change_csv):
+  def spoil(rows):
+    for row in rows[1:]:
+      row[2] = 'Nodule'
+
+  change_csv(hospital / 'manifest.csv', spoil)
+  outcome = validate('gmc_nodule', hospital)
+  assert '10 images (manifest.csv line 2, manifest.csv line 3, manifest.csv line 4' in outcome.out
+  _, page = report(outcome)
+  assert page.index('manifest.csv line 9<') < page.index('manifest.csv line 10<')
 
 
 def test_the_same_faults_from_one_process_and_from_two(spoiled, validate, monkeypatch):

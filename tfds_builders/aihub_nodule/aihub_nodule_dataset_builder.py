@@ -64,6 +64,7 @@ class Builder(base.RadiographBuilder):
   tfds_builders/aihub_nodule/README.md says what stands in each, and how to read files that name
   things differently (--mapping).
   """
+  EXAMPLE = '--exclude=low_quality.txt --mapping=fields.json'
   PAPER = Paper(
     images={'cohort': (3177, 3177), 'train': (2223, 2223)},
     remark='The paper takes 3,177 of 3,500 nodule images, without 323 of low quality (--exclude), '

@@ -51,6 +51,7 @@ class Builder(base.RadiographBuilder):
     mask, boxes, sex, age, view, pixel_spacing_mm, nodule_diameter_mm, zone, conspicuity.
   tfds_builders/gmc_nodule/README.md says what stands in each.
   """
+  EXAMPLE = '--config=hospital --seed=1'
   PAPER = Paper(
     images={'cohort': (246, 440)},
     remark='The paper tests on 686 radiographs of Gil Medical Center; they are not public.',

@@ -84,6 +84,7 @@ class Builder(base.RadiographBuilder):
   """
   DEPTH = 8
   PUBLIC_NAMES = True
+  EXAMPLE = '--split=official --allow_missing'
   PAPER = Paper(
     images={'cohort': (3609, 3609)},
     remark='The paper has 3,609 images labelled with nodule or mass alone, and gives its whole '

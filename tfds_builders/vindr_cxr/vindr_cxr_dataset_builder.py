@@ -55,6 +55,7 @@ class Builder(base.RadiographBuilder):
     train/: the DICOM files, <image_id>.dicom
   """
   PUBLIC_NAMES = True
+  EXAMPLE = '--iou=0.4 --normals=200'
   PAPER = Paper(
     images={'cohort': (83, 100)},
     remark='The paper does not say from which overlap its 83 images agree. No patient identifiers '
