@@ -1,5 +1,6 @@
 """What every test shares: real data where it is there, a virtual hospital, several devices."""
 
+import csv
 import os
 import pathlib
 import subprocess
@@ -14,6 +15,7 @@ os.environ.setdefault(
   'JAX_COMPILATION_CACHE_DIR', os.path.join(tempfile.gettempdir(), 'nodulax-test-compilations')
 )
 
+import pydicom
 import pytest
 from absl import flags
 from ml_collections import ConfigDict
@@ -42,12 +44,52 @@ def hash_key(tmp_path_factory, monkeypatch) -> None:
   )
 
 
+# What a hospital's download says of its patients, each thing in another place.
+IDENTIFIERS = {
+  'patient_id': 'MRN-7734201',
+  'folder': 'WardNarwhal_Kim',
+  'PatientName': 'Zyxwvut^Hong',
+  'PatientID': 'PID-8123377',
+  'AccessionNumber': 'ACC-5550199',
+  'PatientBirthDate': '19430726',
+  'InstitutionName': 'Wombat General',
+  'StudyDescription': 'QuokkaRemark',
+}
+
+
 @pytest.fixture(scope='session')
 def hospital(tmp_path_factory) -> pathlib.Path:
-  """The raw download of a virtual hospital: 48 radiographs of 96 pixels, with masks."""
+  """The raw download of a virtual hospital: 48 radiographs of 96 pixels, with masks.
+
+  `IDENTIFIERS` stand in its manifest, its paths and the tags of its DICOM files.
+  """
   folder = tmp_path_factory.mktemp('raw') / 'hospital'
   command('nodulax.phantom', 'gmc', f'--output={folder}', '--images=48', '--image_size=96')
+  with (folder / 'manifest.csv').open(newline='') as file:
+    rows = list(csv.DictReader(file))
+  (folder / IDENTIFIERS['folder']).mkdir()
+  for row in rows:
+    image = folder / row['image']
+    row['image'] = f'{IDENTIFIERS["folder"]}/{image.name}'
+    row['patient_id'] = f'{IDENTIFIERS["patient_id"]}-{row["patient_id"]}'
+    image = image.rename(folder / row['image'])
+    if image.suffix == '.dcm':
+      dataset = pydicom.dcmread(image)
+      for keyword, value in IDENTIFIERS.items():
+        if keyword[0].isupper():
+          setattr(dataset, keyword, value)
+      dataset.save_as(image)
+  with (folder / 'manifest.csv').open('w', newline='') as file:
+    writer = csv.DictWriter(file, rows[0].keys())
+    writer.writeheader()
+    writer.writerows(rows)
   return folder
+
+
+@pytest.fixture(scope='session')
+def identifiers() -> list[str]:
+  """What no output may hold of the virtual hospital's patients, its own names for them included."""
+  return [*IDENTIFIERS.values(), *(f'G{number:05d}' for number in range(1, 49))]
 
 
 @pytest.fixture(scope='session')
