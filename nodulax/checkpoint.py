@@ -33,12 +33,14 @@ class Thresholds:
     heat_map: at or above it a pixel is called nodule.
     tune_images: how many radiographs the probability threshold rests on.
     tune_auc: AUC on the tune split.
+    temperature: by which logits are divided to calibrate them there; None where not recorded.
   """
 
   probability: float
   heat_map: OverlapThreshold
   tune_images: int
   tune_auc: float
+  temperature: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

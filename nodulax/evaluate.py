@@ -21,14 +21,13 @@ import numpy as np
 from absl import app, flags, logging
 from rich.progress import track
 
-from nodulax import NOTICE, checkpoint, inference, parallel
+from nodulax import NOTICE, checkpoint, inference, parallel, provenance
 from nodulax.checkpoint import CheckpointError, Thresholds
 from nodulax.evaluation_files import write_locations, write_pictures, write_predictions
 from nodulax.input.batches import evaluation_batches
 from nodulax.input.prepared import Prepared, prepare
 from nodulax.input.shards import Case, Shards, ShardsError
-from nodulax.provenance import provenance
-from nodulax.statistics import overlap, roc
+from nodulax.statistics import calibration, overlap, roc
 
 
 def freeze_thresholds(
@@ -55,6 +54,7 @@ def freeze_thresholds(
     heat_map=overlap.choose_threshold(dices),
     tune_images=len(tune),
     tune_auc=roc.auc(labels, probability),
+    temperature=calibration.fit_temperature(labels, probability),
   )
 
 
@@ -115,7 +115,7 @@ def evaluate(
     'notice': NOTICE,
     **subject,
     **measure(prepared.cases, probability, dices, description.thresholds),
-    'provenance': provenance(run, shards.directory, split),
+    'provenance': provenance.provenance(run, shards.directory, split),
   }
   output.parent.mkdir(parents=True, exist_ok=True)
   unfinished = pathlib.Path(tempfile.mkdtemp(prefix='unfinished-', dir=output.parent))
@@ -125,8 +125,8 @@ def evaluate(
       unfinished / 'locations.csv', prepared, heat_maps, description.preprocessing
     )
     write_pictures(unfinished, prepared, heat_maps, overlays)
-    if (cohort := shards.directory / 'cohort.json').exists():
-      (unfinished / 'cohort.json').write_text(cohort.read_text())
+    if cohort := provenance.cohort(shards.directory):
+      (unfinished / 'cohort.json').write_text(json.dumps(cohort, indent=2))
     (unfinished / 'NOTICE.txt').write_text(NOTICE + '\n')
     (unfinished / 'metrics.json').write_text(json.dumps(metrics, indent=2))
     unfinished.chmod(0o755)
@@ -168,6 +168,7 @@ def measure(
     'probability_threshold': thresholds.probability,
     'tune_images': thresholds.tune_images,
     'tune_auc': thresholds.tune_auc,
+    'temperature': thresholds.temperature,
     'sensitivity': sensitivity,
     'specificity': specificity,
     'dice': {**_interval(dice), 'images': dice.images},

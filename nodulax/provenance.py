@@ -24,13 +24,25 @@ def provenance(run: epath.PathLike, shards: epath.Path, split: str) -> dict[str,
     there; `data_sha256`, of the split's files; `simulated`, whether the radiographs are a virtual
     hospital's.
   """
-  cohort = shards / 'cohort.json'
   return {
     'code_version': code_version(),
     'config': _config(epath.Path(run) / 'config.json'),
     'data_sha256': _sha256(sorted(shards.glob(f'*-{split}.array_record-*'))),
-    'simulated': cohort.exists() and bool(json.loads(cohort.read_text()).get('simulated')),
+    'simulated': bool(cohort(shards).get('simulated')),
   }
+
+
+def cohort(shards: epath.Path) -> dict[str, Any]:
+  """The builder's cohort table, {} where there is none.
+
+  Images that were left out are counted and not named: a hospital's file names may name patients.
+  """
+  path = shards / 'cohort.json'
+  if not path.exists():
+    return {}
+  table = json.loads(path.read_text())
+  left_out = {reason: len(images) for reason, images in table.get('left_out', {}).items()}
+  return {**table, 'left_out': left_out}
 
 
 def code_version() -> str:

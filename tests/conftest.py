@@ -15,6 +15,7 @@ os.environ.setdefault(
   'JAX_COMPILATION_CACHE_DIR', os.path.join(tempfile.gettempdir(), 'nodulax-test-compilations')
 )
 
+import hypothesis
 import pydicom
 import pytest
 from absl import flags
@@ -24,6 +25,10 @@ from configs import default
 from nodulax import train
 
 flags.FLAGS.mark_as_parsed()
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+hypothesis.settings.register_profile('unhurried', deadline=None)
+hypothesis.settings.load_profile('unhurried')
 
 
 @pytest.fixture(scope='session')

@@ -7,9 +7,10 @@ import math
 import jax
 import numpy as np
 import pytest
+from etils import epath
 from sklearn import metrics as sklearn_metrics
 
-from nodulax import evaluate, evaluation_files
+from nodulax import evaluate, evaluation_files, provenance
 from nodulax.checkpoint import CheckpointError, Thresholds
 from nodulax.input.shards import Shards, ShardsError
 from nodulax.statistics.overlap import OverlapThreshold
@@ -43,7 +44,9 @@ def test_one_row_a_radiograph_and_metrics_that_follow_from_the_rows(trained_run,
 
 def test_metrics_say_which_code_config_and_data_they_come_from(trained_run, shards):
   folder = trained_run / 'evaluation' / 'hospital'
-  origin = json.loads((folder / 'metrics.json').read_text())['provenance']
+  metrics = json.loads((folder / 'metrics.json').read_text())
+  assert metrics['temperature'] > 0 and 0 <= metrics['tune_auc'] <= 1
+  origin = metrics['provenance']
   assert origin['config']['model']['size'] == 'tiny' and str(shards) not in str(origin)
   assert origin['code_version'].startswith(importlib.metadata.version('nodulax'))
   (file,) = shards.rglob('*-test.array_record-*')
@@ -137,6 +140,15 @@ def test_a_split_of_one_class_has_no_auc(trained_run, shards):
   )
   assert measured['auc'] is None and measured['sensitivity'] is None
   assert measured['dice'] == {'value': None, 'low': None, 'high': None, 'images': 0}
+
+
+def test_images_that_were_left_out_are_counted_and_not_named(tmp_path):
+  table = {'left_out': {'image missing': ['DOE_JANE.dcm', 'b.dcm']}, 'source': 'x'}
+  (tmp_path / 'cohort.json').write_text(json.dumps(table))
+  expected = {'left_out': {'image missing': 2}, 'source': 'x'}
+  assert provenance.cohort(epath.Path(tmp_path)) == expected
+  (tmp_path / 'cohort.json').unlink()
+  assert provenance.cohort(epath.Path(tmp_path)) == {}
 
 
 @pytest.mark.parametrize(
