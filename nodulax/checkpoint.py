@@ -33,7 +33,8 @@ class Thresholds:
     heat_map: at or above it a pixel is called nodule.
     tune_images: how many radiographs the probability threshold rests on.
     tune_auc: AUC on the tune split.
-    temperature: by which logits are divided to calibrate them there; None where not recorded.
+    temperature: by which logits are divided to calibrate the probability; None where the tune split
+      tells none, and in checkpoints older than it.
   """
 
   probability: float

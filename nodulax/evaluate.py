@@ -29,6 +29,9 @@ from nodulax.input.prepared import Prepared, prepare
 from nodulax.input.shards import Case, Shards, ShardsError
 from nodulax.statistics import calibration, overlap, roc
 
+# With fewer tune images than this, a temperature is mostly chance.
+FEWEST_TO_CALIBRATE = 30
+
 
 def freeze_thresholds(
   tune: Prepared, probability: np.ndarray, heat_maps: np.ndarray
@@ -54,8 +57,20 @@ def freeze_thresholds(
     heat_map=overlap.choose_threshold(dices),
     tune_images=len(tune),
     tune_auc=roc.auc(labels, probability),
-    temperature=calibration.fit_temperature(labels, probability),
+    temperature=temperature(labels, probability),
   )
+
+
+def temperature(labels: Sequence[int], probability: np.ndarray) -> float | None:
+  """The temperature that calibrates `probability f64[N]`, or None where the labels tell none.
+
+  They tell none where they are few, or where the likelihood has no optimum: then a probability
+  would become all but 0 or 1.
+  """
+  if len(labels) < FEWEST_TO_CALIBRATE:
+    return None
+  fitted = calibration.fit_temperature(labels, probability)
+  return fitted if calibration.COLDEST < fitted < calibration.HOTTEST else None
 
 
 def evaluate(

@@ -10,14 +10,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from nodulax import findings
 from nodulax.input.prepared import Prepared
 from nodulax.input.shards import Case
 from nodulax.radiograph import pictures
 from nodulax.radiograph.preprocessing import Crop, Preprocessing
 from nodulax.statistics import froc
 
-# A finding is a peak of the heat map no lower than this: low enough for a free-response curve.
-LOWEST_FINDING = 0.05
 THUMBNAIL_SIZE = 256  # pixels
 
 
@@ -56,16 +55,16 @@ def write_locations(
   rows = []
   for index, (case, heat_map) in enumerate(zip(prepared.cases, heat_maps, strict=True)):
     crop = preprocessing.crop((case.height, case.width), case.lung_box)
-    found = froc.peaks(heat_map, LOWEST_FINDING, separation=1)
-    points = np.array([(peak.x, peak.y, *peak.box) for peak in found]).reshape(-1, 3, 2)
-    points = crop.to_stored(points, len(heat_map))
+    found = findings.locate(heat_map, crop)
     nodules: Any = [''] * len(found)
     if case.location_known:
-      hits = _hits(points[:, 0], case, prepared.truth(index), crop)
-      matched = froc.match([peak.score for peak in found], hits)
+      centres = np.array([(finding.x, finding.y) for finding in found]).reshape(-1, 2)
+      hits = _hits(centres, case, prepared.truth(index), crop)
+      matched = froc.match([finding.score for finding in found], hits)
       nodules = np.select([matched >= 0, matched == froc.REPEAT], [matched + 1, -1], 0)
-    for number, (peak, place, nodule) in enumerate(zip(found, points, nodules, strict=True), 1):
-      rows.append([case.image_id, number, peak.score, *place.ravel(), nodule])
+    for number, (finding, nodule) in enumerate(zip(found, nodules, strict=True), 1):
+      place = (finding.score, finding.x, finding.y, *finding.box)
+      rows.append([case.image_id, number, *place, nodule])
   box = ('x_min', 'y_min', 'x_max', 'y_max')
   _write_csv(path, ('image_id', 'finding', 'score', 'x', 'y', *box, 'nodule'), rows)
 
@@ -89,7 +88,7 @@ def write_pictures(
     thumbnail = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     (folder / 'thumbnails' / name).write_bytes(pictures.png(thumbnail))
     if case.boxes:
-      truth = prepared.truth(index).astype(np.uint8) * 255
+      truth: np.ndarray = prepared.truth(index).astype(np.uint8) * 255
       truth = cv2.resize(truth, (side, side), interpolation=cv2.INTER_AREA)
       (folder / 'truths' / name).write_bytes(pictures.png(truth))
     if index in drawn:

@@ -1,97 +1,111 @@
 """Radiographs in, findings out.
 
-  python -m nodulax.predict --checkpoint=RUN --output=DIR image.dcm other.png folder/
+  python -m nodulax.predict --checkpoint=RUN --output=DIR image.dcm folder/ 'scans/*/*.png'
 
-Writes findings.csv (one row a radiograph) and overlays/ (each radiograph with its heat map).
-Reads DICOM, PNG and JPEG. For research, not a medical device.
+Reads DICOM, PNG and JPEG. Writes findings.csv (one row a radiograph), locations.csv (one row a
+finding), findings.json (both; findings.schema.json says what it holds), nodules.json (the form of
+NODE21) and overlays/. Run again it goes on where it stopped. Exit status 1 says that some files,
+listed at the end, could not be read. For research, not a medical device.
 """
 
-import csv
-import dataclasses
+import glob
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
-import cv2
 import jax
-import numpy as np
 from absl import app, flags, logging
-from rich.progress import track
+from rich.progress import Progress
 
-from nodulax import NOTICE, checkpoint, inference, parallel
-from nodulax.checkpoint import CheckpointError, Description
+from nodulax import NOTICE
+from nodulax.checkpoint import CheckpointError
+from nodulax.prediction_files import Journal, OutputError, record
 from nodulax.radiograph import pictures
-from nodulax.radiograph.lungs import LungBox, find_lung_box
-from nodulax.radiograph.preprocessing import Crop, Preprocessing
-from nodulax.radiograph.reading import Radiograph, RadiographError, read_radiograph
+from nodulax.radiograph.preprocessing import Preprocessing
+from nodulax.radiograph.reading import RadiographError
+from nodulax.reader import Prediction, Reader, Reading, draw, read
 
 SUFFIXES = ('.dcm', '.dicom', '.jpeg', '.jpg', '.png', '')  # looked for in folders
-LARGEST_OVERLAY = 1024  # pixels along the longer side
-COLUMNS = (
-  'image',
-  'probability',
-  'positive',
-  'threshold',
-  'hottest_value',
-  'hottest_x',
-  'hottest_y',
-  'lung_box_found',
-  'width',
-  'height',
-)
 
 
-@dataclasses.dataclass(frozen=True)
-class Reading:
-  """A radiograph ready for the network."""
-
-  radiograph: Radiograph
-  lungs: LungBox
-  crop: Crop
-  view: np.ndarray  # u8[S, S]
-
-
-def radiographs_in(paths: Sequence[str]) -> dict[str, pathlib.Path]:
+def radiographs_in(
+  paths: Sequence[str], listed: Sequence[str] = (), *, numbered: bool = False
+) -> dict[str, pathlib.Path]:
   """The files to read, by the name they go by in the output.
 
-  A file goes by its name, one in a folder by its path from there; files of equal names are
-  numbered.
+  A file goes by its name; one in a folder, of a glob pattern or of a list by its path from the
+  innermost folder that holds them all. Files of equal names are numbered.
+
+  Args:
+    paths: files, folders and glob patterns.
+    listed: more files, whether they exist or not.
+    numbered: call them 000001, 000002 and so on in this order, so that no file name, which might
+      name a patient, reaches the output.
 
   Raises:
-    FileNotFoundError: a path does not exist, or a folder holds no radiograph.
+    FileNotFoundError: a path does not exist, or a folder or pattern holds no radiograph.
   """
   named: dict[str, pathlib.Path] = {}
 
   def add(name: str, path: pathlib.Path) -> None:
-    unique, number = name, 2
+    # File names that are not text in this system's encoding could not be written to a table.
+    name = name.encode('utf-8', 'backslashreplace').decode()
+    unique, number = f'{len(named) + 1:06d}' if numbered else name, 2
     while unique in named:
       unique, number = f'{name} ({number})', number + 1
     named[unique] = path
 
-  for path in map(pathlib.Path, paths):
+  def add_all(files: list[pathlib.Path]) -> None:
+    # Without '..', so that no name leads out of the output.
+    whole = [pathlib.Path(os.path.abspath(file)) for file in files]
+    common = os.path.commonpath([file.parent for file in whole])
+    for name, file in zip(whole, files, strict=True):
+      add(name.relative_to(common).as_posix(), file)
+
+  for text in paths:
+    path = pathlib.Path(text)
     if path.is_dir():
-      inside = [
-        file
-        for file in sorted(path.rglob('*'))
-        if file.is_file() and file.suffix.lower() in SUFFIXES and not file.name.startswith('.')
-      ]
+      inside = _images(path.rglob('*'))
       if not inside:
         raise FileNotFoundError(f'{path}: no DICOM, PNG or JPEG file in this folder')
       for file in inside:
         add(file.relative_to(path).as_posix(), file)
     elif path.is_file():
       add(path.name, path)
+    elif glob.has_magic(text):
+      matching = _images(map(pathlib.Path, glob.glob(text, recursive=True)))
+      if not matching:
+        raise FileNotFoundError(f'{text}: no DICOM, PNG or JPEG file matches')
+      add_all(matching)
     else:
       raise FileNotFoundError(f'{path}: no such file or folder')
+  if listed:
+    add_all([pathlib.Path(line) for line in listed])
+  return named
+
+
+def read_list(path: str | os.PathLike) -> list[str]:
+  """The files that a list names, one a line; blank lines are passed over.
+
+  Raises:
+    OSError: the list cannot be read.
+    ValueError: it is not text, or names no file.
+  """
+  try:
+    lines = pathlib.Path(path).read_text(encoding='utf-8').splitlines()
+  except UnicodeDecodeError as error:
+    raise ValueError(f'{path}: not a list in UTF-8; write one path a line') from error
+  named = [line.strip() for line in lines if line.strip()]
+  if not named:
+    raise ValueError(f'{path}: the list names no file; write one path a line')
   return named
 
 
 def predict(
   run: str | os.PathLike, files: dict[str, pathlib.Path], output: str | os.PathLike, batch_size: int
 ) -> dict[str, str]:
-  """Reads radiographs with a run's best network.
+  """Reads radiographs with a run's best network, but for those that `output` holds already.
 
   Args:
     run: the workdir of a training run.
@@ -104,135 +118,98 @@ def predict(
 
   Raises:
     CheckpointError: there is no such run.
+    OutputError: `output` holds the findings of another network.
   """
   output = pathlib.Path(output)
+  reader = Reader(run, batch_size, jax.local_devices())
   (output / 'overlays').mkdir(parents=True, exist_ok=True)
-  description = checkpoint.describe(run)
-  network, variables = inference.load_network(run)
-  devices = jax.local_devices()
-  batch_size = inference.rounded_up(batch_size, devices)
-  predictor = inference.Predictor(network, devices)
-  variables = parallel.replicate(variables, devices)
-  faults: dict[str, str] = {}
   (output / 'NOTICE.txt').write_text(NOTICE + '\n')
-  with (output / 'findings.csv').open('w', newline='') as file:
-    writer = csv.writer(file)
-    writer.writerow(COLUMNS)
-    for batch in _batches(files, description.preprocessing, batch_size, faults):
-      views = np.stack([reading.view for reading in batch.values()])[..., None]
-      padding = batch_size - len(views)
-      images = {
-        'image': np.pad(views, [(0, padding)] + [(0, 0)] * 3),
-        'valid': np.arange(batch_size) < len(views),
-      }
-      probability, heat_maps = predictor(variables, [images])
-      for (name, reading), score, heat_map in zip(
-        batch.items(), probability, heat_maps, strict=True
-      ):
-        writer.writerow(_row(name, reading, float(score), heat_map, description))
-        picture = draw(reading, heat_map)
-        path = output / 'overlays' / f'{name.replace("/", "_")}.png'
-        path.write_bytes(pictures.png(picture))
+  journal = Journal(output, reader.description, ())
+  left = {name: path for name, path in files.items() if not journal.holds(name, path)}
+  faults: dict[str, str] = {}
+  try:
+    with Progress() as progress:
+      task = progress.add_task('Reading radiographs', total=len(files))
+      progress.advance(task, len(files) - len(left))
+      for batch in _batches(left, reader.description.preprocessing, reader.batch_size):
+        readable = {name: what for name, what in batch.items() if isinstance(what, Reading)}
+        faults |= {name: what for name, what in batch.items() if isinstance(what, str)}
+        predictions = reader(list(readable.values())) if readable else []
+        for (name, reading), prediction in zip(readable.items(), predictions, strict=True):
+          _write_overlay(output / 'overlays' / f'{name}.png', reading, prediction)
+          journal.add(files[name], record(name, reading, prediction))
+        progress.advance(task, len(batch))
+  finally:
+    journal.write_tables(output, faults)
   return faults
 
 
-def read(path: pathlib.Path, preprocessing: Preprocessing) -> Reading:
-  """One radiograph from its file to the network's input.
-
-  Raises:
-    RadiographError: the file is not a radiograph that can be read.
-  """
-  radiograph = read_radiograph(path)
-  lungs = find_lung_box(radiograph.pixels)
-  crop = preprocessing.crop(radiograph.pixels.shape, lungs.box)
-  return Reading(radiograph, lungs, crop, preprocessing.image(radiograph.pixels, lungs.box))
-
-
-def draw(reading: Reading, heat_map: np.ndarray) -> np.ndarray:
-  """The whole radiograph with the heat map over the part that the network saw: u8[h, w, 3]."""
-  pixels = reading.radiograph.pixels
-  black, white = np.percentile(pixels, (0.5, 99.5))
-  scaled = (pixels.astype(np.float32) - black) / max(white - black, 1) * 255
-  heat = np.zeros(pixels.shape, np.float32)
-  reading.crop.cut(heat)[:] = cv2.resize(
-    heat_map, (reading.crop.width, reading.crop.height), interpolation=cv2.INTER_LINEAR
-  )
-  scale = min(1, LARGEST_OVERLAY / max(pixels.shape))
-  size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
-  shown = cv2.resize(scaled.clip(0, 255).astype(np.uint8), size, interpolation=cv2.INTER_AREA)
-  return pictures.overlay(shown, cv2.resize(heat, size, interpolation=cv2.INTER_AREA))
+def _images(paths: Iterable[pathlib.Path]) -> list[pathlib.Path]:
+  """The files among `paths` that look like radiographs by their names, in order."""
+  return [
+    path
+    for path in sorted(paths)
+    if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith('.')
+  ]
 
 
 def _batches(
-  files: dict[str, pathlib.Path],
-  preprocessing: Preprocessing,
-  batch_size: int,
-  faults: dict[str, str],
-) -> Iterator[dict[str, Reading]]:
-  """The readable files, `batch_size` at a time; notes what is wrong with the others."""
+  files: dict[str, pathlib.Path], preprocessing: Preprocessing, batch_size: int
+) -> Iterator[dict[str, Reading | str]]:
+  """The files, `batch_size` at a time: a reading each, or what is wrong with it."""
 
-  def attempt(item: tuple[str, pathlib.Path]) -> tuple[str, Reading | str]:
-    name, path = item
+  def attempt(path: pathlib.Path) -> Reading | str:
     try:
-      return name, read(path, preprocessing)
+      return read(path, preprocessing)
     except (RadiographError, OSError) as error:
-      return name, str(error)
+      return str(error).removeprefix(f'{path}: ')
+    except Exception as error:  # one file, however odd, must not cost the others
+      return f'cannot be read ({type(error).__name__}); exclude it, and please report this'
 
-  items = list(files.items())
-  starts = range(0, len(items), batch_size)
-  with ThreadPoolExecutor(os.cpu_count()) as threads:
-    for start in track(starts, 'Reading radiographs'):
-      batch = {}
-      for name, result in threads.map(attempt, items[start : start + batch_size]):
-        if isinstance(result, str):
-          faults[name] = result
-        else:
-          batch[name] = result
-      if batch:
-        yield batch
+  def start(names: Sequence[str]) -> dict[str, Future[Reading | str]]:
+    return {name: threads.submit(attempt, files[name]) for name in names}
+
+  names = list(files)
+  parts = [names[at : at + batch_size] for at in range(0, len(names), batch_size)]
+  threads = ThreadPoolExecutor(os.cpu_count())
+  try:
+    # While the devices work on one batch, the next is read.
+    coming = start(parts[0]) if parts else {}
+    for following in [*parts[1:], []]:
+      batch, coming = coming, start(following)
+      yield {name: future.result() for name, future in batch.items()}
+  finally:
+    threads.shutdown(cancel_futures=True)
 
 
-def _row(
-  name: str, reading: Reading, probability: float, heat_map: np.ndarray, description: Description
-) -> list[Any]:
-  row, column = np.unravel_index(int(heat_map.argmax()), heat_map.shape)
-  centre = np.array([column + 0.5, row + 0.5])
-  x, y = reading.crop.to_stored(centre, len(heat_map))
-  threshold = description.thresholds.probability
-  height, width = reading.radiograph.pixels.shape
-  return [
-    name,
-    f'{probability:.6f}',
-    int(probability >= threshold),
-    f'{threshold:.6f}',
-    f'{heat_map.max():.6f}',
-    f'{x:.1f}',
-    f'{y:.1f}',
-    int(reading.lungs.found),
-    width,
-    height,
-  ]
+def _write_overlay(path: pathlib.Path, reading: Reading, prediction: Prediction) -> None:
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_bytes(pictures.png(draw(reading, prediction)))
 
 
 def main(arguments: Sequence[str]) -> None:
   logging.set_verbosity(logging.WARNING)
   values = flags.FLAGS
-  if len(arguments) < 2:
-    raise app.UsageError('name at least one file or folder')
+  if len(arguments) < 2 and not values.list:
+    raise app.UsageError('name at least one file or folder, or a --list of files')
   try:
-    files = radiographs_in(arguments[1:])
+    listed = read_list(values.list) if values.list else ()
+    files = radiographs_in(arguments[1:], listed, numbered=values.numbered)
     faults = predict(values.checkpoint, files, values.output, values.batch_size)
-  except (CheckpointError, OSError) as error:
+  except (CheckpointError, OutputError, ValueError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error
   read_well = len(files) - len(faults)
   print(f'{read_well} of {len(files)} radiographs: {values.output}/findings.csv, overlays/')
+  print(NOTICE)
   if faults:
-    listed = '\n'.join(f'  {name}: {fault}' for name, fault in faults.items())
-    raise SystemExit(f'{len(faults)} could not be read:\n{listed}')
+    lines = '\n'.join(f'  {name}: {fault}' for name, fault in faults.items())
+    raise SystemExit(f'{len(faults)} could not be read:\n{lines}')
 
 
 if __name__ == '__main__':
   flags.DEFINE_string('checkpoint', None, 'Workdir of the training run.', required=True)
   flags.DEFINE_string('output', None, 'Folder to write.', required=True)
+  flags.DEFINE_string('list', None, 'Text file that names more radiographs, one a line.')
+  flags.DEFINE_bool('numbered', False, 'Number the radiographs in place of their file names.')
   flags.DEFINE_integer('batch_size', 8, 'Radiographs at a time.')
   app.run(main)

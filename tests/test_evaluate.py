@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -10,7 +11,7 @@ import pytest
 from etils import epath
 from sklearn import metrics as sklearn_metrics
 
-from nodulax import evaluate, evaluation_files, provenance
+from nodulax import checkpoint, evaluate, evaluation_files, provenance
 from nodulax.checkpoint import CheckpointError, Thresholds
 from nodulax.input.shards import Shards, ShardsError
 from nodulax.statistics.overlap import OverlapThreshold
@@ -45,7 +46,8 @@ def test_one_row_a_radiograph_and_metrics_that_follow_from_the_rows(trained_run,
 def test_metrics_say_which_code_config_and_data_they_come_from(trained_run, shards):
   folder = trained_run / 'evaluation' / 'hospital'
   metrics = json.loads((folder / 'metrics.json').read_text())
-  assert metrics['temperature'] > 0 and 0 <= metrics['tune_auc'] <= 1
+  assert metrics['temperature'] is None  # too few tune images
+  assert 0 <= metrics['tune_auc'] <= 1
   origin = metrics['provenance']
   assert origin['config']['model']['size'] == 'tiny' and str(shards) not in str(origin)
   assert origin['code_version'].startswith(importlib.metadata.version('nodulax'))
@@ -134,7 +136,7 @@ def test_a_missing_run_or_split_says_so(trained_run, shards, tmp_path):
 def test_a_split_of_one_class_has_no_auc(trained_run, shards):
   split = Shards(shards, 'test')
   cases = [split[index][0] for index in range(len(split)) if not split[index][0].label]
-  thresholds = Thresholds(0.5, OverlapThreshold(0.5, True, 3), 6, 0.7)
+  thresholds = Thresholds(0.5, OverlapThreshold(0.5, True, 3), 6, 0.7, None)
   measured = evaluate.measure(
     cases, np.linspace(0.1, 0.9, len(cases)), np.full(len(cases), math.nan), thresholds
   )
@@ -162,3 +164,20 @@ def test_images_that_were_left_out_are_counted_and_not_named(tmp_path):
 )
 def test_an_image_id_cannot_leave_its_folder(image_id, expected):
   assert evaluation_files.file_name(image_id) == expected
+
+
+def test_a_temperature_is_frozen_only_where_the_tune_split_tells_one():
+  labels, scores = [0, 0, 1, 1, 1] * 8, np.array([0.9, 0.01, 0.99, 0.99, 0.1] * 8)
+  logits = np.log(scores / (1 - scores))
+  # Of too certain probabilities; the likelihood's slope is 0 at the optimum.
+  fitted = evaluate.temperature(labels, scores)
+  slope = np.sum(logits * (1 / (1 + np.exp(-logits / fitted)) - labels))
+  assert fitted > 1 and slope == pytest.approx(0, abs=1e-6)
+  assert evaluate.temperature(labels[:29], scores[:29]) is None  # too few
+  assert evaluate.temperature(labels, np.array([0.2, 0.2, 0.8, 0.8, 0.8] * 8)) is None  # separated
+
+
+def test_a_checkpoint_older_than_temperatures_is_read(trained_run):
+  values = dataclasses.asdict(checkpoint.describe(trained_run))
+  del values['thresholds']['temperature']
+  assert checkpoint.Description.from_json(values).thresholds.temperature is None

@@ -1,17 +1,28 @@
 import csv
+import dataclasses
+import json
 import pathlib
 import shutil
 import subprocess
 import sys
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
 
-from nodulax import checkpoint, predict
+from nodulax import checkpoint, findings, predict, prediction_files, reader
 from nodulax.input.prepared import prepare
 from nodulax.input.shards import Shards
-from nodulax.radiograph.reading import encode_png, read_radiograph
+from nodulax.radiograph.lungs import LungBox
+from nodulax.radiograph.preprocessing import Preprocessing
+from nodulax.radiograph.reading import Radiograph, encode_png, read_radiograph
+from nodulax.statistics.findings import Finding
+
+
+def images_in(hospital) -> list[pathlib.Path]:
+  """The hospital's radiographs."""
+  return sorted(path for path in hospital.glob('*/*.*') if path.parent.name != 'masks')
 
 
 def rows_of(folder):
@@ -24,7 +35,7 @@ def radiographs(hospital, tmp_path) -> pathlib.Path:
   """Three readable files, one of them in a folder below, and two that are not."""
   folder = tmp_path / 'in'
   (folder / 'below').mkdir(parents=True)
-  images = sorted((hospital / 'images').iterdir())
+  images = images_in(hospital)
   png = next(path for path in images if path.suffix == '.png')
   dicom = next(path for path in images if path.suffix == '.dcm')
   shutil.copy(png, folder / 'one.png')
@@ -56,8 +67,9 @@ def test_the_command_reads_what_it_can_and_lists_the_rest(trained_run, radiograp
   assert list(rows[0])[:2] == ['image', 'probability']
   assert {row['image'] for row in rows} == {'one.png', 'three.jpg', 'below/two.dcm'}
   assert all(0 <= float(row['probability']) <= 1 for row in rows)
-  drawn = {path.name for path in (output / 'overlays').iterdir()}
-  assert drawn == {'one.png.png', 'three.jpg.png', 'below_two.dcm.png'}
+  overlays = output / 'overlays'
+  drawn = {path.relative_to(overlays).as_posix() for path in overlays.rglob('*.png')}
+  assert drawn == {'one.png.png', 'three.jpg.png', 'below/two.dcm.png'}
   assert 'not a medical device' in (output / 'NOTICE.txt').read_text().lower()
 
 
@@ -84,20 +96,6 @@ def test_prediction_and_evaluation_give_one_probability(trained_run, shards, tmp
   assert predicted.keys() == evaluated.keys()
   for name, probability in predicted.items():
     assert probability == pytest.approx(evaluated[name], abs=1e-5)
-
-
-def test_the_hottest_point_is_given_in_pixels_of_the_file(trained_run, hospital, tmp_path):
-  path = next((hospital / 'images').glob('*.png'))
-  preprocessing = checkpoint.describe(trained_run).preprocessing
-  reading = predict.read(path, preprocessing)
-  heat_map = np.zeros((4, 4), np.float32)
-  heat_map[1, 2] = 0.5
-  description = checkpoint.describe(trained_run)
-  row = dict(zip(predict.COLUMNS, predict._row('x', reading, 0.3, heat_map, description),
-                 strict=True))
-  crop = reading.crop
-  assert float(row['hottest_x']) == pytest.approx(crop.x_min + 2.5 / 4 * crop.width, abs=0.06)
-  assert float(row['hottest_y']) == pytest.approx(crop.y_min + 1.5 / 4 * crop.height, abs=0.06)
 
 
 def test_files_of_one_name_are_told_apart(tmp_path):
@@ -130,3 +128,201 @@ def test_real_radiographs_are_drawn_with_dark_lungs_and_bright_bones(
     spine = grey[height // 2 : height * 3 // 4, width * 9 // 20 : width * 11 // 20].mean()
     right_lung = grey[height * 3 // 10 : height // 2, width // 5 : width * 3 // 10].mean()
     assert spine > right_lung + 30
+
+
+def prediction_of(reading: reader.Reading, heat_map: np.ndarray) -> reader.Prediction:
+  """What a network that gave this heat map would say of a positive radiograph."""
+  found = findings.locate(heat_map, reading.crop)
+  return reader.Prediction(
+    probability=0.75,
+    uncalibrated=0.5,
+    threshold=0.25,
+    positive=True,
+    heat_map=heat_map,
+    findings=found,
+    places=[findings.place(one, reading.lungs, 'LF') for one in found],
+    marked=findings.marked(found, True, 0.5),
+  )
+
+
+@pytest.mark.parametrize('row', [3, 17, 28])
+@pytest.mark.parametrize('column', [2, 16, 30])
+def test_a_planted_nodule_comes_back_in_pixels_of_the_file(row, column):
+  """A disc in the file, seen through crop and resize, is found again where it was."""
+  pixels = np.zeros((1000, 1600), np.uint16)
+  lungs = LungBox((300.0, 100.0, 1400.0, 900.0), found=True)
+  preprocessing = Preprocessing(512, 0.05, (0, 100), 2.0, 8)
+  crop = preprocessing.crop(pixels.shape, lungs.box)
+  # 300 - 55 = 245 to 1455 and 100 - 40 = 60 to 940: one heat map pixel is 37.8125 x 27.5 pixels.
+  assert crop == (245, 60, 1455, 940)
+  x, y = 245 + (column + 0.5) * 37.8125, 60 + (row + 0.5) * 27.5
+  disc = cv2.circle(np.zeros(pixels.shape, np.uint8), (round(x), round(y)), 40, 255, -1)
+  view = preprocessing.mask(disc, lungs.box)
+  heat_map = cv2.resize(view, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+  reading = reader.Reading(Radiograph(pixels, (0.2, 0.3)), lungs, crop, view)
+  (finding,) = prediction_files.record('x', reading, prediction_of(reading, heat_map))['findings']
+  assert finding['x'] == pytest.approx(x, abs=3) and finding['y'] == pytest.approx(y, abs=3)
+  # Within a pixel of the heat map, the finest that it can say.
+  expected = np.array([x - 40, y - 40, x + 40, y + 40])
+  assert np.all(np.abs(np.array(finding['box']) - expected) < [37.9, 27.6, 37.9, 27.6])
+  assert finding['x_mm'] == pytest.approx(0.2 * finding['x'])
+  assert finding['height_mm'] == pytest.approx(0.3 * finding['height'])
+  assert finding['width'] == pytest.approx(finding['box'][2] - finding['box'][0])
+  assert finding['laterality'] == ('right' if x < 850 else 'left')
+  third = 'upper' if y < 100 + 800 / 3 else 'middle' if y < 900 - 800 / 3 else 'lower'
+  assert finding['zone'] == third
+
+
+def test_laterality_follows_the_orientation_that_the_file_states():
+  lungs = LungBox((0.0, 0.0, 90.0, 90.0), found=True)
+  finding = Finding(0.5, 10.0, 80.0, (5.0, 75.0, 15.0, 85.0), 100)
+  assert findings.place(finding, lungs, 'LF') == findings.Place('right', 'lower')
+  assert findings.place(finding, lungs, 'RF') == findings.Place('left', 'lower')
+  assert findings.place(finding, lungs, 'LH') == findings.Place('right', 'upper')
+  nowhere = LungBox((0.0, 0.0, 90.0, 90.0), found=False)
+  assert findings.place(finding, nowhere, 'LF') == findings.Place('unknown', 'unknown')
+
+
+def test_a_positive_radiograph_marks_its_hottest_finding_and_those_at_the_threshold():
+  found = [Finding(score, 0.0, 0.0, (0.0, 0.0, 1.0, 1.0), 1) for score in (0.6, 0.5, 0.4)]
+  assert findings.marked(found, True, 0.5) == [True, True, False]
+  assert findings.marked(found, True, 0.7) == [True, False, False]
+  assert findings.marked(found, False, 0.5) == [False, False, False]
+  assert findings.marked([], True, 0.5) == []
+
+
+def test_the_files_say_the_same_and_follow_the_schema(trained_run, radiographs, tmp_path):
+  files = predict.radiographs_in([str(radiographs)])
+  output = tmp_path / 'out'
+  assert predict.predict(trained_run, files, output, batch_size=2).keys() == {'cut.png', 'text.dcm'}
+  whole = json.loads((output / 'findings.json').read_text())
+  schema = pathlib.Path(findings.__file__).with_name('findings.schema.json')
+  jsonschema.validate(whole, json.loads(schema.read_text()))
+  assert whole['version'] == prediction_files.VERSION
+  assert [fault['image'] for fault in whole['faults']] == ['cut.png', 'text.dcm']
+  assert str(tmp_path) not in (output / 'findings.json').read_text()
+  rows = rows_of(output)
+  assert [row['image'] for row in rows] == [record['image'] for record in whole['radiographs']]
+  with (output / 'locations.csv').open(newline='') as file:
+    locations = list(csv.DictReader(file))
+  assert len(locations) == sum(len(record['findings']) for record in whole['radiographs'])
+  node21 = json.loads((output / 'nodules.json').read_text())
+  assert len(node21['boxes']) == len(locations)
+  for row, record in zip(rows, whole['radiographs'], strict=True):
+    assert float(row['probability']) == pytest.approx(record['probability'], abs=1e-6)
+    mine = [place for place in locations if place['image'] == row['image']]
+    assert sum(int(place['marked']) for place in mine) == int(row['findings'])
+    if mine:
+      assert float(mine[0]['x']) == pytest.approx(record['findings'][0]['x'], rel=1e-5)
+
+
+def test_the_form_of_node21_is_in_millimetres_with_the_radiograph_as_slice():
+  box = {'score': 0.71239, 'box': [10.0, 20.0, 30.0, 50.0], 'box_mm': [1.0, 4.0, 3.0, 10.0]}
+  unknown = {'score': 0.5, 'box': [1.0, 2.0, 3.0, 4.0], 'box_mm': None}
+  written = prediction_files.node21([{'findings': [box]}, {'findings': [unknown]}])
+  assert written == {
+    'type': 'Multiple 2D bounding boxes',
+    'boxes': [
+      {
+        'corners': [[3.0, 10.0, 0], [1.0, 10.0, 0], [1.0, 4.0, 0], [3.0, 4.0, 0]],
+        'probability': 0.7124,
+      },
+      {
+        'corners': [[3.0, 4.0, 1], [1.0, 4.0, 1], [1.0, 2.0, 1], [3.0, 2.0, 1]],
+        'probability': 0.5,
+      },
+    ],
+    'version': {'major': 1, 'minor': 0},
+  }
+
+
+def test_a_run_with_a_temperature_gives_calibrated_probabilities():
+  # The logit of 0.9 is ln 9; divided by 2 it is ln 3, whose sigmoid is 3 / 4.
+  assert reader.calibrated(0.9, 2.0) == pytest.approx(0.75, abs=1e-12)
+  assert reader.calibrated(0.9, None) == 0.9
+
+
+def test_a_stopped_prediction_goes_on_where_it_stopped(
+  trained_run, hospital, tmp_path, monkeypatch
+):
+  images = images_in(hospital)[:6]
+  files = predict.radiographs_in([str(path) for path in images])
+  whole, parts = tmp_path / 'whole', tmp_path / 'parts'
+  predict.predict(trained_run, files, whole, batch_size=4)
+  read, seen = predict.read, []
+
+  def stops_at_the_sixth(path, preprocessing):
+    seen.append(path)
+    if path == images[5]:
+      raise KeyboardInterrupt
+    return read(path, preprocessing)
+
+  monkeypatch.setattr(predict, 'read', stops_at_the_sixth)
+  with pytest.raises(KeyboardInterrupt):
+    predict.predict(trained_run, files, parts, batch_size=4)
+  assert len(rows_of(parts)) == 4
+  with (parts / 'journal.jsonl').open('a') as file:
+    file.write('{"file": [1, 2], "radiogr')  # the power fails while a line is written
+  seen.clear()
+  monkeypatch.setattr(predict, 'read', lambda *args: seen.append(args[0]) or read(*args))
+  assert predict.predict(trained_run, files, parts, batch_size=4) == {}
+  assert sorted(seen) == images[4:]
+  for name in ('findings.csv', 'locations.csv', 'findings.json', 'nodules.json'):
+    assert (parts / name).read_text() == (whole / name).read_text()
+  # Nothing is left to do, unless a file has changed.
+  seen.clear()
+  predict.predict(trained_run, files, parts, batch_size=4)
+  assert seen == []
+  journal = prediction_files.Journal(parts, checkpoint.describe(trained_run), ())
+  name, path = next(iter(files.items()))
+  changed = pathlib.Path(shutil.copy(path, tmp_path))
+  assert journal.holds(name, path) and not journal.holds(name, changed)
+
+
+def test_findings_of_another_network_are_not_mixed(trained_run, hospital, tmp_path):
+  files = predict.radiographs_in([str(images_in(hospital)[0])])
+  predict.predict(trained_run, files, tmp_path, batch_size=1)
+  other = dataclasses.replace(checkpoint.describe(trained_run), step=99)
+  with pytest.raises(prediction_files.OutputError, match='another network'):
+    prediction_files.Journal(tmp_path, other, ())
+
+
+def test_an_unexpected_failure_costs_one_file(trained_run, hospital, tmp_path, monkeypatch):
+  images = images_in(hospital)[:3]
+  read = predict.read
+
+  def fails_once(path, preprocessing):
+    if path == images[1]:
+      raise MemoryError
+    return read(path, preprocessing)
+
+  monkeypatch.setattr(predict, 'read', fails_once)
+  files = predict.radiographs_in([str(path) for path in images])
+  faults = predict.predict(trained_run, files, tmp_path, batch_size=3)
+  assert faults.keys() == {images[1].name} and 'MemoryError' in faults[images[1].name]
+  assert {row['image'] for row in rows_of(tmp_path)} == {images[0].name, images[2].name}
+
+
+def test_globs_and_lists_name_files_from_their_common_folder(tmp_path, monkeypatch):
+  for name in ('a/one/x.png', 'a/two/x.png', 'b/y.dcm', 'b/y.txt'):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_bytes(b'')
+  assert list(predict.radiographs_in([str(tmp_path / 'a/*/*.png')])) == ['one/x.png', 'two/x.png']
+  everything = [str(tmp_path / '**')]
+  assert list(predict.radiographs_in(everything)) == ['a/one/x.png', 'a/two/x.png', 'b/y.dcm']
+  assert list(predict.radiographs_in(everything, numbered=True)) == ['000001', '000002', '000003']
+  with pytest.raises(FileNotFoundError, match=r'\*\.jpg'):
+    predict.radiographs_in([str(tmp_path / '*.jpg')])
+  listing = tmp_path / 'list.txt'
+  listing.write_text(f'{tmp_path}/b/y.dcm\n\n{tmp_path}/a/../a/one/x.png\n{tmp_path}/a/gone.png\n')
+  named = predict.radiographs_in([], predict.read_list(listing))
+  assert list(named) == ['b/y.dcm', 'a/one/x.png', 'a/gone.png']
+  listing.write_text('\n')
+  with pytest.raises(ValueError, match='names no file'):
+    predict.read_list(listing)
+
+
+def test_a_name_that_is_no_text_can_still_be_written():
+  named = predict.radiographs_in([], ['/scans/caf\udce9.png'])
+  (name,) = named
+  assert name.encode() == b'caf\\udce9.png'

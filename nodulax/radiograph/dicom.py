@@ -32,6 +32,7 @@ _ATTRIBUTES = [
   'PixelPaddingRangeLimit', 'PixelData', 'ModalityLUTSequence', 'RescaleSlope',
   'RescaleIntercept', 'VOILUTSequence', 'WindowCenter', 'WindowWidth', 'VOILUTFunction',
   'PixelSpacing', 'ImagerPixelSpacing', 'PatientSex', 'PatientAge', 'ViewPosition',
+  'PatientOrientation',
 ]  # fmt: skip
 _JPEG_2000_CODESTREAM = b'\xff\x4f\xff\x51'
 _JPEG_2000_FILE = b'\x00\x00\x00\x0cjP  '
@@ -76,6 +77,7 @@ def decode_dicom(data: bytes, name: str) -> Radiograph:
       sex=_SEXES.get(dataset.get('PatientSex'), 'unknown'),
       age=_age(dataset),
       view=_VIEWS.get(dataset.get('ViewPosition'), 'unknown'),
+      orientation=_orientation(dataset),
     )
   except RadiographError:
     raise
@@ -234,6 +236,13 @@ def _age(dataset: pydicom.Dataset) -> float:
   """Years from an age string such as 062Y or 018M; NaN where there is none."""
   match = re.fullmatch(r'(\d{1,3})([DWMY]?)', str(dataset.get('PatientAge')).strip())
   return int(match[1]) * _YEARS[match[2]] if match else math.nan
+
+
+def _orientation(dataset: pydicom.Dataset) -> str:
+  """The first letters of Patient Orientation (C.7.6.1.1.1) where they suit a frontal view."""
+  orientation = dataset.get('PatientOrientation') or ()
+  letters = ''.join(str(direction)[:1] for direction in orientation)
+  return letters if letters in ('LF', 'RF', 'LH', 'RH') else 'LF'
 
 
 def _unsupported(syntax: str, name: str) -> RadiographError:

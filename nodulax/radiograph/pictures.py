@@ -1,9 +1,12 @@
-"""Pictures for people: a radiograph with its heat map and the true outline."""
+"""Pictures for people: a radiograph with its heat map, the true outline and findings."""
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 TRUTH_COLOUR = (64, 224, 96)  # RGB
+FINDING_COLOUR = (64, 200, 255)  # RGB
 
 
 def overlay(
@@ -39,6 +42,16 @@ def overlay(
     outlines, _ = cv2.findContours(binary, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     thickness = max(1, image.shape[0] // 256)
     picture = cv2.drawContours(np.ascontiguousarray(picture), outlines, -1, TRUTH_COLOUR, thickness)
+  return picture
+
+
+def boxes(picture: np.ndarray, edges: Sequence[np.ndarray]) -> np.ndarray:
+  """Draws boxes, (x_min, y_min, x_max, y_max) in pixels, on a copy of `picture u8[H, W, 3]`."""
+  picture = np.array(picture)
+  thickness = max(1, max(picture.shape) // 512)
+  for box in edges:
+    x_min, y_min, x_max, y_max = (round(float(edge)) for edge in box)
+    cv2.rectangle(picture, (x_min, y_min), (x_max - 1, y_max - 1), FINDING_COLOUR, thickness)
   return picture
 
 

@@ -30,6 +30,8 @@ class Radiograph:
     sex: of the patient.
     age: of the patient in years; NaN where unknown.
     view: direction of the X-rays.
+    orientation: the patient's side, L or R, to which rows run, and H or F, to which columns run; a
+      radiograph is shown as if one faced the patient, unless its file says otherwise.
   """
 
   pixels: np.ndarray
@@ -37,6 +39,7 @@ class Radiograph:
   sex: Sex = 'unknown'
   age: float = math.nan
   view: View = 'unknown'
+  orientation: str = 'LF'
 
 
 def check_size(height: int, width: int, name: str) -> None:

@@ -10,7 +10,7 @@ from nodulax.statistics.checks import Floats, Integers, as_labels, as_probabilit
 from nodulax.statistics.operating_point import clopper_pearson
 
 # Temperatures beyond these say that the fit has no optimum, as under perfect separation.
-_COLDEST, _HOTTEST = 1 / 20, 20.0
+COLDEST, HOTTEST = 1 / 20, 20.0
 
 # A sigmoid in single precision rounds probabilities nearer to 1 than this; exact zeros and ones
 # have no logit.
@@ -160,11 +160,11 @@ def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> float:
     """The derivative of the negative log-likelihood, rising in the inverse temperature."""
     return float(logits @ (special.expit(logits * inverse) - positive))
 
-  if slope(1 / _COLDEST) <= 0:
-    return _COLDEST
-  if slope(1 / _HOTTEST) >= 0:
-    return _HOTTEST
-  return 1 / optimize.brentq(slope, 1 / _HOTTEST, 1 / _COLDEST, xtol=1e-14, rtol=1e-14)
+  if slope(1 / COLDEST) <= 0:
+    return COLDEST
+  if slope(1 / HOTTEST) >= 0:
+    return HOTTEST
+  return 1 / optimize.brentq(slope, 1 / HOTTEST, 1 / COLDEST, xtol=1e-14, rtol=1e-14)
 
 
 def apply_temperature(probabilities: ArrayLike, temperature: float) -> Floats:

@@ -316,6 +316,14 @@ def test_age(age, years):
   assert read_age == years if years is not None else np.isnan(read_age)
 
 
+@pytest.mark.parametrize(
+  ('stated', 'read_as'),
+  [(['L', 'F'], 'LF'), (['R', 'F'], 'RF'), (['L', 'FR'], 'LF'), (['A', 'F'], 'LF'), ([], 'LF')],
+)
+def test_orientation(stated, read_as):
+  assert read(dicom(PatientOrientation=stated)).orientation == read_as
+
+
 def test_imager_pixel_spacing_where_pixel_spacing_is_missing_or_invalid():
   assert read(dicom(ImagerPixelSpacing=['0.2', '0.1'])).spacing_mm == (0.1, 0.2)
   invalid = dicom(PixelSpacing=['0', '0'], ImagerPixelSpacing=['0.2', '0.1'])
