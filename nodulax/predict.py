@@ -4,14 +4,16 @@
 
 Reads DICOM, PNG and JPEG. Writes findings.csv (one row a radiograph), locations.csv (one row a
 finding), findings.json (both; findings.schema.json says what it holds), nodules.json (the form of
-NODE21) and overlays/. Run again it goes on where it stopped. Exit status 1 says that some files,
-listed at the end, could not be read. For research, not a medical device.
+NODE21) and overlays/; for DICOM radiographs, with --dicom_sr, --dicom_seg and --dicom_sc, objects
+for the archive that they came from, which name the patient. Run again it goes on where it stopped.
+Exit status 1 says that some files, listed at the end, could not be read or answered. For research,
+not a medical device.
 """
 
 import glob
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import jax
@@ -26,6 +28,7 @@ from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.radiograph.reading import RadiographError
 from nodulax.reader import Prediction, Reader, Reading, draw, read
 
+DICOM_KINDS = ('dicom_sr', 'dicom_seg', 'dicom_sc')
 SUFFIXES = ('.dcm', '.dicom', '.jpeg', '.jpg', '.png', '')  # looked for in folders
 
 
@@ -103,7 +106,11 @@ def read_list(path: str | os.PathLike) -> list[str]:
 
 
 def predict(
-  run: str | os.PathLike, files: dict[str, pathlib.Path], output: str | os.PathLike, batch_size: int
+  run: str | os.PathLike,
+  files: dict[str, pathlib.Path],
+  output: str | os.PathLike,
+  batch_size: int,
+  dicom: Sequence[str] = (),
 ) -> dict[str, str]:
   """Reads radiographs with a run's best network, but for those that `output` holds already.
 
@@ -112,19 +119,22 @@ def predict(
     files: as `radiographs_in` gives them.
     output: the folder to write.
     batch_size: radiographs at a time.
+    dicom: which DICOM objects to write, of `DICOM_KINDS`, in a folder each.
 
   Returns:
-    What was wrong with each file that could not be read, by its name.
+    What was wrong with each file that could not be read, or that no DICOM object could be made for,
+    by its name.
 
   Raises:
     CheckpointError: there is no such run.
-    OutputError: `output` holds the findings of another network.
+    OutputError: `output` holds the findings of another network, or the extra `dicom` is missing.
   """
+  write_dicom = _dicom_writer() if dicom else None
   output = pathlib.Path(output)
   reader = Reader(run, batch_size, jax.local_devices())
   (output / 'overlays').mkdir(parents=True, exist_ok=True)
   (output / 'NOTICE.txt').write_text(NOTICE + '\n')
-  journal = Journal(output, reader.description, ())
+  journal = Journal(output, reader.description, dicom)
   left = {name: path for name, path in files.items() if not journal.holds(name, path)}
   faults: dict[str, str] = {}
   try:
@@ -137,11 +147,28 @@ def predict(
         predictions = reader(list(readable.values())) if readable else []
         for (name, reading), prediction in zip(readable.items(), predictions, strict=True):
           _write_overlay(output / 'overlays' / f'{name}.png', reading, prediction)
-          journal.add(files[name], record(name, reading, prediction))
+          done = record(name, reading, prediction)
+          kinds = {kind: output / kind / f'{name}.dcm' for kind in dicom}
+          try:
+            if write_dicom:
+              write_dicom(kinds, files[name], reading, prediction, reader.description)
+          except ValueError as error:
+            faults[name] = str(error)
+            journal.records[name] = done  # and not as done: the next start tries again
+          else:
+            journal.add(files[name], done)
         progress.advance(task, len(batch))
   finally:
     journal.write_tables(output, faults)
   return faults
+
+
+def _dicom_writer() -> Callable[..., None]:
+  try:
+    from nodulax.dicom_output import write
+  except ImportError as error:
+    raise OutputError(f"DICOM output needs the extra: pip install '.[dicom]' ({error})") from error
+  return write
 
 
 def _images(paths: Iterable[pathlib.Path]) -> list[pathlib.Path]:
@@ -195,15 +222,16 @@ def main(arguments: Sequence[str]) -> None:
   try:
     listed = read_list(values.list) if values.list else ()
     files = radiographs_in(arguments[1:], listed, numbered=values.numbered)
-    faults = predict(values.checkpoint, files, values.output, values.batch_size)
+    kinds = [kind for kind in DICOM_KINDS if values[kind].value]
+    faults = predict(values.checkpoint, files, values.output, values.batch_size, kinds)
   except (CheckpointError, OutputError, ValueError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error
-  read_well = len(files) - len(faults)
-  print(f'{read_well} of {len(files)} radiographs: {values.output}/findings.csv, overlays/')
+  done_well = len(files) - len(faults)
+  print(f'{done_well} of {len(files)} radiographs: {values.output}/findings.csv, overlays/')
   print(NOTICE)
   if faults:
     lines = '\n'.join(f'  {name}: {fault}' for name, fault in faults.items())
-    raise SystemExit(f'{len(faults)} could not be read:\n{lines}')
+    raise SystemExit(f'{len(faults)} with a fault:\n{lines}')
 
 
 if __name__ == '__main__':
@@ -211,5 +239,8 @@ if __name__ == '__main__':
   flags.DEFINE_string('output', None, 'Folder to write.', required=True)
   flags.DEFINE_string('list', None, 'Text file that names more radiographs, one a line.')
   flags.DEFINE_bool('numbered', False, 'Number the radiographs in place of their file names.')
+  flags.DEFINE_bool('dicom_sr', False, 'Write a DICOM structured report (TID 1500) of each.')
+  flags.DEFINE_bool('dicom_seg', False, 'Write the heat map of each as a DICOM segmentation.')
+  flags.DEFINE_bool('dicom_sc', False, 'Write the overlay of each as a DICOM secondary capture.')
   flags.DEFINE_integer('batch_size', 8, 'Radiographs at a time.')
   app.run(main)

@@ -93,7 +93,7 @@ def _parse(data: bytes, name: str) -> pydicom.Dataset:
   # pydicom would inflate the whole file, however large, before its header can be seen.
   if DeflatedExplicitVRLittleEndian.encode() in data[:4096]:
     raise _unsupported('deflated', name)
-  with _pydicom_silenced():
+  with pydicom_silenced():
     dataset = pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=_ATTRIBUTES)
     for _ in dataset.iterall():
       pass
@@ -101,7 +101,7 @@ def _parse(data: bytes, name: str) -> pydicom.Dataset:
 
 
 @contextlib.contextmanager
-def _pydicom_silenced() -> Iterator[None]:
+def pydicom_silenced() -> Iterator[None]:
   """Keeps pydicom's warnings, which may quote any part of a broken file, from users and logs."""
   logger = logging.getLogger('pydicom')
   # Warning filters and loggers belong to the whole process: one thread at a time.
@@ -176,7 +176,7 @@ def _samples(dataset: pydicom.Dataset, layout: _Layout, name: str) -> np.ndarray
     if not dataset.original_encoding[1] and dataset['PixelData'].VR == 'OW':  # big endian words
       pixels = np.frombuffer(pixels, '>u2').astype('<u2').tobytes()
     return _native_samples(pixels, layout, name)
-  with _pydicom_silenced():
+  with pydicom_silenced():
     frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
   syntax = dataset.file_meta.get('TransferSyntaxUID')
   # The stream tells better than the transfer syntax what it is: some archives confuse them.
