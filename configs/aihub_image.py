@@ -12,9 +12,8 @@ Expected (the paper's): AUC 0.88 on GMC, 0.78 on VinBig.
 
 from configs import default
 
+CHANGES = {'name': 'aihub_image', 'data': {'train': 'aihub'}}
+
 
 def get_config():
-  config = default.get_config()
-  config.name = 'aihub_image'
-  config.data.train = 'aihub'
-  return config
+  return default.changed(CHANGES)

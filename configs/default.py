@@ -3,7 +3,17 @@
 Any of them can be changed on the command line: --config.optimizer.learning_rate=3e-4
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from ml_collections import ConfigDict
+
+
+def changed(changes: Mapping[str, Any]) -> ConfigDict:
+  """The config of an experiment that differs in `changes`, nested as the config is."""
+  config = get_config()
+  config.update(changes)
+  return config
 
 
 def get_config() -> ConfigDict:
@@ -18,6 +28,8 @@ def get_config() -> ConfigDict:
   )
   config.data.train = 'nih'  # the source that trains (its split train) and tunes (its split tune)
   config.data.evaluate = ('nih', 'aihub', 'gmc', 'vindr', 'hospital')  # scored on their split test
+  config.data.train_images = 0  # of the split train, as many as that of either class; 0 takes all
+  config.data.label_noise = 0.0  # share of the labels of train and tune turned round; for studies
   config.data.cache_dir = ''  # folder for preprocessed images; '' keeps them in memory
   config.data.worker_processes = 0  # that augment; 0 uses threads
 

@@ -12,10 +12,12 @@ Expected: the paper gives no number.
 
 from configs import default
 
+CHANGES = {
+  'name': 'nih_aihub_image',
+  'data': {'train': 'aihub'},
+  'init': {'checkpoint': 'runs/nih_image'},
+}
+
 
 def get_config():
-  config = default.get_config()
-  config.name = 'nih_aihub_image'
-  config.data.train = 'aihub'
-  config.init.checkpoint = 'runs/nih_image'
-  return config
+  return default.changed(CHANGES)

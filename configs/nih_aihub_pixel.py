@@ -12,11 +12,13 @@ Expected (the paper's): AUC 0.91 on GMC, 0.86 on VinBig; Dice above 0.60.
 
 from configs import default
 
+CHANGES = {
+  'name': 'nih_aihub_pixel',
+  'data': {'train': 'aihub'},
+  'model': {'head': 'pixel'},
+  'init': {'checkpoint': 'runs/nih_image'},
+}
+
 
 def get_config():
-  config = default.get_config()
-  config.name = 'nih_aihub_pixel'
-  config.data.train = 'aihub'
-  config.model.head = 'pixel'
-  config.init.checkpoint = 'runs/nih_image'
-  return config
+  return default.changed(CHANGES)

@@ -12,9 +12,8 @@ Expected (the paper's): AUC 0.71 on GMC, 0.73 on VinBig.
 
 from configs import default
 
+CHANGES = {'name': 'nih_image', 'data': {'train': 'nih'}}
+
 
 def get_config():
-  config = default.get_config()
-  config.name = 'nih_image'
-  config.data.train = 'nih'
-  return config
+  return default.changed(CHANGES)

@@ -26,7 +26,7 @@ from nodulax.checkpoint import CheckpointError, Thresholds
 from nodulax.evaluation_files import write_locations, write_pictures, write_predictions
 from nodulax.input.batches import evaluation_batches
 from nodulax.input.prepared import Prepared, prepare
-from nodulax.input.shards import Case, Shards, ShardsError
+from nodulax.input.shards import Shards, ShardsError
 from nodulax.statistics import calibration, overlap, roc
 
 # With fewer tune images than this, a temperature is mostly chance.
@@ -129,7 +129,13 @@ def evaluate(
   metrics = {
     'notice': NOTICE,
     **subject,
-    **measure(prepared.cases, probability, dices, description.thresholds),
+    **measure(
+      np.array([case.label for case in prepared.cases]),
+      [case.patient_id for case in prepared.cases],
+      probability,
+      dices,
+      description.thresholds,
+    ),
     'provenance': provenance.provenance(run, shards.directory, split),
   }
   output.parent.mkdir(parents=True, exist_ok=True)
@@ -153,12 +159,17 @@ def evaluate(
 
 
 def measure(
-  cases: Sequence[Case], probability: np.ndarray, dices: np.ndarray, thresholds: Thresholds
+  labels: np.ndarray,
+  patients: Sequence[str],
+  probability: np.ndarray,
+  dices: np.ndarray,
+  thresholds: Thresholds,
 ) -> dict[str, Any]:
   """The numbers of metrics.json; intervals are at 95 % and take account of patients.
 
   Args:
-    cases: N radiographs.
+    labels: int[N], 1 with a nodule.
+    patients: whose radiographs they are.
     probability: f64[N].
     dices: f64[N], NaN where there is no nodule or its location is unknown.
     thresholds: frozen on the tune split.
@@ -167,8 +178,6 @@ def measure(
     JSON. AUC, sensitivity and specificity are None where a class is missing, and so is every
     bound that cannot be estimated.
   """
-  labels = np.array([case.label for case in cases])
-  patients = [case.patient_id for case in cases]
   auc = sensitivity = specificity = None
   if 0 < labels.sum() < len(labels):
     auc = _interval(roc.delong_interval(labels, probability, patients))
@@ -176,7 +185,7 @@ def measure(
     sensitivity, specificity = _interval(point.sensitivity), _interval(point.specificity)
   dice = overlap.mean_overlap(dices, patients)
   return {
-    'images': len(cases),
+    'images': len(labels),
     'nodule_images': int(labels.sum()),
     'patients': len(set(patients)),
     'auc': auc,

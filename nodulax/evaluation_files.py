@@ -88,9 +88,9 @@ def write_pictures(
     thumbnail = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     (folder / 'thumbnails' / name).write_bytes(pictures.png(thumbnail))
     if case.boxes:
-      truth: np.ndarray = prepared.truth(index).astype(np.uint8) * 255
-      truth = cv2.resize(truth, (side, side), interpolation=cv2.INTER_AREA)
-      (folder / 'truths' / name).write_bytes(pictures.png(truth))
+      truth = prepared.truth(index).astype(np.uint8) * np.uint8(255)
+      shrunk = cv2.resize(truth, (side, side), interpolation=cv2.INTER_AREA)
+      (folder / 'truths' / name).write_bytes(pictures.png(shrunk))
     if index in drawn:
       picture = pictures.overlay(image, heat_map, prepared.truth(index))
       (folder / 'overlays' / name).write_bytes(pictures.png(picture))

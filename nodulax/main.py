@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from nodulax import study, train
+from nodulax import dry_run, study, train
 from nodulax.checkpoint import CheckpointError
 from nodulax.input.shards import ShardsError
 
 CONFIG = config_flags.DEFINE_config_file('config', None, 'File of the config to run.')
+DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print what a study would do, and how long.')
 WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run: checkpoints, logs, results.')
 
 
@@ -25,7 +26,11 @@ def main(arguments: Sequence[str]) -> None:
   logging.set_verbosity(logging.WARNING)
   config = CONFIG.value
   try:
-    if 'experiments' in config:
+    if DRY_RUN.value and 'experiments' not in config:
+      raise ValueError('--dry_run is for studies, such as configs/study.py')
+    elif DRY_RUN.value:
+      dry_run.print_plan(config, WORKDIR.value)
+    elif 'experiments' in config:
       study.run(config, WORKDIR.value)
     else:
       train.train(config, WORKDIR.value)

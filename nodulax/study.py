@@ -1,6 +1,7 @@
-"""Several experiments in order, on shards that are built first where they are simulated."""
+"""Several experiments in order: shards, networks, evaluations, one report."""
 
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -10,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from nodulax import NOTICE, train, workdir
+from nodulax.plan import Run, runs, write_description
 from nodulax.report import write_report
+from nodulax.true_labels import score_against_truth
 
 
 class StudyError(RuntimeError):
@@ -21,42 +24,39 @@ def run(config: ConfigDict, folder: epath.PathLike) -> None:
   """Runs a study, or goes on with it; what is finished is recognised and not done again.
 
   Args:
-    config: `sources`, the hospitals to simulate and build (may be empty), and `experiments`, the
-      config of each experiment in the order of `order`.
-    folder: the workdir; holds raw/, shards/, cache/ and a folder for each experiment.
+    config: as `configs/study.py` describes it.
+    folder: the workdir; holds raw/, shards/, cache/, a folder for each run, and report/ afterwards.
 
   Raises:
     StudyError: a command of the preparation failed.
     Interrupted, and whatever else `train` raises.
   """
   folder = workdir.claim(folder, config)
-  shards = {name: prepare(config.sources[name], folder, name) for name in config.sources}
-  for name in config.order:
-    experiment = config.experiments[name].copy_and_resolve_references()
-    experiment.data.cache_dir = str(folder / 'cache')
-    experiment.data.shards.update(shards)
-    if experiment.init.checkpoint in config.order:
-      experiment.init.checkpoint = str(folder / experiment.init.checkpoint)
-    train.train(experiment, folder / name)
+  shards = {name: prepare(config, folder, name) for name in config.data.evaluate}
+  planned = runs(config, folder, shards)
+  write_description(folder, planned, config)
+  for number, this in enumerate(planned, 1):
+    print(f'Run {number} of {len(planned)}: {this.name}')
+    train.train(this.config, folder / this.name)
+    score_against_true_labels(folder, this)
   page = report(folder)
   print_results(folder, config.order)
   print(f'Report: {page}')
 
 
-def prepare(source: ConfigDict, folder: epath.Path, name: str) -> str:
-  """Simulates a virtual hospital's raw download and builds its shards; returns their folder."""
-  raw, built = folder / 'raw' / name, folder / 'shards' / name
+def prepare(config: ConfigDict, folder: epath.Path, name: str) -> str:
+  """The folder of a source's shards, built first where the config names none.
+
+  Raises:
+    StudyError: a command failed.
+  """
+  if config.data.shards[name]:
+    return config.data.shards[name]
+  source = config.sources[name]
+  built = folder / 'shards' / name
   done = built / 'built.json'
   if not done.exists():
-    _command(
-      'nodulax.phantom',
-      source.hospital,
-      f'--output={raw}',
-      f'--images={source.images}',
-      f'--image_size={source.image_size}',
-      f'--seed={source.seed}',
-      *(['--masses_only'] if source.masses_only else []),
-    )
+    raw = source.raw or _simulate(source, folder / 'raw' / name)
     options = [f'--{option}={value}' for option, value in source.options.items()]
     _command(
       'tfds_builders',
@@ -70,6 +70,33 @@ def prepare(source: ConfigDict, folder: epath.Path, name: str) -> str:
   return str(built / source.builder)
 
 
+def _simulate(source: ConfigDict, raw: epath.Path) -> epath.Path:
+  _command(
+    'nodulax.phantom',
+    source.hospital,
+    f'--output={raw}',
+    f'--images={source.images}',
+    f'--image_size={source.image_size}',
+    f'--seed={source.seed}',
+    *(['--masses_only'] if source.masses_only else []),
+  )
+  return raw
+
+
+def score_against_true_labels(folder: epath.Path, this: Run) -> None:
+  """Beside a simulated set whose labels are wrong on purpose, the scores with the right ones."""
+  for source in this.config.data.evaluate:
+    truth = folder / 'raw' / source / 'phantom_truth.csv'
+    evaluations = folder / this.name / 'evaluation'
+    if truth.exists():
+      score_against_truth(
+        pathlib.Path(folder / this.name),
+        pathlib.Path(evaluations / source),
+        pathlib.Path(truth),
+        pathlib.Path(evaluations / f'{source}_true'),
+      )
+
+
 def report(folder: epath.Path) -> epath.Path:
   """The page of the report, written anew where an evaluation is younger than it."""
   page = folder / 'report' / 'index.html'
@@ -80,25 +107,28 @@ def report(folder: epath.Path) -> epath.Path:
 
 
 def print_results(folder: epath.PathLike, order: tuple[str, ...]) -> None:
-  """A table of every experiment on every set, and where everything lies.
+  """Table 2: every experiment on every set; and where everything lies.
 
   Args:
     folder: the workdir.
     order: the experiments' folders in it; '.' where the workdir is an experiment's own.
   """
-  table = Table(caption=NOTICE)
-  for column in ('experiment', 'test set', 'images', 'AUC (95 %)', 'sens.', 'spec.', 'Dice'):
+  table = Table(title='Table 2', title_justify='left', caption=NOTICE)
+  for column in ('test set', 'experiment', 'images', 'AUC (95 %)', 'sens.', 'spec.', 'Dice'):
     table.add_column(column, no_wrap=True)
+  evaluated: dict[str, list[dict]] = {}
   for name in order:
-    evaluations = epath.Path(folder) / name / 'evaluation'
-    for path in sorted(evaluations.glob('*/metrics.json')):
-      metrics = json.loads(path.read_text())
+    for path in sorted((epath.Path(folder) / name / 'evaluation').glob('*/metrics.json')):
+      evaluated.setdefault(path.parent.name, []).append(json.loads(path.read_text()))
+  for test_set, of_set in evaluated.items():
+    for metrics in of_set:
       table.add_row(
+        test_set,
         metrics['run'],
-        path.parent.name,
         str(metrics['images']),
         _shown(metrics['auc'], interval=True),
         *(_shown(metrics[key]) for key in ('sensitivity', 'specificity', 'dice')),
+        end_section=metrics is of_set[-1],
       )
   console = Console()
   console.print(table)

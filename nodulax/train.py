@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 from nodulax import checkpoint, evaluate, inference, optimizer, parallel, workdir
 from nodulax.input.batches import evaluation_batches, training_batches
+from nodulax.input.degraded import mislabelled, reduced
 from nodulax.input.prepared import Prepared, prepare
 from nodulax.input.shards import Shards
 from nodulax.logbook import Logbook
@@ -49,12 +50,13 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
   """
   folder = workdir.claim(folder, config)
   shards = Shards(_training_shards(config), 'train')
-  if len(shards) < config.train.batch_size:
+  radiographs = config.data.train_images or len(shards)
+  if radiographs < config.train.batch_size:
     raise ValueError(
-      f'{shards.directory} has {len(shards)} radiographs to train on, fewer than one batch; lower '
+      f'{shards.directory} has {radiographs} radiographs to train on, fewer than one batch; lower '
       f'--config.train.batch_size={config.train.batch_size}'
     )
-  steps_per_epoch = len(shards) // config.train.batch_size
+  steps_per_epoch = radiographs // config.train.batch_size
   total_steps = config.train.epochs * steps_per_epoch
   if checkpoint.latest_step(folder) == total_steps:
     print(f'{config.name}: trained already')
@@ -88,6 +90,12 @@ def fit(
     prepare(split, preprocessing, config.data.cache_dir)
     for split in (shards, Shards(shards.directory, 'tune'))
   )
+  if config.data.train_images:
+    training = reduced(training, config.data.train_images, config.seed)
+  if config.data.label_noise:
+    training, tune = (
+      mislabelled(part, config.data.label_noise, config.seed) for part in (training, tune)
+    )
   for part in (training, tune):
     _require_both_classes(part)
   batches = training_batches(

@@ -1,7 +1,6 @@
 """A run's folder: whose it is, and what to do with its logs after an interruption."""
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +20,9 @@ FREE = (
   'train.checkpoint_minutes',
   'train.pictures',
   'evaluation.',
+  'order',  # of a study: what is done already is recognised, what is new is added
+  'seeds',
+  'sweeps.',
 )
 
 
@@ -57,12 +59,14 @@ def claim(workdir: epath.PathLike, config: ConfigDict) -> epath.Path:
 
 
 def _is_free(knob: str, config: dict[str, Any]) -> bool:
-  """Whether a knob, of an experiment or of one in a study, may change between two starts."""
-  experiment = re.sub(r'^(experiments\.\w+\.)?.*', r'\1', knob)
-  name = knob.removeprefix(experiment)
-  if name.startswith('data.shards.'):  # those of other sources are only evaluated on
-    return name != f'data.shards.{config[experiment + "data.train"]}'
-  return name.startswith(FREE)
+  """Whether a knob may change between two starts.
+
+  Shards of sources that do not train are only evaluated on. A study leaves its own to its runs,
+  each of which has a workdir that looks at them again.
+  """
+  if knob.startswith('data.shards.'):
+    return 'order' in config or knob != f'data.shards.{config["data.train"]}'
+  return knob.startswith(FREE)
 
 
 def _knobs(config: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:

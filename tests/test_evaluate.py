@@ -138,7 +138,11 @@ def test_a_split_of_one_class_has_no_auc(trained_run, shards):
   cases = [split[index][0] for index in range(len(split)) if not split[index][0].label]
   thresholds = Thresholds(0.5, OverlapThreshold(0.5, True, 3), 6, 0.7, None)
   measured = evaluate.measure(
-    cases, np.linspace(0.1, 0.9, len(cases)), np.full(len(cases), math.nan), thresholds
+    np.zeros(len(cases), int),
+    [case.patient_id for case in cases],
+    np.linspace(0.1, 0.9, len(cases)),
+    np.full(len(cases), math.nan),
+    thresholds,
   )
   assert measured['auc'] is None and measured['sensitivity'] is None
   assert measured['dice'] == {'value': None, 'low': None, 'high': None, 'images': 0}

@@ -34,14 +34,19 @@ def test_a_knob_that_does_not_is_free(tmp_path, knob, value):
   workdir.claim(tmp_path, config)
 
 
-def test_a_study_is_held_to_the_knobs_of_its_experiments(tmp_path):
-  workdir.claim(tmp_path, demo.get_config())
+def test_a_study_is_held_to_its_knobs_and_its_experiments(tmp_path):
   workdir.claim(tmp_path, demo.get_config())
   config = demo.get_config()
-  config.experiments.nih_image.train.log_every = 50
+  config.train.log_every = 50
+  config.seeds = (0, 1)  # another seed is more of the same study
+  config.data.shards.nih = 'elsewhere'  # its runs look at it
   workdir.claim(tmp_path, config)
-  config.experiments.nih_image.train.epochs = 50
-  with pytest.raises(workdir.WorkdirError, match='experiments.nih_image.train.epochs'):
+  config.experiments.nih_aihub_pixel.model.head = 'image'
+  with pytest.raises(workdir.WorkdirError, match='experiments.nih_aihub_pixel.model.head'):
+    workdir.claim(tmp_path, config)
+  config = demo.get_config()
+  config.train.epochs = 50
+  with pytest.raises(workdir.WorkdirError, match='train.epochs'):
     workdir.claim(tmp_path, config)
 
 

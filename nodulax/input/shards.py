@@ -69,9 +69,9 @@ class Shards:
     self.split = split
     builder = tfds.builder_from_directory(self.directory)
     self.name = builder.info.name
-    splits = builder.info.splits
-    if split not in splits or not splits[split].num_examples:
-      available = ', '.join(sorted(name for name in splits if splits[name].num_examples))
+    sizes = split_sizes(self.directory)
+    if split not in sizes:
+      available = ', '.join(sorted(sizes))
       raise ShardsError(
         f'{self.directory}: the split {split!r} is absent or empty; it has: {available or "none"}'
       )
@@ -114,6 +114,16 @@ class Shards:
       source=example['source'].decode(),
     )
     return case, pixels, mask
+
+
+def split_sizes(directory: epath.PathLike) -> dict[str, int]:
+  """How many radiographs each split of a shard set has; empty ones are left out.
+
+  Raises:
+    ShardsError: there are no complete shards.
+  """
+  splits = tfds.builder_from_directory(find_shards(directory)).info.splits
+  return {name: split.num_examples for name, split in splits.items() if split.num_examples}
 
 
 def find_shards(directory: epath.PathLike) -> epath.Path:

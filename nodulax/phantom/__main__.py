@@ -31,13 +31,11 @@ def main() -> None:
     '--label_noise', type=float, help='nih alone: share of wrong labels, in either direction'
   )
   parser.add_argument(
-    '--masses_only', action='store_true', help='easy: every nodule is a mass (not for vindr)'
+    '--masses_only', action='store_true', help='easy: every nodule is a mass'
   )
   given = parser.parse_args()
   options: dict[str, float | bool] = {}
   if given.masses_only:
-    if given.source == 'vindr':
-      parser.error('--masses_only is for nih, aihub and gmc')
     options['masses_only'] = True
   if given.label_noise is not None:
     if given.source != 'nih':

@@ -77,6 +77,7 @@ def write_vindr(
   seed: int = 0,
   *,
   nodule_share: float = 0.4,
+  masses_only: bool = False,
   processes: int | None = None,
 ) -> pathlib.Path:
   """Writes a virtual VinDr-CXR: train.csv, train/<image_id>.dicom; returns the folder.
@@ -85,11 +86,14 @@ def write_vindr(
     images: how many; no patient is named, as in the original.
     image_size: pixels along the longer side.
     nodule_share: share with a nodule. The original has fewer (the paper took 83 and 100 normals).
+    masses_only: every nodule is a mass (over 30 mm), which is easy: for demonstrations.
     processes: how many to use; None for one a core. The bytes are the same.
   """
-  visits = one_visit_each('vindr', images, image_size, seed, nodule_share, _FINDING_SHARE)
+  visits = one_visit_each(
+    'vindr', images, image_size, seed, nodule_share, _FINDING_SHARE, masses_only
+  )
   recipe = {
     'hospital': 'vindr', 'images': images, 'image_size': image_size, 'seed': seed,
-    'nodule_share': nodule_share,
+    'nodule_share': nodule_share, 'masses_only': masses_only,
   }  # fmt: skip
   return write_folder(output, recipe, visits, _write_image, _write_tables, processes)

@@ -1,19 +1,18 @@
-"""The README's first command, shrunk: two virtual hospitals to a table, on two devices."""
+"""The README's first command, shrunk: four virtual hospitals to a report, on two devices."""
 
 import csv
 import os
 
 import pytest
 
+EXPERIMENTS = ('nih_image', 'aihub_image', 'nih_aihub_image', 'nih_aihub_pixel')
+SOURCES = {'nih': 120, 'aihub': 48, 'gmc': 12, 'vindr': 12}
 SMALL = [
-  '--config.sources.nih.images=120',
-  '--config.sources.hospital.images=60',
-  *(f'--config.sources.{name}.image_size=96' for name in ('nih', 'hospital')),
-  *(
-    f'--config.experiments.{name}.{knob}'
-    for name in ('nih_image', 'hospital_pixel')
-    for knob in ('preprocessing.image_size=64', 'train.epochs=1', 'train.batch_size=8')
-  ),
+  *(f'--config.sources.{name}.images={images}' for name, images in SOURCES.items()),
+  *(f'--config.sources.{name}.image_size=96' for name in SOURCES),
+  '--config.preprocessing.image_size=64',
+  '--config.train.epochs=1',
+  '--config.train.batch_size=8',
 ]
 
 
@@ -37,27 +36,53 @@ def run(command, folder, tmp_path_factory):
 
 def test_the_demo_ends_with_a_table_and_says_where_everything_lies(demo):
   folder, printed = demo
-  for experiment in ('nih_image', 'hospital_pixel'):
-    for source in ('nih', 'hospital'):
+  for experiment in EXPERIMENTS:
+    for source in SOURCES:
       evaluation = folder / experiment / 'evaluation' / source
       with (evaluation / 'predictions.csv').open(newline='') as file:
-        assert len(list(csv.DictReader(file))) > 5
+        assert len(list(csv.DictReader(file))) >= 8
       assert list((evaluation / 'overlays').iterdir())
     assert list((folder / experiment).glob('events.out.tfevents.*'))
     assert experiment in printed
-  assert 'AUC' in printed and str(folder) in printed
+  assert 'Table 2' in printed and 'AUC' in printed and str(folder) in printed
   assert '<html' in (folder / 'report' / 'index.html').read_text()
   assert 'not a medical device' in printed.lower()
 
 
-def test_network_2_starts_from_network_1(demo):
+def test_the_last_two_experiments_start_from_the_first(demo):
   _, printed = demo
-  assert 'taken: ' in printed and 'backbone' in printed
+  assert printed.count('taken: ') == 2 and 'backbone' in printed
+
+
+def test_the_virtual_nih_is_scored_against_its_true_labels_too(demo):
+  folder, _ = demo
+  evaluations = folder / 'nih_image' / 'evaluation'
+  mined, true = (rows(evaluations / name / 'predictions.csv') for name in ('nih', 'nih_true'))
+  scores = [[(row['image_id'], row['probability']) for row in table] for table in (mined, true)]
+  assert scores[0] == scores[1]
+  with (folder / 'raw' / 'nih' / 'phantom_truth.csv').open(newline='') as file:
+    truth = {row['image']: row['label'] for row in csv.DictReader(file)}
+  assert all((truth[row['image_id']] == 'nodule') == (row['label'] == '1') for row in true)
+  assert [row['label'] for row in mined] != [row['label'] for row in true]
+
+
+def rows(path):
+  with path.open(newline='') as file:
+    return list(csv.DictReader(file))
 
 
 def test_a_second_run_recognises_what_is_done(demo, command, tmp_path_factory):
   folder, _ = demo
   before = {path: os.stat(path).st_mtime_ns for path in folder.rglob('*.csv')}
   printed = run(command, folder, tmp_path_factory)
-  assert printed.count('trained already') == 2
+  assert printed.count('trained already') == 4
   assert {path: os.stat(path).st_mtime_ns for path in folder.rglob('*.csv')} == before
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(command, tmp_path):
+  folder = tmp_path / 'study'
+  printed = command(
+    'nodulax.main', '--config=configs/demo.py', f'--workdir={folder}', *SMALL, '--dry_run'
+  )
+  assert all(name in printed for name in (*EXPERIMENTS, *SOURCES)) and 'In all about' in printed
+  assert not folder.exists()

@@ -1,0 +1,58 @@
+"""The whole study: four experiments in order, each scored on four test sets, then the report.
+
+Question: does labelling against CT, and labelling at pixel level, make a better nodule detector?
+Data: four virtual hospitals of the paper's sizes, simulated and built into WORKDIR where nothing
+else is named. Real ones: --config.sources.nih.raw=DOWNLOAD builds a download first,
+--config.data.shards.nih=SHARDS takes finished shards; likewise aihub, gmc and vindr.
+Start: --config.init.imagenet=FILE for the first two experiments, the first one's model for the
+other two.
+Hardware: two V100s in the paper. Not yet run on the real data.
+Expected (the paper's): AUC on GMC / VinBig 0.71 / 0.73, 0.88 / 0.78, not given, 0.91 / 0.86.
+
+  python -m nodulax.main --config=configs/study.py --workdir=runs/study --dry_run
+  python -m nodulax.main --config=configs/study.py --workdir=runs/study --config.init.imagenet=FILE
+
+Every knob of configs/default.py is here too and holds for all experiments, but for the few that
+tell them apart, which stand in config.experiments.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import aihub_image, default, nih_aihub_image, nih_aihub_pixel, nih_image
+
+EXPERIMENTS = [
+  {**module.CHANGES} for module in (nih_image, aihub_image, nih_aihub_image, nih_aihub_pixel)
+]
+
+
+def get_config() -> ConfigDict:
+  config = default.get_config()
+  config.name = 'study'
+  config.data.evaluate = ('nih', 'aihub', 'gmc', 'vindr')
+  config.order = tuple(changes['name'] for changes in EXPERIMENTS)
+  config.experiments = {changes['name']: changes for changes in EXPERIMENTS}
+  for name in ('nih_aihub_image', 'nih_aihub_pixel'):
+    config.experiments[name].init.checkpoint = 'nih_image'  # an experiment of this study, by name
+  config.seeds = (0,)  # each trains all experiments; the first is shown in the report's tables
+  config.sweeps = ConfigDict()  # name: experiments, the knob, its values (see virtual_study.py)
+  config.sources = {
+    'nih': source('nih', 'nih_chestxray14', images=12_000),
+    'aihub': source('aihub', 'aihub_nodule', images=6_354),
+    'gmc': source('gmc', 'gmc_nodule', images=686),
+    'vindr': source('vindr', 'vindr_cxr', images=600),
+  }
+  return config
+
+
+def source(hospital: str, builder: str, *, images: int, image_size: int = 1024) -> dict:
+  """Where a source's shards come from when config.data.shards names none."""
+  return {
+    'builder': builder,
+    'raw': '',  # folder of a download to build; '' simulates one
+    'options': {},  # of the builder: {'iou': 0.5}
+    'hospital': hospital,  # the virtual one
+    'images': images,  # of it
+    'image_size': image_size,  # pixels along the longer side
+    'seed': 1,
+    'masses_only': False,  # True: every lesion is over 30 mm
+  }

@@ -1,0 +1,142 @@
+"""What a study consists of: which networks are trained on what, in which order."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from etils import epath
+from ml_collections import ConfigDict
+
+# What a study's config holds beside the knobs of configs/default.py.
+OWN_KNOBS = ('order', 'experiments', 'seeds', 'sweeps', 'sources')
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """One network to train.
+
+  Attributes:
+    name: of its folder in the study's.
+    experiment: of which experiment it is.
+    seed: of its training.
+    sweep: which sweep it belongs to; None for none.
+    value: of the sweep's knob; None for none.
+    config: as `train` takes it; its data's shards and its start are filled in.
+  """
+
+  name: str
+  experiment: str
+  seed: int
+  sweep: str | None
+  value: float | None
+  config: ConfigDict
+
+
+def runs(config: ConfigDict, folder: epath.Path, shards: dict[str, str]) -> list[Run]:
+  """The runs of a study, each after the one that it starts from.
+
+  The first seed's runs bear the experiments' names; the others' end in `_seed1` and so on, a
+  sweep's in its name and value. A run that starts from an experiment of the study starts from the
+  one of its own seed, a sweep's from that of the first seed.
+
+  Args:
+    config: of the study.
+    folder: the study's workdir.
+    shards: folders, by source.
+
+  Raises:
+    ValueError: a sweep names an experiment or a knob that there is not.
+  """
+  return [
+    Run(name, experiment, seed, sweep, value, _complete(run_config, config, folder, shards, seed))
+    for name, experiment, seed, sweep, value, run_config in _named(config)
+  ]
+
+
+def describe(planned: list[Run], config: ConfigDict) -> dict[str, Any]:
+  """study.json, from which the report knows what its runs are.
+
+  `unchanged` says of each sweep which run is what the sweep's knob is at without the sweep.
+  """
+  return {
+    'runs': {
+      run.name: {
+        'model': run.experiment, 'seed': run.seed, 'sweep': run.sweep, 'value': run.value
+      }
+      for run in planned
+    },
+    'sweeps': {
+      name: {'knob': sweep.knob, 'unchanged': sweep.unchanged}
+      for name, sweep in config.sweeps.items()
+    },
+  }  # fmt: skip
+
+
+def _named(
+  config: ConfigDict,
+) -> Iterator[tuple[str, str, int, str | None, float | None, ConfigDict]]:
+  first, *others = config.seeds
+  for seed in (first, *others):
+    for experiment in config.order:
+      name = experiment if seed == first else f'{experiment}_seed{seed}'
+      yield name, experiment, seed, None, None, _experiment(config, experiment, {})
+  for sweep_name, sweep in config.sweeps.items():
+    for experiment in sweep.experiments:
+      for value in sweep['values']:
+        changes = _nested(sweep.knob, value)
+        name = re.sub(r'[^A-Za-z0-9_.]', '_', f'{experiment}_{sweep_name}_{value:g}')
+        changed = _experiment(config, experiment, changes)
+        if sweep.same_steps:
+          _keep_steps(changed, value / sweep.unchanged)
+        yield name, experiment, first, sweep_name, float(value), changed
+
+
+def _experiment(config: ConfigDict, experiment: str, changes: dict[str, Any]) -> ConfigDict:
+  """The shared knobs, the experiment's own, and the sweep's."""
+  shared = config.copy_and_resolve_references()
+  with shared.unlocked():
+    for knob in OWN_KNOBS:
+      del shared[knob]
+  if experiment not in config.experiments:
+    raise ValueError(f'config.experiments has no {experiment!r}, which order or a sweep names')
+  shared.update(config.experiments[experiment])
+  shared.update(changes)
+  return shared
+
+
+def _keep_steps(config: ConfigDict, share: float) -> None:
+  """As many steps on a share of the radiographs: more epochs, in the same proportions."""
+  config.train.epochs = round(config.train.epochs / share)
+  config.optimizer.drop_epochs = tuple(
+    round(epoch / share) for epoch in config.optimizer.drop_epochs
+  )
+
+
+def _complete(
+  run_config: ConfigDict, config: ConfigDict, folder: epath.Path, shards: dict[str, str], seed: int
+) -> ConfigDict:
+  run_config.seed = seed
+  run_config.data.cache_dir = run_config.data.cache_dir or str(folder / 'cache')
+  run_config.data.shards.update(shards)
+  start = run_config.init.checkpoint
+  if start in config.order:
+    suffix = '' if seed == config.seeds[0] else f'_seed{seed}'
+    run_config.init.checkpoint = str(folder / f'{start}{suffix}')
+  return run_config
+
+
+def _nested(knob: str, value: Any) -> dict[str, Any]:
+  """'data.label_noise', 0.1 -> {'data': {'label_noise': 0.1}}."""
+  for name in reversed(knob.split('.')):
+    value = {name: value}
+  return value
+
+
+def write_description(folder: epath.Path, planned: list[Run], config: ConfigDict) -> None:
+  """Writes study.json, if it is not there yet as it is to be."""
+  path = folder / 'study.json'
+  text = json.dumps(describe(planned, config), indent=2) + '\n'
+  if not path.exists() or path.read_text() != text:
+    path.write_text(text)
