@@ -34,7 +34,7 @@ def get_config() -> ConfigDict:
   for name in ('nih_aihub_image', 'nih_aihub_pixel'):
     config.experiments[name].init.checkpoint = 'nih_image'  # an experiment of this study, by name
   config.seeds = (0,)  # each trains all experiments; the first is shown in the report's tables
-  config.sweeps = ConfigDict()  # name: experiments, the knob, its values (see virtual_study.py)
+  config.sweeps = ConfigDict()  # by name, as in virtual_study.py: one knob changed, seed fixed
   config.sources = {
     'nih': source('nih', 'nih_chestxray14', images=12_000),
     'aihub': source('aihub', 'aihub_nodule', images=6_354),

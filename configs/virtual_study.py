@@ -1,0 +1,66 @@
+"""The paper's two questions, asked of four virtual hospitals whose truth is known.
+
+Question: do labels referenced to CT beat text-mined ones on external sets, and does learning from
+pixels beat learning from images? And what the paper could not ask: what do wrong labels cost, and
+how many radiographs are enough, with everything else fixed?
+Data: simulated here. Sizes are reduced so that two CPU cores are enough: 192 pixels instead of 512,
+a small DenseNet-SE, 1,400 radiographs of either source to train on. At 192 pixels every lesion is
+a mass (30 to 50 mm), which covers about as many pixels as an 11 to 19 mm nodule does at 512.
+Everything else is the simulator as it stands: its ranges come from the literature, and 30 % of the
+normals and 20 % of the nodules of the virtual NIH have wrong labels.
+Start: random weights where the paper has ImageNet's, for which there is no virtual substitute.
+Hardware: two CPU cores. Time: two hours for the four models and three seeds, as much again for
+the sweeps, which --config=configs/virtual_study.py:models leaves out.
+Expected: no number; what came out stands in README.md.
+
+  python -m nodulax.main --config=configs/virtual_study.py --workdir=runs/virtual_study
+"""
+
+from ml_collections import ConfigDict
+
+from configs import study
+
+TRAINING_IMAGES = 1400
+
+
+def get_config(part: str = '') -> ConfigDict:
+  """The whole, or with `part` 'models' no sweeps."""
+  if part not in ('', 'models'):
+    raise ValueError(f'configs/virtual_study.py:{part}: there is only configs/virtual_study.py:models')
+  config = study.get_config()
+  config.name = 'virtual_study'
+  for name, images in (('nih', 3000), ('aihub', 2100), ('gmc', 686), ('vindr', 500)):
+    config.sources[name].images = images
+    config.sources[name].image_size = 256
+    config.sources[name].masses_only = True
+  config.preprocessing.image_size = 192
+  config.model.size = 'tiny'
+  config.model.batch_norm_momentum = 0.95
+  config.optimizer.learning_rate = 1e-3
+  config.optimizer.drop_epochs = (15, 22)  # half and three quarters of all, as in the paper
+  config.train.epochs = 30
+  config.train.pictures = 4
+  config.data.train_images = TRAINING_IMAGES  # of either source, so that numbers do not differ
+  config.seeds = (0, 1, 2)
+  if part != 'models':
+    config.sweeps = sweeps()
+  return config
+
+
+def sweeps() -> dict:
+  return {
+    'label_noise': {
+      'experiments': ('aihub_image', 'nih_aihub_pixel'),
+      'knob': 'data.label_noise',
+      'values': (0.05, 0.1, 0.2, 0.3, 0.4),
+      'unchanged': 0.0,
+      'same_steps': False,
+    },
+    'training_images': {
+      'experiments': ('aihub_image', 'nih_aihub_pixel'),
+      'knob': 'data.train_images',
+      'values': (175, 350, 700),
+      'unchanged': TRAINING_IMAGES,
+      'same_steps': True,  # fewer radiographs, seen as many times more often
+    },
+  }
