@@ -26,7 +26,7 @@ TRAINING_IMAGES = 1400
 def get_config(part: str = '') -> ConfigDict:
   """The whole, or with `part` 'models' no sweeps."""
   if part not in ('', 'models'):
-    raise ValueError(f'configs/virtual_study.py:{part}: there is only configs/virtual_study.py:models')
+    raise ValueError(f'configs/virtual_study.py has no part {part!r}, only models')
   config = study.get_config()
   config.name = 'virtual_study'
   for name, images in (('nih', 3000), ('aihub', 2100), ('gmc', 686), ('vindr', 500)):

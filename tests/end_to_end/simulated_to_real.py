@@ -4,8 +4,8 @@
     --workdir=runs/real
 
 Every model of the study, unchanged, reads the JSRT radiographs (`jsrt.py` says what DIR holds) and
-the ChestX-ray14 images that lie in DIR/images, of which those with Nodule or Mass among their labels
-count as nodules. Then the pixel-level model is fine-tuned on one half of JSRT and tested on the
+the ChestX-ray14 images that lie in DIR/images, where Nodule or Mass among the labels makes one a
+nodule image. Then the pixel-level model is fine-tuned on one half of JSRT and tested on the
 other, both ways round, so that each radiograph is predicted once by a network that never saw it;
 the AUC pools both halves. A half's training takes 80 % of it (the builder keeps the rest as its
 test split). Prints a table and writes a report. For research, not a medical device.
