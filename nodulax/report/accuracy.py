@@ -93,7 +93,7 @@ def pairs(results: Results) -> pd.DataFrame:
   Differences are the first model's less the second's. Holm's correction is over the pairs of a set.
   """
   return pd.DataFrame(
-    [row for test_set in results.test_sets for row in _pairs_on(results.on(test_set))],
+    [row for test_set in results.test_sets for row in pairs_on(results.on(test_set))],
     columns=[
       *('set', 'model_a', 'model_b', 'images', 'auc_a', 'auc_b'),
       *('auc_difference', 'auc_difference_low', 'auc_difference_high', 'z', 'p', 'p_holm'),
@@ -103,7 +103,8 @@ def pairs(results: Results) -> pd.DataFrame:
   )
 
 
-def _pairs_on(evaluations: list[Evaluation]) -> Iterator[dict[str, Any]]:
+def pairs_on(evaluations: list[Evaluation]) -> Iterator[dict[str, Any]]:
+  """The rows of `pairs` for models on one set."""
   if len(evaluations) < 2:
     return
   common = evaluations[0].cases.index
@@ -133,33 +134,3 @@ def _pairs_on(evaluations: list[Evaluation]) -> Iterator[dict[str, Any]]:
       'dice_images': dice.images,
       'published_p': paper.P_VALUE.get((pair.model_a, pair.model_b, evaluations[0].test_set), ''),
     }
-
-
-def seeds(results: Results) -> pd.DataFrame:
-  """The spread of AUC and Dice between runs of one experiment that differ by their seed alone."""
-  rows = []
-  for model, others in results.repeats.items():
-    for first in results.of(model):
-      runs = [first, *(run for run in others if run.test_set == first.test_set)]
-      aucs = [
-        roc.auc(run.cases['label'], run.cases['probability'])
-        for run in runs
-        if run.has_both_classes
-      ]
-      if len(aucs) < 2:
-        continue
-      dices = [overlap.mean_overlap(run.cases['dice']).value for run in runs]
-      rows.append(
-        {
-          'set': first.test_set,
-          'model': model,
-          'runs': len(aucs),
-          'auc_mean': np.mean(aucs),
-          'auc_sd': np.std(aucs, ddof=1),
-          'auc_lowest': np.min(aucs),
-          'auc_highest': np.max(aucs),
-          'dice_mean': np.mean(dices),
-          'dice_sd': np.std(dices, ddof=1),
-        }
-      )
-  return pd.DataFrame(rows)

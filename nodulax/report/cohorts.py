@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from nodulax.report import paper
 from nodulax.report.results import UNKNOWN, Results
 
 COUNTS = ('nodule', 'normal', 'patients', 'located')
@@ -15,7 +16,8 @@ def cohort_counts(results: Results) -> pd.DataFrame:
   rows = []
   for test_set in results.test_sets:
     cohort = _cohort(results, test_set)
-    published = cohort.get('paper', {})
+    # A hospital of one's own shares its builder with a set of the paper, and not its numbers.
+    published = cohort.get('paper', {}) if test_set in paper.TEST_SETS else {}
     parts = {'whole cohort': cohort['cohort'], **cohort['splits']} if cohort else {}
     for part, counts in parts.items():
       stated = published.get('cohort' if part == 'whole cohort' else part, {})
@@ -42,6 +44,7 @@ def remarks(results: Results) -> dict[str, str]:
   found = {
     test_set: str(_cohort(results, test_set).get('paper_remark', ''))
     for test_set in results.test_sets
+    if test_set in paper.TEST_SETS
   }
   return {test_set: remark for test_set, remark in found.items() if remark}
 

@@ -3,6 +3,7 @@
 import csv
 import math
 import pathlib
+import re
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -13,6 +14,11 @@ _SHOWN = 60  # characters of a foreign cell that an error repeats
 
 class ReportError(ValueError):
   """Results that are missing or unfit for a report; says which file and line, and what to do."""
+
+
+def is_plain(name: str) -> bool:
+  """Whether a foreign name can stand in a page, a file name and a spreadsheet."""
+  return name.isprintable() and len(name) <= 200 and not re.search(r'[/\\]|^[=+@]', name)
 
 
 class CsvFile:

@@ -8,7 +8,7 @@ import dataclasses
 import io
 import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import matplotlib as mpl
@@ -94,13 +94,14 @@ def panels(
   shared_legend: bool = True,
 ) -> Figure:
   """A panel a set, lettered; `panel` says whether it drew anything of a model."""
+  letters = panel_letters(results.test_sets)
   columns = min(2, len(results.test_sets))
   rows = math.ceil(len(results.test_sets) / columns)
   with mpl.rc_context(STYLE):
     figure = Figure(figsize=(size[0] * columns, size[1] * rows))
     grid = figure.subplots(rows, columns, squeeze=False).flat
-    for index, (axes, test_set) in enumerate(zip(grid, results.test_sets, strict=False)):
-      axes.set_title(f'{_letter(index)}  {paper.set_name(test_set)}')
+    for test_set, axes in zip(results.test_sets, grid, strict=False):
+      axes.set_title(f'{letters[test_set]}  {paper.set_name(test_set)}')
       drawn = [
         panel(axes, evaluation, results.models.index(evaluation.model))
         for evaluation in results.on(test_set)
@@ -109,7 +110,7 @@ def panels(
         furnish(axes)
       else:
         axes.text(0.5, 0.5, 'not estimable on this set', ha='center', transform=axes.transAxes)
-    for axes in grid:
+    for axes in grid:  # those that no set has taken
       axes.remove()
     if shared_legend:
       legend_above(figure)
@@ -166,5 +167,14 @@ def described(numbers: pd.DataFrame) -> str:
   return '; '.join(sets) + '.'
 
 
-def _letter(index: int) -> str:
-  return chr(ord('A') + index) if index < 26 else str(index + 1)
+def panel_letters(test_sets: Iterable[str]) -> dict[str, str]:
+  """A letter for each set; a set's true labels share its letter, so that the paper's stand."""
+  letters: dict[str, str] = {}
+  for test_set in test_sets:
+    base = test_set.removesuffix(paper.TRUE)
+    if base in letters and base != test_set:
+      letters[test_set] = f'{letters[base]}′'
+    else:
+      index = sum('′' not in letter for letter in letters.values())
+      letters[test_set] = chr(ord('A') + index) if index < 26 else str(index + 1)
+  return letters

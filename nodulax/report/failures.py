@@ -1,6 +1,7 @@
 """What went wrong, radiograph by radiograph: worst misses, worst false alarms, doubtful labels."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pandas as pd
@@ -44,12 +45,17 @@ def suspects(results: Results) -> pd.DataFrame:
   Journal of Artificial Intelligence Research 2021;70:1373. Every radiograph here was held out from
   training, as that asks for.
   """
-  tables = [_suspects_on(results, test_set) for test_set in results.test_sets]
+  true = {results.true_of(test_set) for test_set in results.test_sets}
+  noisy = [test_set for test_set in results.test_sets if test_set not in true]
+  tables = [_suspects_on(results, test_set) for test_set in noisy]
   return pd.concat(tables).sort_values('rank', kind='stable', ignore_index=True)
 
 
 def _suspects_on(results: Results, test_set: str) -> pd.DataFrame:
   cases = results.cases(test_set)
+  true_label: pd.Series | float = math.nan
+  if truth := results.true_of(test_set):
+    true_label = results.cases(truth)['label'].reindex(cases.index)
   models = pd.Series(0, index=cases.index)
   against, margins, probabilities = models.copy(), models * 0.0, models * 0.0
   for evaluation in results.on(test_set):
@@ -69,6 +75,7 @@ def _suspects_on(results: Results, test_set: str) -> pd.DataFrame:
       'rank': 0,
       'image_id': cases.index,
       'label': cases['label'],
+      'true_label': true_label,
       'models_against': against,
       'models': models,
       'mean_probability': probabilities / models.clip(lower=1),

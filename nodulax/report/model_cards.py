@@ -72,6 +72,7 @@ def _card(model: str, evaluations: list[Evaluation], rows: dict) -> ModelCard:
   if from_nodulax:
     facts += [
       ('Run', str(first.metrics.get('run', NOT_RECORDED))),
+      ('Training seed', 'not recorded' if first.seed is None else str(first.seed)),
       ('Training steps', str(first.metrics.get('step', NOT_RECORDED))),
       ('Threshold chosen on', _tune(first.metrics)),
       ('Heat map threshold', _heat_map_threshold(first.metrics)),

@@ -9,8 +9,8 @@ import pathlib
 
 import numpy as np
 
-from nodulax.report.csv_files import CsvFile, ReportError
-from nodulax.report.reading import is_plain, read_cases, sha256
+from nodulax.report.csv_files import CsvFile, ReportError, is_plain
+from nodulax.report.reading import read_cases, sha256
 from nodulax.report.results import Evaluation, Results
 
 REQUIRED = ('image_id', 'probability')
@@ -71,6 +71,7 @@ def read_predictions(path: str | os.PathLike, results: Results) -> list[Evaluati
     evaluations.append(
       Evaluation(
         model=path.stem,
+        run=path.stem,
         test_set=name,
         cases=part.drop(columns=['set', 'threshold', 'line']).astype({'label': np.int64}),
         threshold=float(thresholds[0]),

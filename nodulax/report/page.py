@@ -15,15 +15,22 @@ from nodulax.report.failures import Failures
 from nodulax.report.model_cards import INTENDED_USE, LIMITS, ModelCard
 from nodulax.report.radiographs import Film, film
 from nodulax.report.results import Results
+from nodulax.report.seeds import agreement, spreads
 from nodulax.report.table import Table, decimals, estimate, p_value
 
 FILMS = 6  # of each kind of failure, model and set
 SUSPECT_FILMS = 6  # for each set
 
+# '0.91', '<0.001', '0.91 (0.88–0.93)', '0.86–0.90', '−0.02 to 0.03': not to be broken over lines.
+_NUMBER = re.compile(r'[<−]?\d[\d.,]*( \(| to |–\d|†|$)')
+
 _SECTIONS = (
   ('summary', 'At a glance'),
   ('cohorts', 'Cohorts'),
   ('performance', 'Performance'),
+  ('seeds', 'Training seeds'),
+  ('sweeps', 'What was varied'),
+  ('true_labels', 'True labels'),
   ('localisation', 'Localisation'),
   ('calibration', 'Calibration'),
   ('groups', 'By group'),
@@ -72,7 +79,7 @@ def render(content: Content) -> str:
     trim_blocks=True,
   )
   environment.filters |= {'model_name': paper.model_name, 'set_name': paper.set_name}
-  environment.tests['number_like'] = lambda cell: re.match(r'[<−]?\d[\d.,]*( \(|†|$)', cell)
+  environment.tests['number_like'] = _NUMBER.match
   galleries = _galleries(content)
   films = [film for gallery in galleries for film in gallery['films']]
   return environment.get_template('page.html.jinja').render(
@@ -80,7 +87,11 @@ def render(content: Content) -> str:
     tables=content.tables,
     pictures=content.pictures,
     notice=NOTICE,
-    sections=_SECTIONS,
+    sections=_sections(content),
+    one_run=_one_run(content.results),
+    noisy=[
+      paper.set_name(name) for name in content.results.test_sets if content.results.true_of(name)
+    ],
     highlights=_highlights(content),
     simulated=list(filter(content.results.is_simulated, content.results.test_sets)),
     galleries=galleries,
@@ -93,12 +104,46 @@ def render(content: Content) -> str:
   )
 
 
+def _sections(content: Content) -> list[tuple[str, str]]:
+  """The sections of which there is something to show: their anchors and names."""
+  needs = {
+    'seeds': ('seeds',),
+    'sweeps': ('label_noise', 'training_images'),
+    'true_labels': ('true_labels',),
+  }
+  return [
+    (anchor, name)
+    for anchor, name in _SECTIONS
+    if anchor not in needs or any(table in content.tables for table in needs[anchor])
+  ]
+
+
+def _one_run(results: Results) -> str:
+  """What the tables and figures of the models rest on, in a sentence."""
+  if not results.repeats:
+    return (
+      'Each model was trained once. Another training seed would give other numbers, of which '
+      'intervals and P values know nothing: a small difference between two models may be the '
+      "training's."
+    )
+  first = {results.of(model)[0].seed for model in results.repeats}
+  which = f'seed {first.pop()}' if len(first) == 1 else 'the first seed'
+  return (
+    f'Tables and figures show one training run of each model ({which}). The others are in Table 3 '
+    'and Figure S1; a claim about the models needs them.'
+  )
+
+
 def _highlights(content: Content) -> list[dict[str, str]]:
-  """The best model of each set, and how far the next one is behind."""
-  pairs = content.tables.get('pairs')
+  """The best model of each set, by the mean over its seeds, and how far the next one is behind."""
+  over_seeds = spreads(content.tables['seeds'].numbers) if 'seeds' in content.tables else None
   cards = []
   for test_set, block in content.tables['performance'].numbers.groupby('set', sort=False):
-    ranked = block.dropna(subset='auc').sort_values('auc', ascending=False)
+    best_first = block.assign(mean=block['auc']).set_index('model', drop=False)
+    if over_seeds is not None:
+      of_set = over_seeds[over_seeds['set'] == test_set].set_index('model')
+      best_first['mean'] = of_set['auc_mean'].reindex(best_first.index).fillna(best_first['mean'])
+    ranked = best_first.dropna(subset='mean').sort_values('mean', ascending=False)
     counted = f'{block["images"].max():,} radiographs, {block["nodule"].max():,} with nodule.'
     card = {
       'set': paper.set_name(str(test_set)),
@@ -112,21 +157,43 @@ def _highlights(content: Content) -> list[dict[str, str]]:
       value, _, interval = estimate(best, 'auc').partition(' ')
       card |= {'auc': f'AUC {value}', 'interval': interval}
       card['model'] = paper.model_name(best['model'])
-    if len(ranked) > 1 and pairs:
-      of_set = pairs.numbers[pairs.numbers['set'] == test_set]
-      card['remark'] += _ahead(of_set, best['model'], ranked.iloc[1]['model'])
+      if over_seeds is not None and best['model'] in of_set.index:
+        runs = of_set.loc[best['model']]
+        card['auc'] = f'AUC {decimals(runs["auc_mean"])}'
+        card['interval'] = (
+          f'(mean of {runs["runs"]} seeds, {decimals(runs["auc_lowest"])}–'
+          f'{decimals(runs["auc_highest"])})'
+        )
+    if len(ranked) > 1:
+      card['remark'] += _ahead(content, str(test_set), best['model'], ranked.iloc[1]['model'])
     cards.append(card)
   return cards
 
 
-def _ahead(pairs: pd.DataFrame, best: str, second: str) -> str:
-  both = pairs[pairs[['model_a', 'model_b']].isin([best, second]).all(axis=1)]
-  if both.empty:
+def _ahead(content: Content, test_set: str, best: str, second: str) -> str:
+  """How far the best model is ahead of the next one, over the seeds where there are several."""
+
+  def pair(table: pd.DataFrame) -> pd.Series | None:
+    rows = table[
+      (table['set'] == test_set) & table[['model_a', 'model_b']].isin([best, second]).all(axis=1)
+    ]
+    return None if rows.empty else rows.iloc[0]
+
+  name = paper.model_name(second)
+  seed_pairs, pairs = content.tables.get('seed_pairs'), content.tables.get('pairs')
+  of_seeds = pair(agreement(seed_pairs.numbers)) if seed_pairs else None
+  if of_seeds is not None:
+    ahead = of_seeds['a_ahead' if of_seeds['model_a'] == best else 'b_ahead']
+    return (
+      f' Ahead of {name} in {ahead} of {of_seeds["seeds"]} seeds, by '
+      f'{decimals(abs(of_seeds["auc_difference_mean"]), 3)} on average.'
+    )
+  of_run = pair(pairs.numbers) if pairs else None
+  if of_run is None:
     return ''
-  pair = both.iloc[0]
   return (
-    f' Ahead of {paper.model_name(second)} by {decimals(abs(pair["auc_difference"]), 3)}, '
-    f'P {p_value(pair["p_holm"])} (Holm).'
+    f' Ahead of {name} by {decimals(abs(of_run["auc_difference"]), 3)}, '
+    f'P {p_value(of_run["p_holm"])} (Holm), one training run each.'
   )
 
 

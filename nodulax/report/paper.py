@@ -13,6 +13,9 @@ MODELS = {
 }
 TEST_SETS = {'nih': 'NIH', 'aihub': 'AI-HUB', 'gmc': 'GMC', 'vindr': 'VinBig'}
 
+# Ends the name of a set whose labels are the true ones of the set before it.
+TRUE = '_true'
+
 AUC = {
   ('nih_image', 'gmc'): 0.71,
   ('nih_image', 'vindr'): 0.73,
@@ -40,7 +43,9 @@ def model_name(model: str) -> str:
 
 def set_name(test_set: str) -> str:
   """A set's name for people."""
-  return TEST_SETS.get(test_set, test_set.replace('_', ' '))
+  base = test_set.removesuffix(TRUE)
+  name = TEST_SETS.get(base, base.replace('_', ' '))
+  return name if base == test_set else f'{name}, true labels'
 
 
 def model_order(model: str) -> tuple[int, str]:
@@ -49,8 +54,8 @@ def model_order(model: str) -> tuple[int, str]:
 
 
 def set_order(test_set: str) -> tuple[int, str]:
-  """Sorts the paper's sets first, in its order."""
-  return (_place(test_set, TEST_SETS), test_set)
+  """Sorts the paper's sets first, in its order; a set's true labels stand behind it."""
+  return (_place(test_set.removesuffix(TRUE), TEST_SETS), test_set)
 
 
 def _place(name: str, names: dict[str, str]) -> int:

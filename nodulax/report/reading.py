@@ -1,17 +1,17 @@
-"""Reads what `evaluate` wrote: RUNS/<run>/evaluation/<set>/, and nothing else."""
+"""Reads what `evaluate` wrote, RUNS/<run>/evaluation/<set>/, and study.json; nothing else."""
 
 import hashlib
 import json
 import os
 import pathlib
-import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nodulax.report.csv_files import CsvFile, ReportError
+from nodulax.report.csv_files import CsvFile, ReportError, is_plain
 from nodulax.report.results import UNKNOWN, Evaluation
+from nodulax.report.studies import assigned
 from nodulax.statistics import froc
 
 MOST_NODULES = 1000  # in a radiograph
@@ -25,7 +25,8 @@ def read_results(workdir: str | os.PathLike) -> list[Evaluation]:
   """
   workdir = pathlib.Path(workdir)
   folders = [*workdir.glob('evaluation/*'), *workdir.glob('*/evaluation/*')]
-  return [read_evaluation(folder) for folder in sorted(folders) if is_evaluation(folder)]
+  read = [read_evaluation(folder) for folder in sorted(folders) if is_evaluation(folder)]
+  return assigned(workdir, read)
 
 
 def is_evaluation(folder: pathlib.Path) -> bool:
@@ -52,6 +53,8 @@ def read_evaluation(folder: pathlib.Path) -> Evaluation:
   run = folder.parents[1].resolve()
   return Evaluation(
     model=run.name,
+    run=run.name,
+    seed=_seed(metrics),
     test_set=folder.name,
     cases=cases,
     threshold=float(threshold),
@@ -102,11 +105,6 @@ def read_cases(file: CsvFile) -> pd.DataFrame:
   return pd.DataFrame(columns, index=pd.Index(image_ids, name='image_id'))
 
 
-def is_plain(name: str) -> bool:
-  """Whether a foreign name can stand in a page, a file name and a spreadsheet."""
-  return name.isprintable() and len(name) <= 200 and not re.search(r'[/\\]|^[=+@]', name)
-
-
 def sha256(path: pathlib.Path) -> str:
   with path.open('rb') as file:
     return hashlib.file_digest(file, 'sha256').hexdigest()
@@ -141,6 +139,13 @@ def _read_detections(path: pathlib.Path, cases: pd.DataFrame) -> froc.Detections
     )
   except ValueError as error:
     raise ReportError(f'{path}: {error}; run the evaluation again') from error
+
+
+def _seed(metrics: dict[str, Any]) -> int | None:
+  """The seed of the training run, where the evaluation recorded it."""
+  config = metrics.get('provenance', {}).get('config')
+  seed = config.get('seed') if isinstance(config, dict) else None
+  return seed if isinstance(seed, int) else None
 
 
 def _read_json(path: pathlib.Path) -> dict[str, Any]:

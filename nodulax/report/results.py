@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import math
 import pathlib
 import re
 from collections.abc import Iterable, Iterator
@@ -22,7 +23,7 @@ class Evaluation:
   """One model on one set.
 
   Attributes:
-    model: its name, that of the run's folder.
+    model: its name: that of the run's folder, or what study.json says.
     test_set: the set's name.
     cases: a row a radiograph, by image_id, with the columns of predictions.csv.
     threshold: the probability from which a radiograph is called abnormal; NaN where none was
@@ -32,6 +33,11 @@ class Evaluation:
     cohort: cohort.json, how the set came about; None where it is not there.
     folder: with heat maps and thumbnails; None for another tool's predictions.
     sha256: of the file of predictions.
+    run: the name of the run's folder.
+    seed: of the training run; None where not recorded.
+    in_study: whether study.json lists the run.
+    sweep: what was varied in the run with everything else fixed; None where nothing was.
+    value: to which it was set; NaN where nothing was varied.
   """
 
   model: str
@@ -43,6 +49,11 @@ class Evaluation:
   cohort: dict[str, Any] | None = None
   folder: pathlib.Path | None = None
   sha256: str = ''
+  run: str = ''
+  seed: int | None = None
+  in_study: bool = False
+  sweep: str | None = None
+  value: float = math.nan
 
   @property
   def provenance(self) -> dict[str, Any]:
@@ -73,12 +84,14 @@ class Results:
     test_sets: names, in the order of the report.
     evaluations: by model and set.
     repeats: of a model that was trained from several seeds, the evaluations of the other runs.
+    varied: of runs in which one thing was varied, by set, model, value and seed.
   """
 
   models: tuple[str, ...]
   test_sets: tuple[str, ...]
   evaluations: dict[tuple[str, str], Evaluation]
   repeats: dict[str, list[Evaluation]]
+  varied: tuple[Evaluation, ...] = ()
 
   def on(self, test_set: str) -> list[Evaluation]:
     """The evaluations on a set, in the order of the models."""
@@ -89,6 +102,17 @@ class Results:
     """The evaluations of a model, in the order of the sets."""
     found = (self.evaluations.get((model, test_set)) for test_set in self.test_sets)
     return [evaluation for evaluation in found if evaluation is not None]
+
+  def seeds_of(self, model: str, test_set: str) -> list[Evaluation]:
+    """The evaluations of every seed of a model on a set, the one of the tables first."""
+    first = self.evaluations.get((model, test_set))
+    others = [run for run in self.repeats.get(model, ()) if run.test_set == test_set]
+    return [*([first] if first else []), *others]
+
+  def true_of(self, test_set: str) -> str | None:
+    """The set of the same radiographs with their true labels; None where there is none."""
+    name = f'{test_set}{paper.TRUE}'
+    return name if name in self.test_sets else None
 
   def __iter__(self) -> Iterator[Evaluation]:
     """All evaluations, set by set."""
@@ -110,25 +134,38 @@ def collect(evaluations: Iterable[Evaluation]) -> Results:
   Raises:
     ReportError: two disagree about a radiograph.
   """
-  by_model: dict[str, list[Evaluation]] = {}
+  by_run: dict[str, list[Evaluation]] = {}
+  varied = []
   for evaluation in evaluations:
-    by_model.setdefault(evaluation.model, []).append(evaluation)
-  first_of: dict[str, str] = {}
+    if evaluation.sweep is None:
+      by_run.setdefault(evaluation.run or evaluation.model, []).append(evaluation)
+    else:
+      varied.append(evaluation)
+  runs = sorted(by_run.values(), key=lambda of_run: _run_order(of_run[0]))
+  firsts: dict[str, list[Evaluation]] = {}
   repeats: dict[str, list[Evaluation]] = {}
-  for model in sorted(by_model, key=paper.model_order):
-    experiment = _experiment(by_model[model]) or model
-    first = first_of.setdefault(experiment, model)
-    if first != model:
-      repeats.setdefault(first, []).extend(by_model[model])
+  for of_run in runs:
+    seed, experiment = of_run[0].seed, _experiment(of_run)
+    first = firsts.setdefault(experiment, of_run)
+    if first is of_run:
+      continue
+    before = [*first, *repeats.get(first[0].model, ())]
+    if any(evaluation.seed == seed for evaluation in before):
+      firsts[of_run[0].model] = of_run  # the same seed: they differ by something not recorded
+    else:
+      repeats.setdefault(first[0].model, []).extend(of_run)
   chosen = {
     (evaluation.model, evaluation.test_set): evaluation
-    for model in first_of.values()
-    for evaluation in by_model[model]
+    for of_run in firsts.values()
+    for evaluation in of_run
   }
+  models = sorted({model for model, _ in chosen}, key=paper.model_order)
   test_sets = sorted({test_set for _, test_set in chosen}, key=paper.set_order)
-  results = Results(tuple(first_of.values()), tuple(test_sets), chosen, repeats)
+  varied.sort(key=lambda run: (paper.set_order(run.test_set), run.value, *_run_order(run)))
+  results = Results(tuple(models), tuple(test_sets), chosen, repeats, tuple(varied))
   for test_set in results.test_sets:
-    _check_agreement(results.on(test_set))
+    others = (run for runs in repeats.values() for run in runs if run.test_set == test_set)
+    _check_agreement([*results.on(test_set), *others])
   return results
 
 
@@ -138,11 +175,17 @@ def file_name(image_id: str) -> str:
   return re.sub(r'[^A-Za-z0-9._-]', '_', stem).lstrip('.') or '_'
 
 
-def _experiment(evaluations: list[Evaluation]) -> str | None:
-  """What is the same in runs that differ by their seed alone; None where that is not recorded."""
-  config = evaluations[0].provenance.get('config')
-  if not isinstance(config, dict) or 'seed' not in config:
-    return None
+def _run_order(evaluation: Evaluation) -> tuple:
+  """Sorts runs by model and seed."""
+  return (*paper.model_order(evaluation.model), evaluation.seed or 0, evaluation.run)
+
+
+def _experiment(evaluations: list[Evaluation]) -> str:
+  """What is the same in runs that differ by their seed alone: the model's name or the config."""
+  first = evaluations[0]
+  config = first.provenance.get('config')
+  if first.in_study or first.seed is None or not isinstance(config, dict):
+    return first.model
   return json.dumps({key: config[key] for key in config if key not in ('seed', 'name')})
 
 
@@ -154,7 +197,7 @@ def _check_agreement(evaluations: list[Evaluation]) -> None:
       differs = first.cases.loc[common, column] != second.cases.loc[common, column]
       if differs.any():
         raise ReportError(
-          f'{first.model} and {second.model} disagree about the {column} of '
-          f'{differs.sum()} radiographs of {first.test_set}, such as {differs.idxmax()}; '
-          'evaluate both on the same shards'
+          f'{first.run or first.model} and {second.run or second.model} disagree about the '
+          f'{column} of {differs.sum()} radiographs of {first.test_set}, such as '
+          f'{differs.idxmax()}; evaluate both on the same shards'
         )

@@ -9,6 +9,12 @@ import pandas as pd
 
 from nodulax.report import paper
 from nodulax.report.accuracy import MEASURES
+from nodulax.report.study_tables import (
+  seed_pairs_table,
+  seeds_table,
+  sweep_table,
+  true_labels_table,
+)
 from nodulax.report.subgroups import TRAITS
 from nodulax.report.table import FEW_NOTE, UNKNOWN, Table, count, decimals, estimate, p_value
 
@@ -134,27 +140,6 @@ def pairs_table(numbers: pd.DataFrame) -> Table:
   return Table('table_2_comparisons', title, numbers, shown, note)
 
 
-def seeds_table(numbers: pd.DataFrame) -> Table:
-  shown = pd.DataFrame(
-    {
-      'Set': numbers['set'].map(paper.set_name),
-      'Model': numbers['model'].map(paper.model_name),
-      'Runs': numbers['runs'].map(count),
-      'AUC, mean': numbers['auc_mean'].map(lambda value: decimals(value, 3)),
-      'AUC, standard deviation': numbers['auc_sd'].map(lambda value: decimals(value, 3)),
-      'AUC, lowest': numbers['auc_lowest'].map(lambda value: decimals(value, 3)),
-      'AUC, highest': numbers['auc_highest'].map(lambda value: decimals(value, 3)),
-      'Dice, mean': numbers['dice_mean'].map(decimals),
-      'Dice, standard deviation': numbers['dice_sd'].map(lambda value: decimals(value, 3)),
-    }
-  )
-  note = (
-    'The intervals elsewhere speak of the radiographs drawn, and of one training run; this is what '
-    'another seed changes.'
-  )
-  return Table('table_3_seeds', 'Table 3. Spread between training seeds', numbers, shown, note)
-
-
 def localisation_table(numbers: pd.DataFrame) -> Table:
   rates = [name for name in numbers if name.startswith('sensitivity_at_')]
   fractions = {'0.125': '1/8', '0.25': '1/4', '0.5': '1/2'}
@@ -238,19 +223,24 @@ def suspects_table(numbers: pd.DataFrame) -> Table:
       'Set': numbers['set'].map(paper.set_name),
       'Image': numbers['image_id'],
       'Label': numbers['label'].map({1: 'nodule', 0: 'normal'}),
+      'True label': numbers['true_label'].map({1: 'nodule', 0: 'normal'}).fillna(UNKNOWN),
       'Models against': [
         f'{row["models_against"]} of {row["models"]}' for _, row in numbers.iterrows()
       ],
       'Mean probability': numbers['mean_probability'].map(lambda value: decimals(value, 3)),
       'Margin': numbers['margin'].map(lambda value: decimals(value, 3)),
     }
-  )
+  ).pipe(_without_unused, 'True label')
   note = (
     'A model is against a label where it is as sure of the other class as it is on average of '
     'radiographs of that class (confident learning: Northcutt, Jiang and Chuang, Journal of '
     'Artificial Intelligence Research 2021;70:1373). Ranked by how many are, then by how far. '
     'A suspect is a reason to look, not an error: hard cases rank high too.'
   )
+  known = numbers.dropna(subset='true_label')
+  if len(known):
+    wrong = int((known['label'] != known['true_label']).sum())
+    note += f' Where the true label is known, {wrong:,} of {len(known):,} suspects are wrong.'
   title = 'Table 7. Label-noise suspects'
   return Table('table_7_label_suspects', title, numbers, shown, note, first=120)
 
@@ -278,6 +268,10 @@ LAYOUTS = {
   'performance': performance_table,
   'pairs': pairs_table,
   'seeds': seeds_table,
+  'seed_pairs': seed_pairs_table,
+  'label_noise': sweep_table,
+  'training_images': sweep_table,
+  'true_labels': true_labels_table,
   'localisation': localisation_table,
   'calibration': calibration_table,
   'subgroups': subgroups_table,

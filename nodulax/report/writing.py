@@ -17,7 +17,17 @@ import numpy as np
 import pandas as pd
 
 from nodulax import NOTICE
-from nodulax.report import accuracy, cohorts, curves, figures, overviews, page, tables
+from nodulax.report import (
+  accuracy,
+  cohorts,
+  curves,
+  figures,
+  overviews,
+  page,
+  seeds,
+  study_figures,
+  tables,
+)
 from nodulax.report.checklists import checklists
 from nodulax.report.csv_files import ReportError
 from nodulax.report.drawing import Picture
@@ -27,7 +37,10 @@ from nodulax.report.other_tools import read_predictions
 from nodulax.report.radiographs import representative
 from nodulax.report.reading import read_results
 from nodulax.report.results import Results, collect
+from nodulax.report.studies import SWEEPS
 from nodulax.report.subgroups import subgroups
+from nodulax.report.sweeps import sweep
+from nodulax.report.true_labels import true_labels
 
 
 def write_report(
@@ -79,13 +92,18 @@ def _write(folder: pathlib.Path, results: Results, title: str, prevalence: float
   wrong = [failures(evaluation) for evaluation in results]
   cards = model_cards(results, performance)
   calibrations = curves.calibrations(results)
+  of_seeds = seeds.seeds(results)
+  varied = {name: sweep(results, name) for name in SWEEPS}
   numbers = {
     'cohorts': cohorts.cohort_counts(results),
     'exclusions': exclusions,
     'characteristics': cohorts.characteristics(results),
     'performance': performance,
     'pairs': accuracy.pairs(results),
-    'seeds': accuracy.seeds(results),
+    'seeds': of_seeds,
+    'seed_pairs': seeds.seed_pairs(results),
+    **varied,
+    'true_labels': true_labels(results),
     'localisation': curves.localisation(results),
     'calibration': calibrations,
     'subgroups': groups,
@@ -102,6 +120,8 @@ def _write(folder: pathlib.Path, results: Results, title: str, prevalence: float
     'decision': figures.decision_curves(results, drawn, prevalence),
     'nodules': overviews.forest(groups, of_nodules=True),
     'patients': overviews.forest(groups, of_nodules=False),
+    'seeds': study_figures.seeds_figure(results, of_seeds),
+    **{name: study_figures.sweep_figure(results, rows) for name, rows in varied.items()},
   }
   radiographs = [
     picture for test_set in results.test_sets if (picture := representative(results, test_set))

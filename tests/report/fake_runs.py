@@ -3,7 +3,8 @@
 import csv
 import json
 import pathlib
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -52,6 +53,64 @@ def write_runs(
         **metrics,
       )
   return folder
+
+
+def write_study(
+  folder: pathlib.Path,
+  images: Mapping[str, int],
+  models: Mapping[str, float] = SKILL,
+  *,
+  seeds: Sequence[int] = (0, 1, 2),
+  wrong_labels: float = 0.1,
+) -> pathlib.Path:
+  """Writes a study: models from several seeds, two sweeps, NIH's true labels, and study.json.
+
+  Args:
+    folder: the workdir.
+    images: radiographs of each set; `nih` gets `nih_true` beside it.
+    models: each model's skill, from which seeds stray.
+    seeds: of the training runs.
+    wrong_labels: share of NIH's labels that are wrong, every tenth for 0.1.
+  """
+  runs: dict[str, dict] = {}
+
+  def add(run: str, skill: float, seed: int, model: str, sweep: str | None = None, value=None):
+    runs[run] = {'model': model, 'seed': seed, 'sweep': sweep, 'value': value}
+    write_runs(folder, images, {run: skill}, pictures=0 if sweep or seed else 24)
+    if 'nih' in images:
+      _write_true_labels(folder / run / 'evaluation', round(1 / wrong_labels))
+
+  for model, skill in models.items():
+    for seed in seeds:
+      add(f'{model}_seed{seed}', skill + 0.2 * ((7 * seed) % 3 - 1), seed, model)
+  for rate in (0, 0.05, 0.1, 0.2, 0.3, 0.4):
+    add(f'noise_{100 * rate:02.0f}', 1.6 - 3 * rate, 0, 'aihub_image', 'label_noise', rate)
+  for count in (100, 200, 400, 800):
+    for seed in seeds[:2]:
+      skill = 0.3 * np.log2(count / 50) + 0.1 * seed
+      add(f'size_{count}_{seed}', skill, seed, 'aihub_image', 'training_images', count)
+  (folder / 'study.json').write_text(json.dumps({'runs': runs}))
+  return folder
+
+
+def _write_true_labels(evaluations: pathlib.Path, every: int) -> None:
+  """nih_true beside nih, and in nih the label of every so many radiographs wrong."""
+  true, given = evaluations / 'nih_true', evaluations / 'nih'
+  shutil.copytree(given, true)
+  with (given / 'predictions.csv').open(newline='') as file:
+    header, *rows = csv.reader(file)
+  label, known = header.index('label'), header.index('location_known')
+  for row in rows[::every]:
+    wrongly_nodule = row[label] == '0'
+    row[label] = str(int(wrongly_nodule))
+    row[known], row[header.index('nodules')] = str(int(not wrongly_nodule)), '0'
+    row[header.index('dice')] = ''
+  write_csv(given / 'predictions.csv', header, rows)
+  wrong = {row[0]: '' if row[label] == '1' else '0' for row in rows[::every]}
+  with (given / 'locations.csv').open(newline='') as file:
+    header, *rows = csv.reader(file)
+  rows = [[*row[:-1], wrong.get(row[0], row[-1])] for row in rows]
+  write_csv(given / 'locations.csv', header, rows)
 
 
 def write_evaluation(

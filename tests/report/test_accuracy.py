@@ -11,7 +11,6 @@ from sklearn import metrics
 from nodulax.report import accuracy, curves
 from nodulax.report.reading import read_results
 from nodulax.report.results import Evaluation, collect
-from tests.report.fake_runs import write_runs
 
 
 def cases(labels, probabilities, patients=None, **columns):
@@ -108,22 +107,6 @@ def test_what_cannot_be_compared_is_left_out():
   one_class = cases([1, 1], [0.5, 0.6])
   assert accuracy.pairs(evaluations(a=one_class, b=one_class)).empty
   assert accuracy.pairs(evaluations(a=cases([1, 0], [0.5, 0.6]))).empty
-
-
-def test_spread_between_seeds(tmp_path):
-  for seed, skill in enumerate((1.0, 1.1, 1.2)):
-    provenance = {'config': {'seed': seed}}
-    write_runs(tmp_path, {'gmc': 40}, {f'seed{seed}': skill}, provenance=provenance)
-  results = collect(read_results(tmp_path))
-  aucs = [
-    metrics.roc_auc_score(run.cases['label'], run.cases['probability'])
-    for run in read_results(tmp_path)
-  ]
-  (row,) = accuracy.seeds(results).to_dict('records')
-  assert row['runs'] == 3 and row['model'] == 'seed0'
-  assert row['auc_mean'] == pytest.approx(np.mean(aucs))
-  assert row['auc_sd'] == pytest.approx(np.std(aucs, ddof=1))
-  assert (row['auc_lowest'], row['auc_highest']) == pytest.approx((min(aucs), max(aucs)))
 
 
 def test_calibration_by_hand():

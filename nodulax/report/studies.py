@@ -1,0 +1,81 @@
+"""study.json: which model, seed and sweep each run of a study is."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from nodulax.report.csv_files import ReportError, is_plain
+from nodulax.report.results import Evaluation
+
+# What a study may vary with everything else fixed, and the values that make sense.
+SWEEPS = {'label_noise': (0.0, 1.0), 'training_images': (1.0, 1e9)}
+_KEYS = ('model', 'seed', 'sweep', 'value')
+
+
+def assigned(workdir: pathlib.Path, evaluations: list[Evaluation]) -> list[Evaluation]:
+  """The evaluations with what study.json says of their runs; as they are where there is none.
+
+  A run that study.json does not list stays a model of its own.
+
+  Raises:
+    ReportError: study.json is unfit, two runs are the same, or a run has the name of a model.
+  """
+  path = workdir / 'study.json'
+  if not path.is_file():
+    return evaluations
+  runs = _read(path)
+  models = {run['model'] for run in runs.values()}
+  told = []
+  for evaluation in evaluations:
+    run = runs.get(evaluation.run)
+    if run is None:
+      if evaluation.run in models:
+        raise ReportError(
+          f'{path}: does not list the run {evaluation.run}, and lists others as a model of this '
+          'name; list it or rename its folder'
+        )
+      told.append(evaluation)
+    else:
+      told.append(dataclasses.replace(evaluation, in_study=True, **run))
+  return told
+
+
+def _read(path: pathlib.Path) -> dict[str, dict[str, Any]]:
+  """Of each run what `Evaluation` calls model, seed, sweep and value."""
+  try:
+    values = json.loads(path.read_text('utf-8'))
+  except ValueError as error:
+    raise ReportError(f'{path}: not JSON: {error}') from error
+  runs = values.get('runs') if isinstance(values, dict) else None
+  if not isinstance(runs, dict):
+    raise ReportError(f'{path}: no "runs"; it must be {{"runs": {{"<run>": {{...}}}}}}')
+  read: dict[str, dict[str, Any]] = {}
+  for name, run in runs.items():
+    read[name] = _checked(path, name, run)
+    for other, of_other in read.items():
+      if other != name and of_other == read[name]:
+        raise ReportError(f'{path}: {other} and {name} are the same model, seed, sweep and value')
+  return read
+
+
+def _checked(path: pathlib.Path, name: str, run: Any) -> dict[str, Any]:
+  def fault(problem: str) -> ReportError:
+    return ReportError(f'{path}: run {name[:60]}: {problem}')
+
+  if not isinstance(run, dict) or not {'model', 'seed', 'sweep'} <= run.keys() <= {*_KEYS}:
+    raise fault(f'it must have {", ".join(_KEYS)} and nothing else')
+  model, seed, sweep = run['model'], run['seed'], run['sweep']
+  if not isinstance(model, str) or not model or not is_plain(model):
+    raise fault('model must be a plain name')
+  if not isinstance(seed, int) or isinstance(seed, bool):
+    raise fault('seed must be a whole number')
+  if sweep is None:
+    return {'model': model, 'seed': seed}
+  if sweep not in SWEEPS:
+    raise fault(f'sweep must be null or one of {", ".join(SWEEPS)}')
+  low, high = SWEEPS[sweep]
+  value = run.get('value')
+  if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+    raise fault(f'value must be a number from {low:g} to {high:g}')
+  return {'model': model, 'seed': seed, 'sweep': sweep, 'value': float(value)}
