@@ -24,8 +24,9 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from nodulax import NOTICE
 from nodulax.checkpoint import Description
+from nodulax.prediction import Prediction, Reading
 from nodulax.radiograph.dicom import is_dicom, pydicom_silenced
-from nodulax.reader import Prediction, Reading, draw, whole_heat_map
+from nodulax.reader import draw, whole_heat_map
 
 _NEEDED = ('SOPClassUID', 'SOPInstanceUID', 'StudyInstanceUID', 'SeriesInstanceUID')
 # Such as every object has, empty where it is not known (type 2 of the patient and study modules).

@@ -1,5 +1,6 @@
 """Runs a network over radiographs on every device: shared by training, evaluation, prediction."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -24,11 +25,7 @@ class Predictor:
   def __init__(self, network: Network, devices: Sequence[jax.Device]):
     self._devices = devices
 
-    def step(variables, image):
-      outputs = network.apply(variables, image.astype(jnp.float32) / 255, train=False)
-      return jax.nn.sigmoid(outputs.logit), jax.nn.sigmoid(outputs.map_logits)
-
-    self._step = parallel.map_devices(step, devices)
+    self._step = parallel.map_devices(functools.partial(forward, network), devices)
 
   def __call__(
     self, variables: Any, batches: Iterable[dict[str, np.ndarray]]
@@ -49,6 +46,12 @@ class Predictor:
       probabilities.append(probability[batch['valid']].astype(np.float64))
       heat_maps.append(heat_map[batch['valid']])
     return np.concatenate(probabilities), np.concatenate(heat_maps)
+
+
+def forward(network: Network, variables: Any, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Probability f32[B] and heat map f32[B, h, w] of `image u8[B, S, S, 1]`."""
+  outputs: Any = network.apply(variables, image.astype(jnp.float32) / 255, train=False)
+  return jax.nn.sigmoid(outputs.logit), jax.nn.sigmoid(outputs.map_logits)
 
 
 def load_network(run: epath.PathLike) -> tuple[Network, Any]:

@@ -22,11 +22,12 @@ from rich.progress import Progress
 
 from nodulax import NOTICE
 from nodulax.checkpoint import CheckpointError
+from nodulax.prediction import Prediction, Reading
 from nodulax.prediction_files import Journal, OutputError, record
 from nodulax.radiograph import pictures
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.radiograph.reading import RadiographError
-from nodulax.reader import Prediction, Reader, Reading, draw, read
+from nodulax.reader import Reader, draw, read
 
 DICOM_KINDS = ('dicom_sr', 'dicom_seg', 'dicom_sc')
 SUFFIXES = ('.dcm', '.dicom', '.jpeg', '.jpg', '.png', '')  # looked for in folders

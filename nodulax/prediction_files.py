@@ -17,7 +17,7 @@ import numpy as np
 
 from nodulax import NOTICE
 from nodulax.checkpoint import Description
-from nodulax.reader import Prediction, Reading
+from nodulax.prediction import Prediction, Reading
 
 SCHEMA = 'nodulax.findings'
 VERSION = '1.0'  # of findings.schema.json

@@ -1,6 +1,5 @@
 """A trained network that stays loaded and reads radiographs: shared by the command and the page."""
 
-import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
@@ -10,51 +9,13 @@ import jax
 import numpy as np
 from etils import epath
 
-from nodulax import checkpoint, findings, inference, parallel
-from nodulax.findings import Place
+from nodulax import checkpoint, inference, parallel
+from nodulax.prediction import Prediction, Reading, predict, prepare
 from nodulax.radiograph import pictures
-from nodulax.radiograph.lungs import LungBox, find_lung_box
 from nodulax.radiograph.preprocessing import Crop, Preprocessing
 from nodulax.radiograph.reading import Radiograph, read_radiograph
-from nodulax.statistics import calibration
-from nodulax.statistics.findings import Finding
 
 LARGEST_OVERLAY = 1024  # pixels along the longer side
-
-
-@dataclasses.dataclass(frozen=True)
-class Reading:
-  """A radiograph ready for the network."""
-
-  radiograph: Radiograph
-  lungs: LungBox
-  crop: Crop
-  view: np.ndarray  # u8[S, S]
-
-
-@dataclasses.dataclass(frozen=True)
-class Prediction:
-  """What the network says of a radiograph.
-
-  Attributes:
-    probability: of a nodule or mass; calibrated where the run has a temperature.
-    uncalibrated: the same as the network gives it.
-    threshold: on the scale of `probability`.
-    positive: whether the probability reaches the threshold.
-    heat_map: f32[h, h] in [0, 1], of the crop.
-    findings: in pixels of the stored image, the hottest first.
-    places: where each finding lies in the patient.
-    marked: whether each finding is to be shown.
-  """
-
-  probability: float
-  uncalibrated: float
-  threshold: float
-  positive: bool
-  heat_map: np.ndarray
-  findings: list[Finding]
-  places: list[Place]
-  marked: list[bool]
 
 
 class Reader:
@@ -85,34 +46,18 @@ class Reader:
       'valid': np.arange(self.batch_size) < len(views),
     }
     probabilities, heat_maps = self._predictor(self._variables, [batch])
+    thresholds = self.description.thresholds
     return [
-      self._predict(reading, float(probability), heat_map)
+      predict(
+        reading,
+        float(probability),
+        heat_map,
+        threshold=thresholds.probability,
+        temperature=thresholds.temperature,
+        heat_map_threshold=thresholds.heat_map,
+      )
       for reading, probability, heat_map in zip(readings, probabilities, heat_maps, strict=True)
     ]
-
-  def _predict(self, reading: Reading, probability: float, heat_map: np.ndarray) -> Prediction:
-    thresholds = self.description.thresholds
-    positive = probability >= thresholds.probability
-    found = findings.locate(heat_map, reading.crop)
-    return Prediction(
-      probability=calibrated(probability, thresholds.temperature),
-      uncalibrated=probability,
-      threshold=calibrated(thresholds.probability, thresholds.temperature),
-      positive=positive,
-      heat_map=heat_map,
-      findings=found,
-      places=[
-        findings.place(finding, reading.lungs, reading.radiograph.orientation) for finding in found
-      ],
-      marked=findings.marked(found, positive, thresholds.heat_map.of(heat_map)),
-    )
-
-
-def calibrated(probability: float, temperature: float | None) -> float:
-  """`probability` at a run's temperature, which it may not have."""
-  if temperature is None:
-    return probability
-  return float(calibration.apply_temperature([probability], temperature)[0])
 
 
 def read(path: str | os.PathLike, preprocessing: Preprocessing) -> Reading:
@@ -122,13 +67,6 @@ def read(path: str | os.PathLike, preprocessing: Preprocessing) -> Reading:
     RadiographError: the file is not a radiograph that can be read.
   """
   return prepare(read_radiograph(pathlib.Path(path)), preprocessing)
-
-
-def prepare(radiograph: Radiograph, preprocessing: Preprocessing) -> Reading:
-  """One radiograph to the network's input."""
-  lungs = find_lung_box(radiograph.pixels)
-  crop = preprocessing.crop(radiograph.pixels.shape, lungs.box)
-  return Reading(radiograph, lungs, crop, preprocessing.image(radiograph.pixels, lungs.box))
 
 
 def shown(radiograph: Radiograph, size: int) -> np.ndarray:

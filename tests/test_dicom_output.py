@@ -13,7 +13,7 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian,
 
 pytest.importorskip('highdicom', reason='the extra `dicom` is not installed')
 
-from nodulax import checkpoint, dicom_output, findings, predict, reader
+from nodulax import checkpoint, dicom_output, findings, predict, prediction, reader
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.statistics.overlap import OverlapThreshold
 
@@ -74,9 +74,9 @@ def written(folder: pathlib.Path, **attributes) -> dict[str, pathlib.Path]:
   heat_map = cv2.resize(view, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
   found = findings.locate(heat_map, reading.crop)
   places = [findings.Place('right', 'lower')] * len(found)
-  prediction = reader.Prediction(0.876, 0.7, 0.5, True, heat_map, found, places, [True])
+  said = prediction.Prediction(0.876, 0.7, 0.5, True, heat_map, found, places, [True])
   files = {kind: folder / kind / 'x.dcm' for kind in dicom_output.KINDS}
-  dicom_output.write(files, path, reading, prediction, DESCRIPTION)
+  dicom_output.write(files, path, reading, said, DESCRIPTION)
   return files
 
 

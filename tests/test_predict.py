@@ -11,7 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from nodulax import checkpoint, findings, predict, prediction_files, reader
+from nodulax import checkpoint, findings, predict, prediction, prediction_files
 from nodulax.input.prepared import prepare
 from nodulax.input.shards import Shards
 from nodulax.radiograph.lungs import LungBox
@@ -130,10 +130,10 @@ def test_real_radiographs_are_drawn_with_dark_lungs_and_bright_bones(
     assert spine > right_lung + 30
 
 
-def prediction_of(reading: reader.Reading, heat_map: np.ndarray) -> reader.Prediction:
+def prediction_of(reading: prediction.Reading, heat_map: np.ndarray) -> prediction.Prediction:
   """What a network that gave this heat map would say of a positive radiograph."""
   found = findings.locate(heat_map, reading.crop)
-  return reader.Prediction(
+  return prediction.Prediction(
     probability=0.75,
     uncalibrated=0.5,
     threshold=0.25,
@@ -159,7 +159,7 @@ def test_a_planted_nodule_comes_back_in_pixels_of_the_file(row, column):
   disc = cv2.circle(np.zeros(pixels.shape, np.uint8), (round(x), round(y)), 40, 255, -1)
   view = preprocessing.mask(disc, lungs.box)
   heat_map = cv2.resize(view, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-  reading = reader.Reading(Radiograph(pixels, (0.2, 0.3)), lungs, crop, view)
+  reading = prediction.Reading(Radiograph(pixels, (0.2, 0.3)), lungs, crop, view)
   (finding,) = prediction_files.record('x', reading, prediction_of(reading, heat_map))['findings']
   assert finding['x'] == pytest.approx(x, abs=3) and finding['y'] == pytest.approx(y, abs=3)
   # Within a pixel of the heat map, the finest that it can say.
@@ -238,8 +238,8 @@ def test_the_form_of_node21_is_in_millimetres_with_the_radiograph_as_slice():
 
 def test_a_run_with_a_temperature_gives_calibrated_probabilities():
   # The logit of 0.9 is ln 9; divided by 2 it is ln 3, whose sigmoid is 3 / 4.
-  assert reader.calibrated(0.9, 2.0) == pytest.approx(0.75, abs=1e-12)
-  assert reader.calibrated(0.9, None) == 0.9
+  assert prediction.calibrated(0.9, 2.0) == pytest.approx(0.75, abs=1e-12)
+  assert prediction.calibrated(0.9, None) == 0.9
 
 
 def test_a_stopped_prediction_goes_on_where_it_stopped(

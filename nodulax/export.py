@@ -1,0 +1,169 @@
+"""Writes a trained network with all that its use needs into one file.
+
+  python -m nodulax.export --checkpoint=RUN --output=model.nodulax --loader=FOLDER
+
+`nodulax.exported` says what the file holds and loads it; --loader copies that module and what it
+needs to a folder, so that the network is used without the training code: put the folder on the
+Python path where jax, numpy, opencv-python-headless and flatbuffers are installed. For research,
+not a medical device.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import shutil
+import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import app, flags, logging
+from jax import export as jax_export
+
+from nodulax import NOTICE, checkpoint, exported, inference
+from nodulax.checkpoint import CheckpointError, Description
+from nodulax.model import Network
+
+_PACKAGE = pathlib.Path(__file__).parent
+LOADER = ('__init__.py', 'exported.py', 'findings.py', 'prediction.py')
+LOADER_FOLDERS = ('radiograph', 'statistics')
+
+
+def export(run: str | os.PathLike, output: str | os.PathLike) -> None:
+  """Writes a run's best network to the file `output`, whole or not at all.
+
+  Raises:
+    CheckpointError: there is no such run.
+  """
+  description = checkpoint.describe(run)
+  network, variables = inference.load_network(run)
+  members = {
+    exported.CARD: card(description, evaluations(run)).encode(),
+    exported.STABLEHLO: stablehlo(network, variables, description.preprocessing.image_size),
+  }
+  write(output, description, members)
+
+
+def stablehlo(network: Network, variables: Any, image_size: int) -> bytes:
+  """The network as serialized StableHLO for every platform and any batch size.
+
+  Its input is u8[B, S, S, 1]; its outputs are the probability f32[B] and the heat map f32[B, h, h].
+  """
+  constants = jax.tree.map(np.asarray, variables)
+  forward = jax.jit(functools.partial(inference.forward, network, constants))
+  shape = jax_export.symbolic_shape(f'b, {image_size}, {image_size}, 1')
+  image = jax.ShapeDtypeStruct(shape, jnp.uint8)
+  return bytes(jax_export.export(forward, platforms=exported.PLATFORMS)(image).serialize())
+
+
+def write(
+  output: str | os.PathLike, description: Description, members: dict[str, bytes]
+) -> None:
+  """Writes the members and model.json, and reads them again before the file gets its name."""
+  thresholds = description.thresholds
+  model = {
+    'format': exported.FORMAT,
+    'version': exported.VERSION,
+    'notice': NOTICE,
+    'name': description.name,
+    'step': description.step,
+    'nodulax': importlib.metadata.version('nodulax'),
+    'jax': jax.__version__,
+    'network': description.model,
+    'preprocessing': vars(description.preprocessing),
+    'lung_network': exported.lung_network(),
+    'thresholds': {
+      'probability': thresholds.probability,
+      'temperature': thresholds.temperature,
+      'heat_map': vars(thresholds.heat_map),
+      'tune_images': thresholds.tune_images,
+      'tune_auc': thresholds.tune_auc,
+    },
+    'sha256': {name: hashlib.sha256(data).hexdigest() for name, data in members.items()},
+  }
+  text = json.dumps(model, indent=1, allow_nan=False).encode()
+  output = pathlib.Path(output)
+  output.parent.mkdir(parents=True, exist_ok=True)
+  unfinished = output.with_name(f'{output.name}.unfinished')
+  try:
+    with zipfile.ZipFile(unfinished, 'w', zipfile.ZIP_STORED) as archive:
+      for name, data in {exported.MODEL: text, **members}.items():
+        archive.writestr(zipfile.ZipInfo(name), data)
+      archive.comment = hashlib.sha256(text).hexdigest().encode()
+    exported.unpack(unfinished)
+    os.replace(unfinished, output)
+  finally:
+    unfinished.unlink(missing_ok=True)
+
+
+def evaluations(run: str | os.PathLike) -> dict[str, dict[str, Any]]:
+  """The metrics of each set that the run was evaluated on."""
+  files = sorted(pathlib.Path(run).glob('evaluation/*/metrics.json'))
+  return {path.parent.name: json.loads(path.read_text()) for path in files}
+
+
+def card(description: Description, metrics: dict[str, dict[str, Any]]) -> str:
+  """The model card, Markdown."""
+  thresholds = description.thresholds
+  lines = [
+    f'# {description.name}',
+    f'**{NOTICE}**',
+    'Gives a probability of a pulmonary nodule or mass on a frontal chest radiograph of an adult, '
+    'and a heat map. For researchers. A low score does not clear a radiograph; other findings are '
+    'not looked for; not meant for children or lateral radiographs.',
+    f'- Network: {json.dumps(description.model)}, {description.step} training steps',
+    f'- Threshold {thresholds.probability:.4f}, frozen on {thresholds.tune_images} tune images '
+    f'(AUC there {thresholds.tune_auc:.3f})',
+    f'- Temperature {thresholds.temperature:.3f}: probabilities are calibrated for the tune '
+    "split's share of nodules"
+    if thresholds.temperature
+    else '- No temperature: probabilities are not calibrated',
+  ]
+  for name, values in metrics.items():
+    auc = values['auc']
+    measured = 'none' if auc is None else f'{auc["value"]:.3f} ({auc["low"]} to {auc["high"]})'
+    lines.append(f'- {name}, {values["split"]}, {values["images"]} images: AUC {measured}')
+  return '\n\n'.join(lines) + '\n'
+
+
+def copy_loader(folder: str | os.PathLike) -> None:
+  """Copies `nodulax.exported` and what it needs, as a package `nodulax`, into `folder`."""
+  package = pathlib.Path(folder) / 'nodulax'
+  package.mkdir(parents=True, exist_ok=True)
+  for name in LOADER:
+    shutil.copy(_PACKAGE / name, package / name)
+  for name in LOADER_FOLDERS:
+    shutil.copytree(
+      _PACKAGE / name,
+      package / name,
+      dirs_exist_ok=True,
+      ignore=shutil.ignore_patterns('__pycache__', '*.md'),
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+  logging.set_verbosity(logging.WARNING)
+  values = flags.FLAGS
+  if len(arguments) > 1:
+    raise app.UsageError(f'unexpected: {" ".join(arguments[1:])}')
+  try:
+    export(values.checkpoint, values.output)
+    if values.loader:
+      copy_loader(values.loader)
+  except (CheckpointError, OSError) as error:
+    raise SystemExit(f'nodulax: {error}') from error
+  size = pathlib.Path(values.output).stat().st_size
+  print(f'{values.output}: {size / 1e6:.1f} MB, for {", ".join(exported.PLATFORMS)}')
+  print(NOTICE)
+
+
+if __name__ == '__main__':
+  flags.DEFINE_string('checkpoint', None, 'Workdir of the training run.', required=True)
+  flags.DEFINE_string('output', None, 'File to write.', required=True)
+  flags.DEFINE_string('loader', None, 'Folder to copy the loader to.')
+  app.run(main)

@@ -1,0 +1,239 @@
+"""Reads radiographs with an exported network; needs jax, numpy, opencv and flatbuffers alone.
+
+  model = nodulax.exported.load('model.nodulax')
+  prediction = model(cv2.imread('chest.png', cv2.IMREAD_UNCHANGED))
+
+`python -m nodulax.export --loader=FOLDER` copies this file and what it needs, without the training
+code, to a folder to put on the Python path.
+
+The file is a zip archive, stored and not compressed, of MODEL_CARD.md, model.json (what stands in
+`Model`), network.stablehlo (`jax.export`) and, where it was asked for, network.onnx. Its comment is
+the SHA-256 of model.json, which holds those of the networks. Nothing in it is unpickled, written to
+disk or run before all that is verified. A checksum tells damage, not malice: StableHLO is a
+program, so load files from those whom you trust. For research, not a medical device.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import os
+import pathlib
+import zipfile
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import export
+
+from nodulax import prediction
+from nodulax.findings import Place
+from nodulax.prediction import Prediction, Reading
+from nodulax.radiograph import lungs
+from nodulax.radiograph.preprocessing import Preprocessing
+from nodulax.radiograph.record import Radiograph
+from nodulax.statistics.findings import Finding
+from nodulax.statistics.overlap import OverlapThreshold
+
+__all__ = ['ExportError', 'Finding', 'Model', 'Place', 'Prediction', 'Reading', 'load', 'unpack']
+
+FORMAT = 'nodulax.model'
+VERSION = 1  # another one cannot be read
+MODEL, CARD, STABLEHLO, ONNX = 'model.json', 'MODEL_CARD.md', 'network.stablehlo', 'network.onnx'
+# What each member may take, in bytes; the largest DenseNet of ours takes 80 MB.
+LIMITS = {MODEL: 2**20, CARD: 2**20, STABLEHLO: 2**29, ONNX: 2**29}
+PLATFORMS = ('cpu', 'cuda', 'tpu')
+
+
+class ExportError(ValueError):
+  """A file that is no exported network, or a damaged one; says what is wrong."""
+
+
+class Contents(NamedTuple):
+  """The verified members of a file, by name, and the description that model.json holds."""
+
+  members: dict[str, bytes]
+  model: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+  """An exported network, ready to read.
+
+  Attributes:
+    name: of the training run.
+    step: training steps behind the network.
+    notice: what it is for.
+    preprocessing: of every image it ever sees.
+    threshold: at or above it a radiograph is called positive; of the uncalibrated probability.
+    temperature: by which logits are divided to calibrate the probability, or None.
+    heat_map_threshold: at or above it a finding of a positive radiograph is marked.
+    card: the model card, Markdown.
+    network: image u8[B, S, S, 1] to probability f32[B] and heat map f32[B, h, h].
+  """
+
+  name: str
+  step: int
+  notice: str
+  preprocessing: Preprocessing
+  threshold: float
+  temperature: float | None
+  heat_map_threshold: OverlapThreshold
+  card: str
+  network: Any
+
+  def __call__(self, pixels: np.ndarray, orientation: str = 'LF') -> Prediction:
+    """What the network says of one radiograph.
+
+    Args:
+      pixels: u8 or u16[H, W], bright where tissue is dense.
+      orientation: the patient's side, L or R, to which rows run, and H or F, to which columns run.
+
+    Raises:
+      ValueError: `pixels` are not such an image.
+    """
+    if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.dtype.name not in (
+      'uint8',
+      'uint16',
+    ):
+      raise ValueError('pixels must be u8 or u16[H, W], one grey channel')
+    radiograph = Radiograph(pixels, orientation=orientation)
+    reading = prediction.prepare(radiograph, self.preprocessing)
+    probability, heat_map = self.network(reading.view[np.newaxis, :, :, np.newaxis])
+    return prediction.predict(
+      reading,
+      float(probability[0]),
+      np.asarray(heat_map[0]),
+      threshold=self.threshold,
+      temperature=self.temperature,
+      heat_map_threshold=self.heat_map_threshold,
+    )
+
+
+def load(path: str | os.PathLike) -> Model:
+  """Loads an exported network for this machine's accelerator, or its CPU.
+
+  Raises:
+    ExportError: the file is missing, damaged, larger than an export, or of another version.
+  """
+  members, model = unpack(path)
+  try:
+    exported = export.deserialize(bytearray(members[STABLEHLO]))
+  except Exception as error:
+    raise ExportError(
+      f'{path}: this jax {jax.__version__} cannot read the network: {_line(error)}; it was '
+      f'exported by jax {model["jax"]}'
+    ) from None
+  thresholds = model['thresholds']
+  return Model(
+    name=model['name'],
+    step=model['step'],
+    notice=model['notice'],
+    preprocessing=Preprocessing.from_dict(model['preprocessing']),
+    threshold=thresholds['probability'],
+    temperature=thresholds['temperature'],
+    heat_map_threshold=OverlapThreshold(**thresholds['heat_map']),
+    card=members[CARD].decode(),
+    network=jax.jit(exported.call),
+  )
+
+
+def unpack(path: str | os.PathLike) -> Contents:
+  """The members of an exported file, all of them verified, and none of them used yet.
+
+  Raises:
+    ExportError: as `load` does.
+  """
+  try:
+    with open(path, 'rb') as file:
+      size = os.fstat(file.fileno()).st_size
+      if size > sum(LIMITS.values()):
+        raise ExportError(f'{path}: {size:,} bytes, too large for an exported network')
+      data = file.read(size)
+  except OSError as error:
+    raise ExportError(f'{path}: {error.strerror}') from error
+  try:
+    members, comment = _members(data, str(path))
+    if MODEL not in members or hashlib.sha256(members[MODEL]).hexdigest().encode() != comment:
+      raise ExportError(f'{path}: damaged: {MODEL} is not what was exported; copy it again')
+    model = json.loads(members[MODEL])
+    check(model)
+  except ExportError:
+    raise
+  except Exception as error:  # zipfile and json raise almost anything on a broken file
+    raise ExportError(f'{path}: no exported network, or damaged: {_line(error)}') from None
+  for name, digest in model['sha256'].items():
+    if name not in members or hashlib.sha256(members[name]).hexdigest() != digest:
+      raise ExportError(f'{path}: damaged: {name} is not what was exported; copy it again')
+  if set(members) != {MODEL, *model['sha256']}:
+    raise ExportError(f'{path}: holds members that {MODEL} does not name')
+  if model['lung_network'] != lung_network():
+    raise ExportError(
+      f'{path}: made for another lung network; use the loader of nodulax {model["nodulax"]}'
+    )
+  return Contents(members, model)
+
+
+def check(model: Any) -> None:
+  """Raises an exception, any one, unless `model` is what model.json of this version holds."""
+  if (model['format'], model['version']) != (FORMAT, VERSION):
+    raise ValueError(f'this loader reads format {FORMAT} {VERSION} alone')
+  thresholds, heat_map = model['thresholds'], model['thresholds']['heat_map']
+  preprocessing = model['preprocessing']
+  numbers = [
+    *(thresholds['probability'], heat_map['value'], preprocessing['lung_margin']),
+    *(*preprocessing['window'], preprocessing['clahe_clip_limit']),
+  ]
+  if thresholds['temperature'] is not None:
+    numbers.append(thresholds['temperature'])
+  whole = [model['step'], preprocessing['image_size'], preprocessing['clahe_tiles']]
+  texts = [model[name] for name in ('name', 'notice', 'nodulax', 'jax', 'lung_network')]
+  texts += [*model['sha256'].keys(), *model['sha256'].values()]
+  well = (
+    all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
+    and all(type(number) is int and 0 <= number <= 2**40 for number in [*whole, heat_map['images']])
+    and all(type(text) is str for text in texts)
+    and 0 <= thresholds['probability'] <= 1
+    and 0 <= heat_map['value'] <= 1
+    and type(heat_map['relative']) is bool
+    and (thresholds['temperature'] is None or thresholds['temperature'] > 0)
+    and 32 <= preprocessing['image_size'] <= 4096
+    and 1 <= preprocessing['clahe_tiles'] <= 256
+    and 0 <= preprocessing['lung_margin'] <= 10
+    and preprocessing['clahe_clip_limit'] >= 0
+    and 0 <= preprocessing['window'][0] < preprocessing['window'][1] <= 100
+    and set(model['sha256']) in ({CARD, STABLEHLO}, {CARD, STABLEHLO, ONNX})
+  )
+  if not well:
+    raise ValueError(f'{MODEL} holds a value that is none of its kind')
+  Preprocessing.from_dict(preprocessing)
+  OverlapThreshold(**heat_map)
+
+
+def lung_network() -> str:
+  """The SHA-256 of the lung network that this loader has."""
+  weights = pathlib.Path(lungs.__file__).with_name('lung_network.npz')
+  return hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+def _members(data: bytes, name: str) -> tuple[dict[str, bytes], bytes]:
+  """The members of the archive, within their limits, and its comment."""
+  members: dict[str, bytes] = {}
+  with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    for entry in archive.infolist():
+      if entry.filename not in LIMITS or entry.filename in members:
+        raise ExportError(f'{name}: no exported network: it holds {entry.filename[:80]!r}')
+      if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+        raise ExportError(f'{name}: {entry.filename} is compressed or encrypted')
+      limit = min(LIMITS[entry.filename], len(data))
+      if not entry.file_size == entry.compress_size <= limit:
+        raise ExportError(f'{name}: {entry.filename} claims {entry.file_size:,} bytes')
+      with archive.open(entry) as file:
+        members[entry.filename] = file.read()  # which verifies the CRC-32
+    return members, archive.comment
+
+
+def _line(error: Exception) -> str:
+  """The first line of an error's message, of bounded length."""
+  return (str(error).split('\n')[0] or type(error).__name__)[:200]
