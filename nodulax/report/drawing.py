@@ -142,6 +142,12 @@ def line_with_band(
   axes.plot(rates, middle, color=colour(number), ls=dash(number), lw=1.5, label=label)
 
 
+def errors(rows: pd.DataFrame, measure: str) -> np.ndarray:
+  """How far the intervals of a measure reach below and above it: f64[2, rows], NaN for none."""
+  reach = [rows[measure] - rows[f'{measure}_low'], rows[f'{measure}_high'] - rows[measure]]
+  return np.clip(np.array(reach, dtype=np.float64), 0, None)
+
+
 def colour(number: int) -> str:
   """The colour of a model, by its number."""
   return COLOURS[number % len(COLOURS)]

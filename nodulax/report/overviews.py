@@ -9,7 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from nodulax.report import paper
-from nodulax.report.drawing import STYLE, Picture, colour, described, finish, legend_above
+from nodulax.report.drawing import (
+  STYLE,
+  Picture,
+  colour,
+  described,
+  errors,
+  finish,
+  legend_above,
+)
 from nodulax.report.results import Results
 from nodulax.report.subgroups import NODULE_TRAITS, PATIENT_TRAITS, TRAITS
 
@@ -125,12 +133,12 @@ def forest(numbers: pd.DataFrame, of_nodules: bool) -> Picture | None:
     figure = Figure(figsize=(1.9 + 2.0 * len(sets), 1.2 - 0.09 * height * max(len(models), 3)))
     grid = figure.subplots(1, len(sets), squeeze=False, sharey=True)[0]
     for axes, test_set in zip(grid, sets, strict=True):
-      for _, row in shown[shown['set'] == test_set].iterrows():
-        number = models.index(row['model'])
-        at = heights[row['trait'], row['group']] - (number - (len(models) - 1) / 2) * step
-        value, low, high = (row[measure + suffix] for suffix in ('', '_low', '_high'))
-        error = None if math.isnan(low) else [[max(value - low, 0)], [max(high - value, 0)]]
-        axes.errorbar(value, at, xerr=error, fmt='o', ms=3, lw=1, color=colour(number))
+      for number, model in enumerate(models):
+        rows = shown[(shown['set'] == test_set) & (shown['model'] == model)]
+        at = [heights[pair] for pair in zip(rows['trait'], rows['group'], strict=True)]
+        middle = np.array(at) - (number - (len(models) - 1) / 2) * step
+        axes.errorbar(rows[measure], middle, xerr=errors(rows, measure), fmt='o', ms=3, lw=1,
+                      color=colour(number))  # fmt: skip
       axes.set_title(paper.set_name(test_set))
       axes.set_xlim(-0.02, 1.02) if of_nodules else axes.set_xlim(right=1.02)
       axes.set_xlabel(f'{"Sensitivity" if of_nodules else "AUC"}, 95 % interval')

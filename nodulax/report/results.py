@@ -38,6 +38,7 @@ class Evaluation:
     in_study: whether study.json lists the run.
     sweep: what was varied in the run with everything else fixed; None where nothing was.
     value: to which it was set; NaN where nothing was varied.
+    unchanged: of a run in which nothing was varied, at which value it stands in each sweep.
   """
 
   model: str
@@ -54,6 +55,7 @@ class Evaluation:
   in_study: bool = False
   sweep: str | None = None
   value: float = math.nan
+  unchanged: dict[str, float] = dataclasses.field(default_factory=dict)
 
   @property
   def provenance(self) -> dict[str, Any]:

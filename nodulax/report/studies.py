@@ -24,7 +24,7 @@ def assigned(workdir: pathlib.Path, evaluations: list[Evaluation]) -> list[Evalu
   path = workdir / 'study.json'
   if not path.is_file():
     return evaluations
-  runs = _read(path)
+  runs, unchanged = _read(path)
   models = {run['model'] for run in runs.values()}
   told = []
   for evaluation in evaluations:
@@ -37,12 +37,13 @@ def assigned(workdir: pathlib.Path, evaluations: list[Evaluation]) -> list[Evalu
         )
       told.append(evaluation)
     else:
-      told.append(dataclasses.replace(evaluation, in_study=True, **run))
+      counts_as = {} if 'sweep' in run else unchanged
+      told.append(dataclasses.replace(evaluation, in_study=True, unchanged=counts_as, **run))
   return told
 
 
-def _read(path: pathlib.Path) -> dict[str, dict[str, Any]]:
-  """Of each run what `Evaluation` calls model, seed, sweep and value."""
+def _read(path: pathlib.Path) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
+  """Of each run what `Evaluation` calls model, seed, sweep and value; and unchanged values."""
   try:
     values = json.loads(path.read_text('utf-8'))
   except ValueError as error:
@@ -56,7 +57,14 @@ def _read(path: pathlib.Path) -> dict[str, dict[str, Any]]:
     for other, of_other in read.items():
       if other != name and of_other == read[name]:
         raise ReportError(f'{path}: {other} and {name} are the same model, seed, sweep and value')
-  return read
+  sweeps = values.get('sweeps', {})
+  if not isinstance(sweeps, dict) or not all(isinstance(about, dict) for about in sweeps.values()):
+    raise ReportError(f'{path}: "sweeps" must be {{"<sweep>": {{"unchanged": ...}}}}')
+  return read, {
+    name: _value(about['unchanged'], name, f'{path}: sweep {name}: unchanged')
+    for name, about in sweeps.items()
+    if name in SWEEPS and about.get('unchanged') is not None
+  }
 
 
 def _checked(path: pathlib.Path, name: str, run: Any) -> dict[str, Any]:
@@ -74,8 +82,13 @@ def _checked(path: pathlib.Path, name: str, run: Any) -> dict[str, Any]:
     return {'model': model, 'seed': seed}
   if sweep not in SWEEPS:
     raise fault(f'sweep must be null or one of {", ".join(SWEEPS)}')
+  value = _value(run.get('value'), sweep, f'{path}: run {name[:60]}: value')
+  return {'model': model, 'seed': seed, 'sweep': sweep, 'value': value}
+
+
+def _value(value: Any, sweep: str, what: str) -> float:
+  """A value of a sweep; `what` says in an error what it is."""
   low, high = SWEEPS[sweep]
-  value = run.get('value')
   if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-    raise fault(f'value must be a number from {low:g} to {high:g}')
-  return {'model': model, 'seed': seed, 'sweep': sweep, 'value': float(value)}
+    raise ReportError(f'{what} must be a number from {low:g} to {high:g}')
+  return float(value)

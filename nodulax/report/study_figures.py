@@ -1,8 +1,7 @@
 """The figures of a study: training seeds, and what was varied."""
 
-import math
-
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +12,7 @@ from nodulax.report.drawing import (
   Picture,
   colour,
   dash,
+  errors,
   finish,
   legend_above,
   panel_letters,
@@ -44,9 +44,8 @@ def seeds_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
     mean = runs['auc'].mean()
     half = _SPREAD / 2
     axes.plot([number - half, number + half], [mean, mean], color=colour(number), lw=2.5)
-    for place, (_, run) in enumerate(runs.iterrows()):
-      x = number - half + _SPREAD * (place + 0.5) / len(runs)
-      _point(axes, x, run, 'auc', number)
+    places = number - half + _SPREAD * (np.arange(len(runs)) + 0.5) / len(runs)
+    _points(axes, places, runs, 'auc', number)
     stated = paper.AUC.get((evaluation.model, evaluation.test_set))
     if stated is not None:
       axes.plot(number + half + 0.12, stated, 'D', ms=5, mfc='white', mec='black')
@@ -105,8 +104,7 @@ def sweep_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
           means = runs.groupby('value')[measure].mean()
           axes.plot(means.index, means, color=colour(number), ls=dash(number), lw=1.5,
                     label=paper.model_name(str(model)))  # fmt: skip
-          for _, run in runs.iterrows():
-            _point(axes, run['value'], run, measure, number)
+          _points(axes, runs['value'], runs, measure, number)
         if measure == 'auc':
           axes.axhline(0.5, color='#888888', lw=0.8, ls=':')
         axes.grid(axis='y', color='#dddddd')
@@ -136,13 +134,12 @@ def sweep_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
   )
 
 
-def _point(axes: Axes, x: float, run: pd.Series, measure: str, number: int) -> None:
-  """A run's value with its interval."""
-  value, low, high = (run[measure + end] for end in ('', '_low', '_high'))
-  if math.isnan(value):
-    return
-  error = None if math.isnan(low) else [[max(value - low, 0)], [max(high - value, 0)]]
-  axes.errorbar(x, value, yerr=error, fmt='o', ms=4, lw=0.8, color=colour(number))
+def _points(
+  axes: Axes, places: np.ndarray | pd.Series, runs: pd.DataFrame, measure: str, number: int
+) -> None:
+  """A dot a run, with its interval."""
+  axes.errorbar(places, runs[measure], yerr=errors(runs, measure), fmt='o', ms=4, lw=0.8,
+                color=colour(number))  # fmt: skip
 
 
 def _trend(name: str, numbers: pd.DataFrame) -> str:

@@ -1,9 +1,12 @@
 """What was varied with everything else fixed: label noise, and how many radiographs trained."""
 
+import dataclasses
+
 import pandas as pd
 
+from nodulax.report import paper
 from nodulax.report.accuracy import measure
-from nodulax.report.results import Results
+from nodulax.report.results import Evaluation, Results
 
 
 def sweep(results: Results, name: str) -> pd.DataFrame:
@@ -13,6 +16,13 @@ def sweep(results: Results, name: str) -> pd.DataFrame:
     results: of all runs.
     name: one of `studies.SWEEPS`.
   """
+  varied = [run for run in results.varied if run.sweep == name]
+  runs = [*varied, *_unchanged(results, name, {run.model for run in varied})]
+  runs.sort(
+    key=lambda run: (
+      paper.set_order(run.test_set), paper.model_order(run.model), run.value, run.seed
+    )
+  )  # fmt: skip
   return pd.DataFrame(
     {
       'sweep': name,
@@ -22,6 +32,17 @@ def sweep(results: Results, name: str) -> pd.DataFrame:
       'seed': run.seed,
       **measure(run.cases, run.threshold),
     }
-    for run in results.varied
-    if run.sweep == name
+    for run in runs
   )
+
+
+def _unchanged(results: Results, name: str, models: set[str]) -> list[Evaluation]:
+  """The runs in which nothing was varied, of every seed, at their place in the sweep."""
+  return [
+    dataclasses.replace(run, value=run.unchanged[name])
+    for test_set in results.test_sets
+    for model in results.models
+    if model in models
+    for run in results.seeds_of(model, test_set)
+    if name in run.unchanged
+  ]

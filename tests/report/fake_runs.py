@@ -83,13 +83,16 @@ def write_study(
   for model, skill in models.items():
     for seed in seeds:
       add(f'{model}_seed{seed}', skill + 0.2 * ((7 * seed) % 3 - 1), seed, model)
-  for rate in (0, 0.05, 0.1, 0.2, 0.3, 0.4):
-    add(f'noise_{100 * rate:02.0f}', 1.6 - 3 * rate, 0, 'aihub_image', 'label_noise', rate)
-  for count in (100, 200, 400, 800):
-    for seed in seeds[:2]:
-      skill = 0.3 * np.log2(count / 50) + 0.1 * seed
-      add(f'size_{count}_{seed}', skill, seed, 'aihub_image', 'training_images', count)
-  (folder / 'study.json').write_text(json.dumps({'runs': runs}))
+  for model, skill in list(models.items())[1::2]:
+    for rate in (0.1, 0.2, 0.4):
+      add(f'{model}_noise_{rate}', skill - 3 * rate, 0, model, 'label_noise', rate)
+    for number, count in enumerate((100, 200, 400)):
+      for seed in seeds[:2]:
+        shortfall = 0.4 * (3 - number) - 0.1 * seed
+        add(f'{model}_{count}_{seed}', skill - shortfall, seed, model, 'training_images', count)
+  unchanged = {'label_noise': 0.0, 'training_images': 800}
+  sweeps = {name: {'knob': f'data.{name}', 'unchanged': at} for name, at in unchanged.items()}
+  (folder / 'study.json').write_text(json.dumps({'runs': runs, 'sweeps': sweeps}))
   return folder
 
 
@@ -126,7 +129,8 @@ def write_evaluation(
 ) -> pathlib.Path:
   """Writes one evaluation; the same seed gives the same radiographs whatever the skill."""
   folder.mkdir(parents=True)
-  draw, of_model = np.random.default_rng(seed), np.random.default_rng([seed, int(skill * 100)])
+  draw = np.random.default_rng(seed)
+  of_model = np.random.default_rng([seed, int(skill * 100) % 10_000])
   rows, findings = [], []
   nodules = round(nodule_share * count)
   for number in range(count):

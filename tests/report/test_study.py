@@ -9,6 +9,8 @@ import pytest
 from sklearn import metrics
 from statsmodels.stats.multitest import multipletests
 
+from configs import virtual_study
+from nodulax import plan
 from nodulax.report import ReportError, failures, seeds, sweeps, write_report
 from nodulax.report.drawing import panel_letters, panels
 from nodulax.report.reading import read_results
@@ -25,7 +27,7 @@ MODELS = {'nih_image': 0.8, 'nih_aihub_pixel': 2.0}
 def study(tmp_path_factory):
   """Two models from three seeds on two sets, two sweeps, and NIH's true labels."""
   folder = tmp_path_factory.mktemp('report') / 'study'
-  return write_study(folder, {'nih': 60, 'gmc': 60}, MODELS)
+  return write_study(folder, {'nih': 60, 'gmc': 50}, MODELS)
 
 
 @pytest.fixture(scope='module')
@@ -98,14 +100,34 @@ def test_holm_is_over_the_pairs_of_a_set_and_seed(tmp_path):
 def test_sweeps_have_a_row_a_run_and_set(study, results):
   noise = sweeps.sweep(results, 'label_noise')
   of_gmc = noise[noise['set'] == 'gmc']
-  assert of_gmc['value'].tolist() == [0, 0.05, 0.1, 0.2, 0.3, 0.4]
-  assert of_gmc['auc'].iloc[-1] == pytest.approx(auc_of(study, 'noise_40', 'gmc'))
+  # Every seed of the model as it is stands at the value that the sweep left unchanged.
+  assert of_gmc[['value', 'seed']].to_numpy().tolist() == [
+    [0, 0], [0, 1], [0, 2], [0.1, 0], [0.2, 0], [0.4, 0],
+  ]  # fmt: skip
+  assert set(noise['model']) == {'nih_aihub_pixel'}
+  assert of_gmc['auc'].iloc[1] == pytest.approx(auc_of(study, 'nih_aihub_pixel_seed1', 'gmc'))
+  assert of_gmc['auc'].iloc[-1] == pytest.approx(
+    auc_of(study, 'nih_aihub_pixel_noise_0.4', 'gmc')
+  )
   assert (of_gmc['auc_low'] < of_gmc['auc']).all() and (of_gmc['dice'] < of_gmc['dice_high']).all()
   size = sweeps.sweep(results, 'training_images')
   of_gmc = size[size['set'] == 'gmc']
   assert of_gmc[['value', 'seed']].to_numpy().tolist() == [
-    [count, seed] for count in (100, 200, 400, 800) for seed in (0, 1)
-  ]
+    [100, 0], [100, 1], [200, 0], [200, 1], [400, 0], [400, 1], [800, 0], [800, 1], [800, 2],
+  ]  # fmt: skip
+
+
+def test_a_study_as_nodulax_plans_it_is_understood(tmp_path):
+  config = virtual_study.get_config()
+  planned = plan.runs(config, tmp_path, {})
+  plan.write_description(tmp_path, planned, config)
+  names = ('aihub_image', 'aihub_image_seed1', 'aihub_image_label_noise_0.4')
+  assert {run.name for run in planned} > set(names)
+  write_runs(tmp_path, {'gmc': 40}, dict.fromkeys(names, 1.0))
+  results = collect(read_results(tmp_path))
+  assert results.models == ('aihub_image',)
+  assert [run.seed for run in results.seeds_of('aihub_image', 'gmc')] == [0, 1]
+  assert sweeps.sweep(results, 'label_noise')['value'].tolist() == [0, 0, 0.4]
 
 
 def test_true_labels_stand_beside_the_given_ones(study, results):
@@ -151,7 +173,7 @@ def test_the_page_shows_it_in_plain_words(page):
     'href="#seeds"', 'href="#sweeps"', 'href="#true_labels"',
   ):  # fmt: skip
     assert words in text, words
-  assert 'noise_40' not in text and 'nih image seed1' not in text
+  assert 'noise_0.4' not in text and 'nih image seed1' not in text
   keys = {path.stem for path in (page.parent / 'tables').glob('*.tex')}
   assert {
     'table_3_seeds', 'table_3_seed_comparisons', 'table_s1_label_noise',
@@ -163,29 +185,29 @@ def test_the_page_shows_it_in_plain_words(page):
   assert len(numbers['tables']['table_3_seeds']) == 18
 
 
-def test_one_run_of_each_model_makes_no_claim(tmp_path):
-  write_runs(tmp_path, {'gmc': 40}, MODELS)
-  text = ' '.join(write_report(tmp_path).read_text().split())
+def test_one_run_of_each_model_makes_no_claim(report):
+  text = ' '.join((report / 'index.html').read_text().split())
   assert 'Each model was trained once.' in text and 'one training run each' in text
   assert all(f'href="#{name}"' not in text for name in ('seeds', 'sweeps', 'true_labels'))
   assert 'Table 3' not in text
 
 
-def test_an_unfinished_study_is_reported_as_far_as_it_is(study, tmp_path):
-  folder = shutil.copytree(study, tmp_path / 'study', ignore=shutil.ignore_patterns('report'))
-  for run in ('nih_image_seed2', 'nih_aihub_pixel_seed0', 'noise_40'):
-    shutil.rmtree(folder / run)
-  shutil.rmtree(folder / 'nih_image_seed1' / 'evaluation' / 'gmc')
-  results = collect(read_results(folder))
+def test_an_unfinished_study_is_reported_as_far_as_it_is(tmp_path):
+  write_study(tmp_path, {'gmc': 40}, MODELS)
+  for run in ('nih_image_seed1', 'nih_image_seed2', 'nih_aihub_pixel_seed0'):
+    shutil.rmtree(tmp_path / run)
+  for folder in tmp_path.glob('*_noise_*'):
+    shutil.rmtree(folder)
+  results = collect(read_results(tmp_path))
   assert [run.run for run in results.on('gmc')] == ['nih_image_seed0', 'nih_aihub_pixel_seed1']
-  numbers = seeds.seeds(results)
-  assert set(numbers[numbers['set'] == 'gmc']['model']) == {'nih_aihub_pixel'}
-  assert write_report(folder).is_file()
+  assert set(seeds.seeds(results)['model']) == {'nih_aihub_pixel'}
+  assert seeds.seed_pairs(results).empty and sweeps.sweep(results, 'label_noise').empty
+  assert 'Figure S2' not in write_report(tmp_path).read_text()
 
 
 def test_a_run_that_the_study_does_not_list_is_a_model_of_its_own(study, tmp_path):
   folder = shutil.copytree(study, tmp_path / 'study', ignore=shutil.ignore_patterns('report'))
-  write_evaluation(folder / 'mine' / 'evaluation' / 'gmc', 60, seed=sum(map(ord, 'gmc')))
+  write_evaluation(folder / 'mine' / 'evaluation' / 'gmc', 50, seed=sum(map(ord, 'gmc')))
   assert collect(read_results(folder)).models == ('nih_image', 'nih_aihub_pixel', 'mine')
   (folder / 'mine').rename(folder / 'nih_image')
   with pytest.raises(ReportError, match='does not list the run nih_image'):
