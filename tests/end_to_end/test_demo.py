@@ -2,6 +2,11 @@
 
 import csv
 import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -24,14 +29,18 @@ def demo(command, tmp_path_factory):
 
 
 def run(command, folder, tmp_path_factory):
-  return command(
-    'nodulax.main',
-    '--config=configs/demo.py',
-    f'--workdir={folder}',
-    *SMALL,
-    XLA_FLAGS='--xla_force_host_platform_device_count=2',
-    NODULAX_HASH_KEY=str(tmp_path_factory.getbasetemp() / 'nodulax-key' / 'hash.key'),
-  )
+  return command('nodulax.main', *arguments(folder), **environment(tmp_path_factory))
+
+
+def arguments(folder):
+  return ['--config=configs/demo.py', f'--workdir={folder}', *SMALL]
+
+
+def environment(tmp_path_factory):
+  return {
+    'XLA_FLAGS': '--xla_force_host_platform_device_count=2',
+    'NODULAX_HASH_KEY': str(tmp_path_factory.getbasetemp() / 'nodulax-key' / 'hash.key'),
+  }
 
 
 def test_the_demo_ends_with_a_table_and_says_where_everything_lies(demo):
@@ -86,3 +95,45 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(command, tmp_path)
   )
   assert all(name in printed for name in (*EXPERIMENTS, *SOURCES)) and 'In all about' in printed
   assert not folder.exists()
+
+
+# What is there while each phase of the study works, and not before.
+PHASES = {
+  'simulating': 'raw/aihub.unfinished/images/*.png',
+  'building': 'shards/aihub/**/incomplete.*',
+  'training': 'aihub_image/config.json',
+  'saving': 'nih_aihub_image/checkpoints/latest/*',
+  'evaluating': 'nih_aihub_pixel/evaluation/unfinished-*',
+  'reporting': 'unfinished-report-*',
+}
+
+
+@pytest.mark.slow
+def test_killed_in_every_phase_the_study_ends_with_the_same_numbers(
+  demo, command, tmp_path, tmp_path_factory
+):
+  folder = tmp_path / 'demo'
+  for phase, pattern in PHASES.items():
+    kill_when(folder, pattern, environment(tmp_path_factory), phase)
+  run(command, folder, tmp_path_factory)
+  whole, _ = demo
+  for experiment in EXPERIMENTS:
+    for source in (*SOURCES, 'nih_true'):
+      name = f'{experiment}/evaluation/{source}/predictions.csv'
+      assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def kill_when(folder: pathlib.Path, pattern: str, variables: dict[str, str], phase: str) -> None:
+  """Starts the study and kills it, and all that it started, once a file matches."""
+  process = subprocess.Popen(
+    [sys.executable, '-m', 'nodulax.main', *arguments(folder)],
+    cwd=pathlib.Path(__file__).parents[2],
+    env={**os.environ, **variables},
+    stdout=subprocess.DEVNULL,
+    start_new_session=True,
+  )
+  while not any(folder.glob(pattern)):
+    assert process.poll() is None, f'the study ended before it was {phase}'
+    time.sleep(0.01)
+  os.killpg(process.pid, signal.SIGKILL)
+  process.wait()
