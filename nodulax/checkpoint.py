@@ -14,9 +14,11 @@ import orbax.checkpoint as ocp
 from absl import logging
 from etils import epath
 
+from nodulax import storage
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.statistics.overlap import OverlapThreshold
 
+NEEDED = ('checkpoints/best', 'config.json')  # of a run, to use its network
 LATEST_KEPT = 2  # a corrupt one falls back to the one before
 
 
@@ -213,7 +215,7 @@ def _manager(folder: epath.Path, kept: int) -> ocp.CheckpointManager:
 
 def _read_best(run: epath.PathLike, **items: ocp.args.CheckpointArgs) -> Any:
   """Reads items of the best checkpoint, and changes nothing in its folder."""
-  folder = epath.Path(run).resolve() / 'checkpoints' / 'best'
+  folder = storage.fetch(run, only=NEEDED).resolve() / 'checkpoints' / 'best'
   if not folder.exists():
     raise CheckpointError(
       f'{run}: no checkpoint here; give the workdir of a training run, the folder that holds '

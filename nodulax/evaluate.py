@@ -21,7 +21,7 @@ import numpy as np
 from absl import app, flags, logging
 from rich.progress import track
 
-from nodulax import NOTICE, checkpoint, inference, parallel, provenance
+from nodulax import NOTICE, checkpoint, inference, parallel, provenance, storage
 from nodulax.checkpoint import CheckpointError, Thresholds
 from nodulax.evaluation_files import write_locations, write_pictures, write_predictions
 from nodulax.input.batches import evaluation_batches
@@ -102,6 +102,7 @@ def evaluate(
     ValueError: `output` holds another evaluation.
   """
   output = pathlib.Path(output)
+  run = storage.fetch(run, only=checkpoint.NEEDED)
   description = checkpoint.describe(run)
   shards = Shards(dataset, split)
   subject = {
@@ -256,15 +257,17 @@ def main(arguments: Sequence[str]) -> None:
   logging.set_verbosity(logging.WARNING)
   values = flags.FLAGS
   try:
+    output = storage.check_out(values.output)
     metrics = evaluate(
       values.checkpoint,
       values.dataset,
       values.split,
-      values.output,
+      output,
       batch_size=values.batch_size,
       overlays=values.overlays,
       cache_dir=values.cache_dir,
     )
+    storage.publish(output)
   except (CheckpointError, ShardsError, ValueError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error
   print(json.dumps(metrics, indent=2))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from nodulax import dry_run, study, train
+from nodulax import dry_run, storage, study, train
 from nodulax.checkpoint import CheckpointError
 from nodulax.input.shards import ShardsError
 
@@ -28,13 +28,16 @@ def main(arguments: Sequence[str]) -> None:
   try:
     if DRY_RUN.value and 'experiments' not in config:
       raise ValueError('--dry_run is for studies, such as configs/study.py')
-    elif DRY_RUN.value:
+    if DRY_RUN.value:
       dry_run.print_plan(config, WORKDIR.value)
-    elif 'experiments' in config:
-      study.run(config, WORKDIR.value)
+      return
+    folder = storage.check_out(WORKDIR.value)
+    if 'experiments' in config:
+      study.run(config, folder)
     else:
-      train.train(config, WORKDIR.value)
-      study.print_results(WORKDIR.value, ('.',))
+      train.train(config, folder)
+      study.print_results(folder, ('.',))
+    storage.publish(folder)
   except train.Interrupted as stopped:
     raise SystemExit(f'{stopped}; the same command goes on from there') from None
   except (

@@ -13,7 +13,7 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from nodulax import checkpoint, evaluate, inference, optimizer, parallel, workdir
+from nodulax import checkpoint, evaluate, inference, optimizer, parallel, storage, workdir
 from nodulax.input.batches import evaluation_batches, training_batches
 from nodulax.input.degraded import mislabelled, reduced
 from nodulax.input.prepared import Prepared, prepare
@@ -198,6 +198,9 @@ def fit(
       log.flush()
       progress['logs'] = workdir.log_sizes(folder)
       checkpoints.save_latest(step, parallel.first(state), batches, progress)
+      if storage.is_copy(folder):
+        checkpoints.wait()
+        storage.publish(folder)
       saved_at = time.monotonic()
       log.resume_clock(step)
       if stop() and step < total_steps:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 LEAVES = ('radiograph', 'phantom', 'statistics', 'model')
-ENGINE = (*LEAVES, 'input', 'checkpoint', 'parallel', 'inference')
+ENGINE = (*LEAVES, 'storage', 'input', 'checkpoint', 'parallel', 'inference')
 
 # Which rooms of nodulax each room may import, beside itself and the package's own constants.
 MAY_IMPORT = {
@@ -18,10 +18,11 @@ MAY_IMPORT = {
   'losses': (),
   'optimizer': (),
   'parallel': (),
+  'storage': (),
   'logbook': (),
   'workdir': (),
-  'input': ('radiograph',),
-  'checkpoint': ('radiograph', 'statistics'),
+  'input': ('radiograph', 'storage'),
+  'checkpoint': ('radiograph', 'statistics', 'storage'),
   'inference': ('model', 'checkpoint', 'parallel'),
   'step': ('model', 'losses', 'parallel'),
   'train': (*ENGINE, 'evaluate', 'step', 'optimizer', 'logbook', 'workdir'),
@@ -37,13 +38,13 @@ MAY_IMPORT = {
   'exported': ('findings', 'prediction', 'radiograph', 'statistics'),
   'export': (*ENGINE, 'exported'),
   'app': (*ENGINE, 'prediction', 'reader', 'prediction_files'),
-  'report': ('statistics',),
+  'report': ('statistics', 'storage'),
   'train_lungs': ('radiograph', 'phantom'),
   'plan': (),
   'true_labels': ('evaluate', 'checkpoint'),
   'study': ('plan', 'train', 'true_labels', 'workdir', 'report'),
   'dry_run': (*ENGINE, 'plan', 'step', 'optimizer'),
-  'main': ('study', 'dry_run', 'train', 'checkpoint', 'input'),
+  'main': ('study', 'dry_run', 'train', 'checkpoint', 'input', 'storage'),
 }
 
 

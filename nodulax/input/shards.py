@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
+from nodulax import storage
 from nodulax.radiograph.reading import decode_png
 
 
@@ -57,7 +58,8 @@ class Shards:
   """One split of a shard set, at random access.
 
   Args:
-    directory: the folder that holds `dataset_info.json`, or one above it with a single such folder.
+    directory: the folder that holds `dataset_info.json`, or one above it with a single such folder;
+      one in object storage is copied to this machine's disk.
     split: 'train', 'tune' or 'test'.
 
   Raises:
@@ -65,7 +67,7 @@ class Shards:
   """
 
   def __init__(self, directory: epath.PathLike, split: str):
-    self.directory = find_shards(directory)
+    self.directory = find_shards(storage.fetch(directory))
     self.split = split
     builder = tfds.builder_from_directory(self.directory)
     self.name = builder.info.name

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from nodulax import storage
 from nodulax.report import ReportError, write_report
 
 WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of runs, or of one run.', required=True)
@@ -26,12 +27,14 @@ def main(arguments: Sequence[str]) -> None:
   if len(arguments) > 1:
     raise app.UsageError(f'unexpected argument: {arguments[1]}')
   try:
+    folder = storage.check_out(WORKDIR.value)
     page = write_report(
-      WORKDIR.value,
+      folder,
       OUTPUT.value or None,
       predictions=PREDICTIONS.value,
       prevalence=PREVALENCE.value,
     )
+    storage.publish(folder)
   except (ReportError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error
   print(f'Report: {page}')

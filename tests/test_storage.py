@@ -1,0 +1,195 @@
+"""Folders in object storage, on a bucket in memory: what arrives, and what is left behind."""
+
+import json
+import pathlib
+import sys
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from nodulax import storage
+
+KNOWN = sys.modules['fsspec.registry']._registry  # file systems by scheme
+
+
+class Bucket(MemoryFileSystem):
+  """Object storage in this process's memory, which can be made to fail."""
+
+  protocol = 's3'
+  store: dict = {}
+  pseudo_dirs = ['']
+  received: list[str] = []
+  failing: list[str] = []  # names whose next sending fails, each once
+
+  @classmethod
+  def _strip_protocol(cls, path):
+    return '/' + str(path).removeprefix('s3://').strip('/')
+
+  def put_file(self, lpath, rpath, **kwargs):
+    self._perhaps_fail(rpath)
+    super().put_file(lpath, rpath, **kwargs)
+
+  def pipe_file(self, path, value, **kwargs):
+    self._perhaps_fail(path)
+    super().pipe_file(path, value, **kwargs)
+
+  def get_file(self, rpath, lpath, **kwargs):
+    self.received.append(rpath)
+    super().get_file(rpath, lpath, **kwargs)
+
+  def _perhaps_fail(self, path):
+    for name in [name for name in self.failing if path.endswith(name)]:
+      self.failing.remove(name)
+      raise ConnectionError('no route to the bucket')
+
+
+@pytest.fixture
+def bucket(monkeypatch, tmp_path) -> Bucket:
+  monkeypatch.setitem(KNOWN, 's3', Bucket)
+  for name, empty in {'store': {}, 'pseudo_dirs': [''], 'received': [], 'failing': []}.items():
+    monkeypatch.setattr(Bucket, name, empty)
+  monkeypatch.setattr(storage, 'PAUSES', (0,))
+  on_machine('first', monkeypatch, tmp_path)
+  return Bucket()
+
+
+def on_machine(name: str, monkeypatch, tmp_path) -> None:
+  """From here on nothing is known of what other machines copied."""
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / name))
+
+
+def files(folder) -> dict[str, str]:
+  folder = pathlib.Path(folder)
+  return {
+    path.relative_to(folder).as_posix(): path.read_text()
+    for path in folder.rglob('*')
+    if path.is_file()
+  }
+
+
+def write(folder, contents: dict[str, str]) -> None:
+  for name, text in contents.items():
+    path = pathlib.Path(folder) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_a_folder_on_disk_is_itself(tmp_path):
+  assert storage.fetch(tmp_path) == storage.check_out(tmp_path) == tmp_path
+  assert not storage.is_copy(tmp_path)
+  storage.publish(tmp_path)
+  assert files(tmp_path) == {}
+
+
+def test_what_others_put_there_is_copied_once(bucket):
+  bucket.pipe({'s3://data/shards/a': b'one', 's3://data/shards/deep/b': b'two'})
+  assert files(storage.fetch('s3://data/shards')) == {'a': 'one', 'deep/b': 'two'}
+  bucket.received.clear()
+  bucket.pipe('s3://data/shards/a', b'longer')
+  bucket.rm('s3://data/shards/deep/b')
+  assert files(storage.fetch('s3://data/shards/')) == {'a': 'longer'}
+  assert bucket.received == ['/data/shards/a']
+
+
+def test_what_is_not_needed_is_not_copied(bucket):
+  bucket.pipe({f's3://runs/x/{name}': b'' for name in ('best/1', 'best_of_all', 'latest/2')})
+  assert set(files(storage.fetch('s3://runs/x', only=['best']))) == {'best/1'}
+
+
+def test_a_published_folder_arrives_on_another_machine(bucket, monkeypatch, tmp_path):
+  contents = {'config.json': '{}', 'checkpoints/latest/4/state': 'weights'}
+  folder = storage.check_out('s3://runs/x')
+  write(folder, {**contents, 'raw/a.png': 'made again', 'cache/a.npy': 'made again'})
+  assert storage.is_copy(folder / 'checkpoints')
+  storage.publish(folder / 'checkpoints')  # whatever part is named, the whole is sent
+  modified = (folder / 'config.json').stat().mtime
+  on_machine('second', monkeypatch, tmp_path)
+  folder = storage.check_out('s3://runs/x')
+  assert files(folder) == contents
+  assert (folder / 'config.json').stat().mtime == modified
+
+
+def test_only_what_changed_is_sent_and_what_is_gone_is_removed(bucket):
+  folder = storage.check_out('s3://runs/x')
+  write(folder, {'4/state': 'old', 'config.json': '{}'})
+  storage.publish(folder)
+  (folder / '4' / 'state').unlink()
+  write(folder, {'8/state': 'new'})
+  bucket.failing.append('config.json')
+  storage.publish(folder)
+  assert bucket.failing == ['config.json']
+  assert sorted(bucket.find('s3://runs/x')) == [
+    '/runs/x/8/state', '/runs/x/config.json', '/runs/x/files.json'
+  ]
+
+
+@pytest.mark.parametrize('lost_at', ['8/state', '8/more', 'files.json'])
+def test_a_machine_lost_while_sending_leaves_the_folder_of_before(
+  bucket, monkeypatch, tmp_path, lost_at
+):
+  folder = storage.check_out('s3://runs/x')
+  write(folder, {'4/state': 'old'})
+  storage.publish(folder)
+  write(folder, {'8/state': 'new', '8/more': 'new'})
+  (folder / '4' / 'state').unlink()
+  bucket.failing.extend([lost_at] * 2)
+  with pytest.raises(storage.StorageError, match='s3://runs/x: .*no route to the bucket'):
+    storage.publish(folder)
+  on_machine('second', monkeypatch, tmp_path)
+  assert files(storage.check_out('s3://runs/x')) == {'4/state': 'old'}
+
+
+def test_sending_is_tried_again(bucket):
+  folder = storage.check_out('s3://runs/x')
+  write(folder, {'a': 'text'})
+  bucket.failing.append('/a')
+  storage.publish(folder)
+  assert bucket.cat('s3://runs/x/a') == b'text'
+
+
+def test_a_start_takes_back_what_was_not_sent(bucket, monkeypatch, tmp_path):
+  folder = storage.check_out('s3://runs/x')
+  write(folder, {'4/state': 'old', 'log': 'one'})
+  storage.publish(folder)
+  write(folder, {'8/state': 'new', 'log': 'one and two'})
+  monkeypatch.setattr(storage.fcntl, 'flock', lambda *_: None)  # as when the process ended
+  assert files(storage.check_out('s3://runs/x')) == {'4/state': 'old', 'log': 'one'}
+  assert not (folder / '8').exists()
+
+
+def test_one_process_at_a_time_works_in_a_folder(bucket):
+  storage.check_out('s3://runs/x')
+  with pytest.raises(storage.StorageError, match='another process'):
+    storage.check_out('s3://runs/x')
+  storage.check_out('s3://runs/y')
+
+
+def test_nothing_there_is_an_error_for_a_reader_alone(bucket):
+  with pytest.raises(storage.StorageError, match='s3://runs/x: there is nothing here'):
+    storage.fetch('s3://runs/x')
+  assert not storage.check_out('s3://runs/x').exists()
+
+
+@pytest.mark.parametrize(
+  'name', ['../outside', '/etc/outside', 'a/../../outside'], ids=['up', 'absolute', 'within']
+)
+def test_a_listing_never_leads_outside_the_folder(bucket, tmp_path, name):
+  bucket.pipe('s3://runs/x/files.json', json.dumps({name: '1-1'}).encode())
+  with pytest.raises(storage.StorageError, match='outside the folder'):
+    storage.fetch('s3://runs/x')
+  assert not list(tmp_path.rglob('outside'))
+
+
+@pytest.mark.parametrize('text', ['[]', '{"a": 1}', '{"a": "x-y"}', '{'])
+def test_a_damaged_listing_is_an_error_that_names_it(bucket, text):
+  bucket.pipe('s3://runs/x/files.json', text.encode())
+  with pytest.raises(storage.StorageError, match='s3://runs/x: '):
+    storage.fetch('s3://runs/x')
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch, tmp_path):
+  on_machine('first', monkeypatch, tmp_path)
+  monkeypatch.setitem(sys.modules, 'gcsfs', None)
+  monkeypatch.delitem(KNOWN, 'gs', raising=False)
+  with pytest.raises(storage.StorageError, match=r'pip install "nodulax\[gcs\]"'):
+    storage.fetch('gs://runs/x')
