@@ -207,6 +207,18 @@ def parse_number(text: str) -> float:
   return number
 
 
+def parse_length(text: str) -> float:
+  """A number above 0; NaN where `text` is empty.
+
+  Raises:
+    ValueError: not a number, not finite, 0 or negative.
+  """
+  length = parse_number(text)
+  if length == 0:
+    raise ValueError('a length of 0')
+  return length
+
+
 def parse_sex(text: str) -> str:
   """'female' for F, 'male' for M, 'unknown' where empty; ValueError for anything else."""
   return _meaning(text, {'F': 'female', 'M': 'male'})

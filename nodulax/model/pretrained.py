@@ -168,6 +168,10 @@ def load_imagenet(
   faults += [
     f'{name} is {found[name].shape} and not {target[name].shape}'
     for name in sorted(wanted & found.keys()) if found[name].shape != target[name].shape]
+  faults += [
+    f'{name} holds numbers that are not finite'
+    for name in sorted(wanted & found.keys())
+    if not np.isfinite(np.asarray(found[name], np.float32)).all()]
   if faults:
     raise WeightsError(
       f'{path} does not fit: it holds {_architecture(found)}, and the network is '

@@ -19,6 +19,7 @@ from tfds_builders.records import (
   Table,
   files_in,
   parse_age,
+  parse_length,
   parse_sex,
   parse_view,
   read_text,
@@ -222,5 +223,5 @@ def _boxes(value: Any) -> tuple[Box, ...]:
 def _spacing(value: Any) -> tuple[float, float] | None:
   if value is None:
     return None
-  x, y = map(float, value)
+  x, y = (parse_length(str(step)) for step in value)
   return x, y

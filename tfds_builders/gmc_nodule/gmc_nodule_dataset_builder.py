@@ -14,7 +14,7 @@ from tfds_builders.records import (
   Record,
   Table,
   parse_age,
-  parse_number,
+  parse_length,
   parse_sex,
   parse_view,
   read_csv,
@@ -111,7 +111,7 @@ def _read_row(
     'age': parse('age', parse_age, 'years or empty'),
     'view': parse('view', parse_view, 'PA, AP or empty'),
     'spacing_mm': parse('pixel_spacing_mm', _spacing, "'x y' or one number, in mm, or empty"),
-    'diameter_mm': parse('nodule_diameter_mm', parse_number, 'mm or empty'),
+    'diameter_mm': parse('nodule_diameter_mm', parse_length, 'mm or empty'),
   }
   if label == 'normal' and boxes:
     faults.append(Fault('box on a normal image', name, 'correct the label or remove the boxes'))
@@ -157,6 +157,6 @@ def _boxes(text: str) -> tuple[Box, ...]:
 def _spacing(text: str) -> tuple[float, float] | None:
   if not text:
     return None
-  x, *rest = map(parse_number, text.split())
+  x, *rest = map(parse_length, text.split())
   (y,) = rest or (x,)
   return x, y

@@ -17,7 +17,7 @@ from tfds_builders.records import (
   Table,
   files_in,
   parse_age,
-  parse_number,
+  parse_length,
   parse_sex,
   parse_view,
   read_csv,
@@ -48,6 +48,7 @@ _COLUMNS = (
   'Image Index', 'Finding Labels', 'Follow-up #', 'Patient ID', 'Patient Age', 'Patient Gender',
   'View Position', 'OriginalImage[Width', 'Height]', 'OriginalImagePixelSpacing[x', 'y]',
 )  # fmt: skip
+_MOST_PIXELS = 100_000  # along a side; no detector has so many
 _BOX_COLUMNS = ('Image Index', 'Finding Label', 'Bbox [x', 'y', 'w', 'h]')
 
 # The twelve archives hold the sorted images: 4,999, then 10,000 each, then the rest. These are the
@@ -112,6 +113,9 @@ class Builder(base.RadiographBuilder):
       table.read['images'] += 1
       key = row['Image Index']
       try:
+        if not key:
+          key = f'line {line}'
+          raise Misfit('image without a name', 'Image Index is empty; name the image')
         if key in table.names:
           raise Misfit('image twice', 'the image stands above already; remove a line')
         table.names[key] = key
@@ -157,11 +161,18 @@ def _record(
       sex=parse_sex(row['Patient Gender']),
       age=parse_age(row['Patient Age']),
       view=parse_view(row['View Position']),
-      spacing_mm=(parse_number(row['OriginalImagePixelSpacing[x']), parse_number(row['y]'])),
-      spacing_size=(int(row['OriginalImage[Width']), int(row['Height]'])),
+      spacing_mm=(parse_length(row['OriginalImagePixelSpacing[x']), parse_length(row['y]'])),
+      spacing_size=(_pixels(row['OriginalImage[Width']), _pixels(row['Height]'])),
     )
   except ValueError as error:
     raise Misfit('row malformed', f'a cell is of the wrong kind; correct it ({error})') from error
+
+
+def _pixels(text: str) -> int:
+  count = int(text)
+  if not 0 < count <= _MOST_PIXELS:
+    raise ValueError(f'a side of {count} pixels')
+  return count
 
 
 def _read_boxes(folder: pathlib.Path) -> dict[str, tuple[Box, ...]]:

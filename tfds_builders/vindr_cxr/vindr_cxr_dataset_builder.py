@@ -106,6 +106,11 @@ def _read_annotations(
   for line, row in read_csv(path, _COLUMNS):
     table.read['annotations'] += 1
     image, finding = row['image_id'], row['class_name']
+    if not image:
+      table.faults.append(
+        Fault('image without a name', f'line {line}', 'image_id is empty; name the image')
+      )
+      continue
     findings[image].add(finding)
     if finding not in _FINDINGS:
       table.faults.append(
