@@ -14,7 +14,7 @@ import orbax.checkpoint as ocp
 from absl import logging
 from etils import epath
 
-from nodulax import storage
+from nodulax import storage, typed_json
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.statistics.overlap import OverlapThreshold
 
@@ -45,6 +45,12 @@ class Thresholds:
   tune_auc: float
   temperature: float | None = None
 
+  def __post_init__(self) -> None:
+    if not (0 <= self.probability <= 1 and 0 <= self.heat_map.value <= 1):
+      raise ValueError('the thresholds must lie in [0, 1]')
+    if self.temperature is not None and not self.temperature > 0:
+      raise ValueError('the temperature must be above 0')
+
 
 @dataclasses.dataclass(frozen=True)
 class Description:
@@ -65,17 +71,13 @@ class Description:
   step: int
 
   @classmethod
-  def from_json(cls, values: dict) -> Self:
-    thresholds = values['thresholds']
-    return cls(
-      name=values['name'],
-      model=values['model'],
-      preprocessing=Preprocessing.from_dict(values['preprocessing']),
-      thresholds=Thresholds(
-        **{**thresholds, 'heat_map': OverlapThreshold(**thresholds['heat_map'])}
-      ),
-      step=values['step'],
-    )
+  def from_json(cls, values: Any) -> Self:
+    """The inverse of `dataclasses.asdict` after a trip through JSON.
+
+    Raises:
+      ValueError: something is missing, unknown, of another type or out of range.
+    """
+    return typed_json.construct(cls, values)
 
 
 class Checkpoints:
@@ -186,7 +188,12 @@ def describe(run: epath.PathLike) -> Description:
     CheckpointError: there is none in the folder `run`.
   """
   restored = _read_best(run, description=ocp.args.JsonRestore())
-  return Description.from_json(restored['description'])
+  try:
+    return Description.from_json(restored['description'])
+  except ValueError as error:
+    raise CheckpointError(
+      f'{run}: the description of its best network is damaged or of another release: {error}'
+    ) from error
 
 
 def load(run: epath.PathLike, variables: Any) -> Any:
@@ -229,7 +236,7 @@ def _read_best(run: epath.PathLike, **items: ocp.args.CheckpointArgs) -> Any:
   with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
     try:
       return reader.restore(folder / str(step), args=ocp.args.Composite(**items))
-    except (ValueError, KeyError, OSError) as error:
+    except Exception as error:  # a damaged file can fail in any way
       reason = str(error).split('\n')[0]
       raise CheckpointError(f'{folder / str(step)}: cannot be read: {reason}') from error
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
-from nodulax import checkpoint, parallel
+from nodulax import checkpoint, parallel, typed_json
 from nodulax.model import Network
 from nodulax.model.build import build_network
 
@@ -61,7 +61,12 @@ def load_network(run: epath.PathLike) -> tuple[Network, Any]:
     CheckpointError: the folder has no readable checkpoint.
   """
   description = checkpoint.describe(run)
-  network = build_network(**description.model)
+  try:
+    network = typed_json.construct(build_network, description.model)
+  except ValueError as error:
+    raise checkpoint.CheckpointError(
+      f'{run}: its network is damaged or of another release: {error}'
+    ) from error
   return network, checkpoint.load(run, shapes(network, description.preprocessing.image_size))
 
 

@@ -10,14 +10,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal
 
 from nodulax.radiograph.reading import MAX_BYTES, RadiographError
+from nodulax.radiograph.record import OLDEST
 
 Label = Literal['nodule', 'normal']
 
 Box = tuple[float, float, float, float]
 """(x_min, y_min, x_max, y_max) in pixels of the stored image, half-open."""
-
-# Older than anyone was: such ages are slips of a keyboard, and the age is taken as unknown.
-_OLDEST = 120
 
 
 class SourceError(Exception):
@@ -190,7 +188,7 @@ def parse_age(text: str) -> float:
     ValueError: not a number, or negative.
   """
   age = parse_number(text)
-  return math.nan if age > _OLDEST else age
+  return math.nan if age > OLDEST else age
 
 
 def parse_number(text: str) -> float:

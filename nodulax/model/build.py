@@ -31,10 +31,18 @@ def build_network(
     axis_name: the mapped axis over which batch norm takes its statistics in training.
 
   Raises:
-    ValueError: there is no such size.
+    ValueError: there is no such size, or a number is out of range.
   """
   if size not in SIZES:
     raise ValueError(f'config.model.size is {size!r}; choose one of {", ".join(SIZES)}')
+  for name, number, fits in (
+    ('reduction', reduction, 1 <= reduction <= 1024),
+    ('batch_norm_momentum', batch_norm_momentum, 0 <= batch_norm_momentum < 1),
+    ('mean', mean, 0 <= mean <= 1),
+    ('std', std, 0 < std <= 1),
+  ):
+    if not fits:
+      raise ValueError(f'config.model.{name} is {number}, which it cannot be')
   backbone = DenseNetSE(
     **SIZES[size],
     squeeze_excitation=squeeze_excitation,

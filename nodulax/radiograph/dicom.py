@@ -24,7 +24,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
 from nodulax.radiograph import jpeg
 from nodulax.radiograph.grayscale import grey_table
-from nodulax.radiograph.record import Radiograph, RadiographError, Sex, View, check_size
+from nodulax.radiograph.record import OLDEST, Radiograph, RadiographError, Sex, View, check_size
 
 _ATTRIBUTES = [
   'NumberOfFrames', 'SamplesPerPixel', 'PhotometricInterpretation', 'Rows', 'Columns',
@@ -233,9 +233,10 @@ def _spacing_mm(dataset: pydicom.Dataset) -> tuple[float, float] | None:
 
 
 def _age(dataset: pydicom.Dataset) -> float:
-  """Years from an age string such as 062Y or 018M; NaN where there is none."""
+  """Years from an age string such as 062Y or 018M; NaN where there is none that anyone reaches."""
   match = re.fullmatch(r'(\d{1,3})([DWMY]?)', str(dataset.get('PatientAge')).strip())
-  return int(match[1]) * _YEARS[match[2]] if match else math.nan
+  years = int(match[1]) * _YEARS[match[2]] if match else math.nan
+  return years if years <= OLDEST else math.nan
 
 
 def _orientation(dataset: pydicom.Dataset) -> str:

@@ -12,6 +12,8 @@ SIGNATURE = b'\xff\xd8\xff'
 _JPEG_LS = 0xF7
 # C4, C8 and CC in this range begin Huffman tables, an extension and arithmetic conditioning.
 _START_OF_FRAME = {*range(0xC0, 0xD0), _JPEG_LS} - {0xC4, 0xC8, 0xCC}
+# Markers without a segment behind them; within a header they hide what a decoder would see.
+_WITHOUT_SEGMENT = {0x00, 0x01, *range(0xD0, 0xDA)}
 _START_OF_SCAN = b'\xff\xda'
 _END_OF_IMAGE = b'\xff\xd9'
 # Chroma, rounded: the channels of a grey JPEG may lie so far apart, of 255.
@@ -63,6 +65,8 @@ def frame_header(data: bytes, name: str) -> FrameHeader:
       marker = data[position + 1]
       if marker in _START_OF_FRAME:
         return FrameHeader(struct.unpack_from('>HH', data, position + 5), marker == _JPEG_LS)
+      if marker in _WITHOUT_SEGMENT:
+        break
       # Fill bytes (0xFF) may precede a marker.
       position += 1 if marker == 0xFF else 2 + struct.unpack_from('>H', data, position + 2)[0]
   except (IndexError, struct.error):

@@ -11,6 +11,8 @@ from typing import NamedTuple, Self
 import cv2
 import numpy as np
 
+_LARGEST = 8192  # pixels along a side of the network's input
+
 
 class Crop(NamedTuple):
   """The part of a radiograph that the network sees, in whole pixels of the stored image."""
@@ -54,6 +56,9 @@ class Preprocessing:
       intensities are scaled linearly to 8 bits.
     clahe_clip_limit: OpenCV's clip limit of the contrast limited adaptive histogram equalization.
     clahe_tiles: its tiles along each side.
+
+  Raises:
+    ValueError: one of them is out of range.
   """
 
   image_size: int
@@ -61,6 +66,18 @@ class Preprocessing:
   window: tuple[float, float]
   clahe_clip_limit: float
   clahe_tiles: int
+
+  def __post_init__(self) -> None:
+    low, high = self.window
+    for name, fits in (
+      ('image_size', 1 <= self.image_size <= _LARGEST),
+      ('lung_margin', 0 <= self.lung_margin <= 10),
+      ('window', 0 <= low < high <= 100),
+      ('clahe_clip_limit', 0 <= self.clahe_clip_limit < np.inf),
+      ('clahe_tiles', 1 <= self.clahe_tiles <= self.image_size),
+    ):
+      if not fits:
+        raise ValueError(f'preprocessing.{name} is {getattr(self, name)}, which it cannot be')
 
   @classmethod
   def from_dict(cls, parameters: dict) -> Self:

@@ -11,6 +11,9 @@ import numpy as np
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 256 * 2**20
 
+# Older than anyone was: such ages are slips of a keyboard, and the age is taken as unknown.
+OLDEST = 120  # years
+
 Sex = Literal['female', 'male', 'unknown']
 View = Literal['PA', 'AP', 'unknown']
 

@@ -83,14 +83,21 @@ class Guard:
 class Reader:
   """One subject, ready to read its inputs in this process."""
 
-  def __init__(self, name: str, seed: int, box: pathlib.Path):
+  def __init__(
+    self,
+    name: str,
+    seed: int,
+    box: pathlib.Path,
+    guard: Guard | None = None,
+    valid: list[Files] | None = None,
+  ):
     self.subject = SUBJECTS[name]
     self._seed = (seed, zlib.crc32(name.encode()))
-    self._valid = self.subject.valid()
+    self._valid = self.subject.valid() if valid is None else valid
     self._refusals = self.subject.refusals()
     self.folder = box / 'input'
     self._box = box
-    self.guard = Guard()
+    self.guard = guard or Guard()
     (box / 'beside.txt').write_text('stays as it is')
     for files in self._valid[:1]:  # the libraries are imported, and make their caches
       write(files, self.folder)
@@ -125,23 +132,27 @@ class Reader:
 def fuzz(name: str, seed: int, inputs: int, keep: pathlib.Path | None) -> Outcome:
   """Reads the inputs 0 to `inputs` of a subject, in processes that may end at any of them."""
   outcome = Outcome()
+  valid = SUBJECTS[name].valid()  # once: Orbax names its files by chance
   number = 0
   while number < inputs:
-    number = _watch(name, seed, number, inputs, outcome)
+    number = _watch(name, seed, valid, number, inputs, outcome)
   if keep and outcome.faults:
     with tempfile.TemporaryDirectory() as box:
-      reader = Reader(name, seed, pathlib.Path(box))
+      reader = Reader(name, seed, pathlib.Path(box), valid=valid)
       for fault in outcome.faults:
         write(reader.make(fault.number), keep / name.replace(' ', '_') / str(fault.number))
   return outcome
 
 
-def _watch(name: str, seed: int, start: int, stop: int, outcome: Outcome) -> int:
+def _watch(
+  name: str, seed: int, valid: list[Files], start: int, stop: int, outcome: Outcome
+) -> int:
   """Starts a process at an input, and returns at which one to go on."""
   limit = SUBJECTS[name].seconds
   context = multiprocessing.get_context('spawn')
   ours, theirs = context.Pipe(duplex=False)
-  process = context.Process(target=_work, args=(name, seed, start, stop, theirs), daemon=True)
+  arguments = (name, seed, valid, start, stop, theirs)
+  process = context.Process(target=_work, args=arguments, daemon=True)
   process.start()
   theirs.close()
   number, ready, patience = start, False, 300.0  # to import everything
@@ -185,13 +196,13 @@ def _watch(name: str, seed: int, start: int, stop: int, outcome: Outcome) -> int
       return number
 
 
-def _work(name: str, seed: int, start: int, stop: int, pipe) -> None:
+def _work(name: str, seed: int, valid: list[Files], start: int, stop: int, pipe) -> None:
   """Runs in the watched process: sends (result, what, seconds, MiB) for every input."""
   with tempfile.TemporaryDirectory() as box:
     os.chdir(box)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     try:
-      reader = Reader(name, seed, pathlib.Path(box))
+      reader = Reader(name, seed, pathlib.Path(box), valid=valid)
     except BaseException:
       pipe.send(('unfit', traceback.format_exc(), 0.0, 0.0))
       return

@@ -29,6 +29,7 @@ def check_radiograph(data: bytes) -> None:
   assert 1 <= pixels.size <= MAX_PIXELS
   assert radiograph.sex in ('female', 'male', 'unknown')
   assert radiograph.view in ('PA', 'AP', 'unknown')
+  assert radiograph.orientation in ('LF', 'RF')
   assert math.isnan(radiograph.age) or 0 <= radiograph.age <= 120
   assert radiograph.spacing_mm is None or all(0 < step < math.inf for step in radiograph.spacing_mm)
   if passes_through(data):
@@ -131,7 +132,7 @@ def dicoms() -> list[bytes]:
     ),
   ]
   packed = pydicom.dcmread(io.BytesIO(made[1]))
-  packed.compress(uid.RLELossless)
+  packed.compress(uid.RLELossless, generate_instance_uid=False)
   file = io.BytesIO()
   packed.save_as(file)
   made.append(file.getvalue())

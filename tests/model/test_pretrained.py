@@ -183,6 +183,13 @@ def test_another_architecture_is_an_error(tmp_path):
     load_imagenet(tmp_path / 'resnet.safetensors', initial())
 
 
+def test_numbers_that_are_not_finite_are_an_error(published, tmp_path):
+  here, *_, value = published[7]
+  value.flat[3] = np.nan
+  with pytest.raises(WeightsError, match=f'{here} holds numbers that are not finite'):
+    load_imagenet(write('safetensors', tmp_path, published), initial())
+
+
 def test_two_networks_in_a_file_are_an_error(published, tmp_path):
   path = tmp_path / 'two.h5'
   write_h5(path, [(f'{net}/{k}', v) for net in 'ab' for _, k, _, v in published])

@@ -305,7 +305,9 @@ def test_attributes_of_the_patient_and_the_detector():
   assert radiograph.spacing_mm == (0.1, 0.2)  # DICOM gives the distance between rows first
 
 
-@pytest.mark.parametrize(('age', 'years'), [('018M', 1.5), ('62', 62), ('', None), ('old', None)])
+@pytest.mark.parametrize(
+  ('age', 'years'), [('018M', 1.5), ('62', 62), ('', None), ('old', None), ('999Y', None)]
+)
 def test_age(age, years):
   dataset = dicom()
   with warnings.catch_warnings():

@@ -98,6 +98,8 @@ REFUSED = {
     JPEG.replace(struct.pack('>HH', 64, 64), struct.pack('>HH', 60000, 60000)),
     '60000 x 60000 pixels.*export',
   ),
+  # Decoders step over such a marker, and would see another size than who takes it for a segment.
+  'JPEG with a marker that hides its size': (JPEG[:2] + b'\xff\x01' + JPEG[2:], 'damaged.*copy'),
 }
 
 

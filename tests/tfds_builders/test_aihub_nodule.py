@@ -103,6 +103,8 @@ def test_mappings_that_mean_nothing_are_refused(aihub, run, tmp_path, mapping, s
     ({'age': 'old'}, 'age malformed: 1\n  annotations/0000.json'),
     ({'sex': 'W'}, 'sex malformed: 1\n  annotations/0000.json'),
     ({'pixel_spacing_mm': 'x'}, 'pixel_spacing_mm malformed: 1\n  annotations/0000.json'),
+    ({'pixel_spacing_mm': [0.1, 0]}, 'pixel_spacing_mm malformed: 1\n  annotations/0000.json'),
+    ({'pixel_spacing_mm': [-1, 1]}, 'pixel_spacing_mm malformed: 1\n  annotations/0000.json'),
     ({'image': '../../secret.png'}, 'image missing: 1\n  annotations/0000.json'),
     ({'image': 'absent.png'}, 'image missing: 1\n  annotations/0000.json'),
   ],

@@ -211,7 +211,10 @@ def test_an_image_on_both_or_on_no_official_list_is_refused(nih, run):
     (4, 'old', 'row malformed: 1\n  00000001_000.png: line 2'),
     (5, 'X', 'row malformed: 1\n  00000001_000.png: line 2'),
     (7, '2.5k', 'row malformed: 1\n  00000001_000.png: line 2'),
+    (7, '0', 'row malformed: 1\n  00000001_000.png: line 2'),
+    (9, '0', 'row malformed: 1\n  00000001_000.png: line 2'),
     (0, '00000002_000.png', 'image twice: 1\n  00000002_000.png: line 3'),
+    (0, '', 'image without a name: 1\n  line 2'),
   ],
 )
 def test_rows_that_do_not_fit_are_named(nih, build, change_csv, column, value, says):

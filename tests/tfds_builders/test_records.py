@@ -66,6 +66,8 @@ def test_ages_that_nobody_reaches_are_unknown():
     (records.parse_age, 'old'),
     (records.parse_number, 'inf'),
     (records.parse_number, 'nan'),
+    (records.parse_length, '0'),
+    (records.parse_length, '-0.0'),
     (records.parse_sex, 'X'),
     (records.parse_view, 'LL'),
   ],

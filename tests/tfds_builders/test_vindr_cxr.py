@@ -124,6 +124,7 @@ def test_normal_images_are_drawn(vindr, run):
   ('change', 'says'),
   [
     (('Nodule/Mass', 'Nodule'), "label unknown: 1\n  n0: line 2 has 'Nodule'"),
+    (('n0,', ','), 'image without a name: 1\n  line 2: image_id is empty'),
     ((',20,', ',a,'), 'box malformed: 1\n  n0: line 2'),
     ((',20,', ',-3,'), 'box outside the image: 1\n  n0: a box reaches'),
   ],
