@@ -48,6 +48,7 @@ def test_the_real_table_gives_353_nodule_images(run, real_data, options, nodules
     'nodule': nodules,
     'normal': 100,
     'patients': nodules + 100,
+    'nodule_patients': nodules,
     'located': nodules,
   }
   assert list(numbers['splits']) == ['test']
