@@ -34,7 +34,7 @@ def overlay(
       np.asarray(heat_map, np.float32), (width, height), interpolation=cv2.INTER_LINEAR
     ).clip(0, 1)
     eight_bits = (heat * 255).round().astype(np.uint8)
-    colours = cv2.applyColorMap(eight_bits, cv2.COLORMAP_INFERNO)[..., ::-1]
+    colours = _colours(eight_bits)
     weight = (opacity * heat)[..., None]
     picture = ((1 - weight) * picture + weight * colours).round().astype(np.uint8)
   if mask is not None and np.any(mask):
@@ -55,6 +55,23 @@ def boxes(picture: np.ndarray, edges: Sequence[np.ndarray]) -> np.ndarray:
   return picture
 
 
+def heat_layer(heat_map: np.ndarray) -> np.ndarray:
+  """`heat_map f[H, W]` in [0, 1] as a layer of colour that is as opaque as it is hot.
+
+  Laid over a radiograph at some opacity it gives `overlay`.
+
+  Returns:
+    u8[H, W, 4], RGB and alpha.
+  """
+  eight_bits = (heat_map.clip(0, 1) * 255).round().astype(np.uint8)
+  return np.dstack([_colours(eight_bits), eight_bits])
+
+
+def _colours(heat: np.ndarray) -> np.ndarray:
+  """`u8[H, W]` to RGB u8[H, W, 3]."""
+  return cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO)[..., ::-1]
+
+
 def contact_sheet(pictures: list[np.ndarray], columns: int) -> np.ndarray:
   """Equally large pictures `u8[H, W, 3]` row by row: u8[rows * H, columns * W, 3]."""
   blank = np.zeros_like(pictures[0])
@@ -63,7 +80,7 @@ def contact_sheet(pictures: list[np.ndarray], columns: int) -> np.ndarray:
 
 
 def png(picture: np.ndarray) -> bytes:
-  """`u8[H, W]` or `u8[H, W, 3]` (RGB) as the bytes of a PNG file."""
+  """`u8[H, W]` or `u8[H, W, 3 or 4]` (RGB, RGB and alpha) as the bytes of a PNG file."""
   if picture.ndim == 3:
-    picture = picture[..., ::-1]
+    picture = np.dstack([picture[..., 2::-1], picture[..., 3:]])
   return cv2.imencode('.png', picture)[1].tobytes()

@@ -1,0 +1,149 @@
+"""What the page asks for: its own files, the model's facts, and what it says of a radiograph."""
+
+import base64
+import pathlib
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from nodulax import NOTICE
+from nodulax.prediction import prepare
+from nodulax.prediction_files import record
+from nodulax.radiograph import pictures
+from nodulax.radiograph.reading import Radiograph, RadiographError, decode_radiograph
+from nodulax.reader import Reader, whole_heat_map
+
+LARGEST_PICTURE = 1024  # pixels along the longer side
+_FOLDER = pathlib.Path(__file__).parent
+_FILES = {'/': 'page.html', '/page.css': 'page.css', '/page.js': 'page.js'}
+_TYPES = {'.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript'}
+_HEADERS = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+}
+
+
+def create(reader: Reader, largest: int) -> Starlette:
+  """The page's server; it writes nothing to disk and logs nothing.
+
+  Args:
+    reader: reads one radiograph at a time.
+    largest: bytes of a file; larger ones are refused.
+  """
+  one_at_a_time = threading.Lock()
+
+  def answer(data: bytes) -> dict[str, Any]:
+    with one_at_a_time:
+      return read(reader, data)
+
+  async def read_one(request: Request) -> Response:
+    # Another site's page cannot send this type without asking first, which is not answered.
+    if request.headers.get('content-type') != 'application/octet-stream':
+      return _error(415, 'send the bytes of a file as application/octet-stream')
+    data = bytearray()
+    try:
+      async for part in request.stream():
+        data += part
+        if len(data) > largest:
+          return _error(413, f'the file is larger than {largest / 2**20:.0f} MB')
+    except ClientDisconnect:
+      return _error(400, 'the file did not arrive whole')
+    try:
+      return JSONResponse(await run_in_threadpool(answer, bytes(data)))
+    except RadiographError as error:
+      return _error(422, str(error))
+
+  def file(name: str) -> Callable[[Request], Response]:
+    content, kind = (_FOLDER / name).read_bytes(), _TYPES[pathlib.Path(name).suffix]
+    return lambda request: Response(content, media_type=kind)
+
+  def model(request: Request) -> Response:
+    thresholds = reader.description.thresholds
+    return JSONResponse(
+      {
+        'name': reader.description.name,
+        'step': reader.description.step,
+        'tune_images': thresholds.tune_images,
+        'calibrated': thresholds.temperature is not None,
+        'notice': NOTICE,
+      }
+    )
+
+  return Starlette(
+    routes=[
+      *(Route(path, file(name)) for path, name in _FILES.items()),
+      Route('/model', model),
+      Route('/read', read_one, methods=['POST']),
+    ],
+    middleware=[
+      Middleware(BaseHTTPMiddleware, dispatch=_with_headers),
+      # A foreign name that leads to this machine (DNS rebinding) is not answered.
+      Middleware(TrustedHostMiddleware, allowed_hosts=['localhost', '127.0.0.1']),
+    ],
+  )
+
+
+def read(reader: Reader, data: bytes) -> dict[str, Any]:
+  """What the page shows of a radiograph.
+
+  Args:
+    reader: of one radiograph at a time.
+    data: the bytes of a file.
+
+  Returns:
+    `radiograph`, as findings.schema.json says; `pixels`, u16 little endian in base64, of a picture
+    `width` x `height`, spread over the 16 bits, `black` and `white` its usual window; `heat_map`, a
+    PNG of that size, as opaque as it is hot.
+
+  Raises:
+    RadiographError: the file is not a radiograph that can be read.
+  """
+  reading = prepare(decode_radiograph(data, 'this file'), reader.description.preprocessing)
+  (prediction,) = reader([reading])
+  pixels = reading.radiograph.pixels
+  scale = min(1, LARGEST_PICTURE / max(pixels.shape))
+  width, height = (max(1, round(side * scale)) for side in pixels.shape[::-1])
+  small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA).astype(np.float64)
+  small = (small - small.min()) * 65535 / max(np.ptp(small), 1)
+  black, white = np.percentile(small, (0.5, 99.5))
+  heat = whole_heat_map(prediction.heat_map, reading.crop, pixels.shape, (width, height))
+  return {
+    'radiograph': record('', reading, prediction),
+    'width': width,
+    'height': height,
+    'pixels': base64.b64encode(small.round().astype('<u2').tobytes()).decode(),
+    'black': float(black),
+    'white': float(max(white, black + 1)),
+    'heat_map': base64.b64encode(pictures.png(pictures.heat_layer(heat))).decode(),
+  }
+
+
+def warm_up(reader: Reader) -> None:
+  """Compiles the network, so that the first radiograph need not wait for it."""
+  blank = Radiograph(np.zeros((64, 64), np.uint8))
+  reader([prepare(blank, reader.description.preprocessing)])
+
+
+async def _with_headers(
+  request: Request, call_next: Callable[[Request], Awaitable[Response]]
+) -> Response:
+  response = await call_next(request)
+  response.headers.update(_HEADERS)
+  return response
+
+
+def _error(status: int, message: str) -> Response:
+  return JSONResponse({'error': message}, status_code=status)
