@@ -5,12 +5,15 @@
 `nodulax.exported` says what the file holds and loads it; --loader copies that module and what it
 needs to a folder, so that the network is used without the training code: put the folder on the
 Python path where jax, numpy, opencv-python-headless and flatbuffers are installed. For research,
-not a medical device.
+not a medical device. --onnx adds the network as ONNX, for one radiograph at a time; it needs the
+extra `onnx`.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
+import io
 import json
 import os
 import pathlib
@@ -31,14 +34,16 @@ from nodulax.model import Network
 
 _PACKAGE = pathlib.Path(__file__).parent
 LOADER = ('__init__.py', 'exported.py', 'findings.py', 'prediction.py')
+ONNX_TOLERANCE = 1e-4  # of probabilities
 LOADER_FOLDERS = ('radiograph', 'statistics')
 
 
-def export(run: str | os.PathLike, output: str | os.PathLike) -> None:
+def export(run: str | os.PathLike, output: str | os.PathLike, *, with_onnx: bool = False) -> None:
   """Writes a run's best network to the file `output`, whole or not at all.
 
   Raises:
     CheckpointError: there is no such run.
+    ExportError: ONNX was asked for, and cannot be had.
   """
   description = checkpoint.describe(run)
   network, variables = inference.load_network(run)
@@ -46,6 +51,8 @@ def export(run: str | os.PathLike, output: str | os.PathLike) -> None:
     exported.CARD: card(description, evaluations(run)).encode(),
     exported.STABLEHLO: stablehlo(network, variables, description.preprocessing.image_size),
   }
+  if with_onnx:
+    members[exported.ONNX] = onnx(network, variables, description.preprocessing.image_size)
   write(output, description, members)
 
 
@@ -59,6 +66,35 @@ def stablehlo(network: Network, variables: Any, image_size: int) -> bytes:
   shape = jax_export.symbolic_shape(f'b, {image_size}, {image_size}, 1')
   image = jax.ShapeDtypeStruct(shape, jnp.uint8)
   return bytes(jax_export.export(forward, platforms=exported.PLATFORMS)(image).serialize())
+
+
+def onnx(network: Network, variables: Any, image_size: int) -> bytes:
+  """The network as ONNX, from f32[1, S, S, 1] in 0 to 255; the outputs are those of `stablehlo`.
+
+  Raises:
+    ExportError: the extra is missing, or the converted network differs by more than 1e-4.
+  """
+  try:
+    import jax2onnx
+    import onnxruntime
+  except ImportError as error:
+    raise exported.ExportError(
+      f"ONNX needs the extra: pip install -e '.[onnx]' ({error})"
+    ) from None
+  constants = jax.tree.map(np.asarray, variables)
+  forward = functools.partial(inference.forward, network, constants)
+  shape = (1, image_size, image_size, 1)
+  with contextlib.redirect_stdout(io.StringIO()):  # the converter prints what it goes through
+    converted = jax2onnx.to_onnx(forward, [shape]).SerializeToString()
+  session = onnxruntime.InferenceSession(converted, providers=['CPUExecutionProvider'])
+  compiled, rng = jax.jit(forward), np.random.default_rng(0)
+  for _ in range(3):
+    image = rng.integers(0, 256, shape).astype(np.float32)
+    answers = session.run(None, {session.get_inputs()[0].name: image})
+    for answer, expected in zip(answers, compiled(image), strict=True):
+      if not np.allclose(answer, expected, rtol=0, atol=ONNX_TOLERANCE):
+        raise exported.ExportError('the ONNX network gives other answers; export without --onnx')
+  return converted
 
 
 def write(
@@ -152,10 +188,10 @@ def main(arguments: Sequence[str]) -> None:
   if len(arguments) > 1:
     raise app.UsageError(f'unexpected: {" ".join(arguments[1:])}')
   try:
-    export(values.checkpoint, values.output)
+    export(values.checkpoint, values.output, with_onnx=values.onnx)
     if values.loader:
       copy_loader(values.loader)
-  except (CheckpointError, OSError) as error:
+  except (CheckpointError, exported.ExportError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error
   size = pathlib.Path(values.output).stat().st_size
   print(f'{values.output}: {size / 1e6:.1f} MB, for {", ".join(exported.PLATFORMS)}')
@@ -165,5 +201,6 @@ def main(arguments: Sequence[str]) -> None:
 if __name__ == '__main__':
   flags.DEFINE_string('checkpoint', None, 'Workdir of the training run.', required=True)
   flags.DEFINE_string('output', None, 'File to write.', required=True)
+  flags.DEFINE_bool('onnx', False, 'Add the network as ONNX.')
   flags.DEFINE_string('loader', None, 'Folder to copy the loader to.')
   app.run(main)

@@ -235,6 +235,22 @@ def test_a_full_disk_leaves_no_half_file(trained_run, tmp_path, monkeypatch):
   assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_onnx_gives_the_same_answers(trained_run, tmp_path):
+  pytest.importorskip('jax2onnx', reason='the extra `onnx` is not installed')
+  onnxruntime = pytest.importorskip('onnxruntime', reason='the extra `onnx` is not installed')
+  export.export(trained_run, tmp_path / 'x', with_onnx=True)
+  members, _ = exported.unpack(tmp_path / 'x')
+  session = onnxruntime.InferenceSession(
+    members[exported.ONNX], providers=['CPUExecutionProvider']
+  )
+  image = np.random.default_rng(5).integers(0, 256, (1, 64, 64, 1), np.uint8)
+  answers = session.run(None, {session.get_inputs()[0].name: image.astype(np.float32)})
+  expected = exported.load(tmp_path / 'x').network(image)
+  for answer, right in zip(answers, expected, strict=True):
+    np.testing.assert_allclose(answer, right, rtol=0, atol=1e-4)
+
+
 def test_the_command(trained_run, tmp_path, command):
   output = tmp_path / 'model.nodulax'
   printed = command(

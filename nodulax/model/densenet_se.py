@@ -141,7 +141,7 @@ class DenseNetSE(nn.Module):
       if block < len(self.block_sizes):
         x = nn.relu(norm(name=f'transition{block}_norm')(x))
         # Published DenseNets pool after the convolution; both are linear, so the order is free.
-        x = nn.avg_pool(x, (2, 2), (2, 2))
+        x = nn.avg_pool(x, window_shape=(2, 2), strides=(2, 2))
         x = conv1x1(x.shape[-1] // 2, name=f'transition{block}_conv')(x)
         x = excite(x, f'transition{block}_excitation')
     return nn.relu(norm(name='final_norm')(x))

@@ -76,7 +76,8 @@ class Network(nn.Module):
       return Outputs(map_logits.mean((1, 2)), map_logits)
     if self.head == 'pixel':
       batch, height, width, channels = features.shape
-      map_logits = sub_network(
-        jax.image.resize(features, (batch, 2 * height, 2 * width, channels), 'bilinear'))
+      size = (batch, 2 * height, 2 * width, channels)
+      # Antialiasing changes nothing where an image grows, and ONNX converters do not know it.
+      map_logits = sub_network(jax.image.resize(features, size, 'bilinear', antialias=False))
       return Outputs(map_logits.max((1, 2)), map_logits)
     raise ValueError(f"head must be 'image' or 'pixel', not {self.head!r}")
