@@ -206,14 +206,14 @@ def parse_number(text: str) -> float:
 
 
 def parse_length(text: str) -> float:
-  """A number above 0; NaN where `text` is empty.
+  """Millimetres, of a pixel or a nodule; NaN where `text` is empty.
 
   Raises:
-    ValueError: not a number, not finite, 0 or negative.
+    ValueError: not a number, or of another scale.
   """
   length = parse_number(text)
-  if length == 0:
-    raise ValueError('a length of 0')
+  if not math.isnan(length) and not 1e-3 <= length <= 1e3:
+    raise ValueError(f'{text} is not from 0.001 to 1000 mm')
   return length
 
 

@@ -226,7 +226,7 @@ def _jpeg_2000_shape(stream: bytes) -> tuple[int, int]:
 def _spacing_mm(dataset: pydicom.Dataset) -> tuple[float, float] | None:
   for keyword in ('PixelSpacing', 'ImagerPixelSpacing'):
     spacing = dataset.get(keyword)
-    if spacing and len(spacing) == 2 and all(0 < float(step) < math.inf for step in spacing):
+    if spacing and len(spacing) == 2 and all(1e-3 <= float(step) <= 1e3 for step in spacing):
       between_rows, between_columns = map(float, spacing)
       return between_columns, between_rows
   return None

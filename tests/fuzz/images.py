@@ -31,7 +31,7 @@ def check_radiograph(data: bytes) -> None:
   assert radiograph.view in ('PA', 'AP', 'unknown')
   assert radiograph.orientation in ('LF', 'RF')
   assert math.isnan(radiograph.age) or 0 <= radiograph.age <= 120
-  assert radiograph.spacing_mm is None or all(0 < step < math.inf for step in radiograph.spacing_mm)
+  assert radiograph.spacing_mm is None or all(1e-3 <= step <= 1e3 for step in radiograph.spacing_mm)
   if passes_through(data):
     assert imagecodecs.png_decode(data).shape == pixels.shape
   x_min, y_min, x_max, y_max = lungs = find_lung_box(pixels).box

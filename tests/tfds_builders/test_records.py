@@ -68,6 +68,8 @@ def test_ages_that_nobody_reaches_are_unknown():
     (records.parse_number, 'nan'),
     (records.parse_length, '0'),
     (records.parse_length, '-0.0'),
+    (records.parse_length, '1e-300'),
+    (records.parse_length, '1e308'),
     (records.parse_sex, 'X'),
     (records.parse_view, 'LL'),
   ],
