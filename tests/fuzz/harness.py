@@ -14,7 +14,8 @@ import zlib
 
 import numpy as np
 
-from tests.fuzz.subjects import SUBJECTS, Files, spoilt, write
+from tests.fuzz.subject import Files, spoilt, write
+from tests.fuzz.subjects import SUBJECTS
 
 COLUMNS = (
   'inputs', 'refused', 'read', 'tracebacks', 'hangs', 'crashes', 'memory', 'writes',

@@ -1,6 +1,7 @@
 """A hospital's own radiographs, as the study had them from Gil Medical Center."""
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Literal
@@ -95,7 +96,10 @@ def _read_row(
       return None
 
   def within(text: str) -> pathlib.Path:
-    path = (folder / text).resolve()
+    try:
+      path = (folder / text).resolve()
+    except (OSError, RuntimeError):  # links in a circle
+      raise ValueError from None
     if not text or not path.is_relative_to(folder.resolve()):
       raise ValueError
     return path
@@ -121,7 +125,7 @@ def _read_row(
     Record(
       key=row['image'],
       name=name,
-      path=str(image) if image.is_file() else None,
+      path=str(image) if os.path.isfile(image) else None,  # False too where the name is too long
       patient=patient,
       label=label,
       boxes=boxes,
