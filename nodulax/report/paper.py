@@ -13,6 +13,9 @@ MODELS = {
 }
 TEST_SETS = {'nih': 'NIH', 'aihub': 'AI-HUB', 'gmc': 'GMC', 'vindr': 'VinBig'}
 
+# Sets that the paper does not have.
+OTHER_SETS = {'hospital': 'Hospital', 'jsrt': 'JSRT'}
+
 # Ends the name of a set whose labels are the true ones of the set before it.
 TRUE = '_true'
 
@@ -44,7 +47,7 @@ def model_name(model: str) -> str:
 def set_name(test_set: str) -> str:
   """A set's name for people."""
   base = test_set.removesuffix(TRUE)
-  name = TEST_SETS.get(base, base.replace('_', ' '))
+  name = (TEST_SETS | OTHER_SETS).get(base, base.replace('_', ' '))
   return name if base == test_set else f'{name}, true labels'
 
 

@@ -90,6 +90,7 @@ def outcome(browse):
     outcome.about = text(dialog.querySelector('.about'));
     outcome.alternative = films[1].querySelector('img').alt;
     const width = () => dialog.querySelector('.stage img').getBoundingClientRect().width;
+    outcome.fits = dialog.scrollHeight <= dialog.clientHeight;
     outcome.enlarged = width() / films[1].querySelector('img').getBoundingClientRect().width;
     document.getElementById('next').click();
     const second = films[2].querySelector('img').alt;
@@ -134,12 +135,61 @@ def test_sorting_is_by_number_and_leaves_the_unknown_last(outcome):
 def test_a_click_enlarges_a_radiograph(outcome):
   assert outcome['open'] and outcome['closed'] and outcome['next']
   assert outcome['about'].startswith(outcome['alternative'])
-  assert outcome['enlarged'] > 2
+  assert outcome['enlarged'] > 2 and outcome['fits']
 
 
 def test_the_gallery_can_be_narrowed(outcome):
   assert outcome['shown'] == ['gmc, miss'] and outcome['hidden'] > 0
   assert outcome['heat'] == 'none'
+
+
+def test_text_stands_out_from_its_ground(browse):
+  """WCAG 2.1, 1.4.3: a contrast of at least 4.5."""
+  found = browse("""
+    const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const luminance = (colour) => numbers(colour).slice(0, 3).map((value) => value / 255)
+      .map((value) => value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+      .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
+    const ground = (element) => {
+      for (let at = element; at; at = at.parentElement) {
+        const colour = getComputedStyle(at).backgroundColor;
+        if (numbers(colour)[3] !== 0) return colour;
+      }
+      return 'rgb(255, 255, 255)';
+    };
+    outcome.texts = 0;
+    outcome.faint = [];
+    for (const element of document.body.querySelectorAll('*')) {
+      const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+      if (!own || !element.offsetParent || element.matches('script, style, option')) continue;
+      const pair = [getComputedStyle(element).color, ground(element)].map(luminance);
+      const contrast = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+      outcome.texts += 1;
+      if (contrast < 4.5) outcome.faint.push([element.tagName, element.className, contrast]);
+    }
+  """)
+  assert found['faults'] == [] and found['texts'] > 500
+  assert found['faint'] == []
+
+
+def test_a_screen_reader_finds_its_way(browse):
+  found = browse("""
+    const all = (selector) => [...document.querySelectorAll(selector)];
+    outcome.tables = all('table:not(.model-card table)').filter((table) => !table.caption).length;
+    outcome.heads = all('th').filter((head) => !head.scope).length;
+    outcome.fields = all('input, select').filter((field) => !field.labels.length).length;
+    outcome.buttons = all('button').filter((it) => !(it.ariaLabel || text(it))).length;
+    const by = (it) => document.getElementById(it.getAttribute('aria-labelledby'));
+    outcome.regions = all('[role=region]').filter((it) => !(it.ariaLabel || by(it))).length;
+    outcome.levels = all('h1, h2, h3, h4').map((head) => Number(head.tagName[1]));
+    outcome.twice = all('[id]').length - new Set(all('[id]').map((it) => it.id)).size;
+    outcome.language = document.documentElement.lang;
+  """)
+  levels = found.pop('levels')
+  assert levels[0] == 1 and levels.count(1) == 1
+  assert max(np.diff(levels)) <= 1  # no level is left out
+  assert found.pop('language') == 'en'
+  assert found == dict.fromkeys(found, 0) | {'faults': []}
 
 
 def test_nothing_sticks_out_sideways(browse):

@@ -40,7 +40,7 @@ def test_an_image_without_a_nodule_has_no_overlap(threshold):
 
 
 def test_overlap_agrees_with_scikit_learn():
-  for seed in range(300):
+  for seed in range(1000):
     generator = np.random.default_rng(seed)
     heat_map = np.round(generator.random((6, 7)), 1)
     mask = generator.random((6, 7)) < 0.3
