@@ -107,12 +107,15 @@ def _augmented(
     affine = augmentation.draw(rng, len(image))
     image = warp(image, affine)
     mask = None if mask is None else warp(mask, affine)
-  share = np.zeros(image.shape, np.float32) if mask is None else mask.astype(np.float32) / 255
+  truth = np.zeros((map_size, map_size), np.float32)
+  if mask is not None:
+    # By area, so that no small nodule vanishes.
+    share = mask.astype(np.float32) / 255
+    truth = cv2.resize(share, truth.shape, interpolation=cv2.INTER_AREA)
   return {
     'image': image[..., None],
     'label': np.float32(case.label),
-    # By area, so that no small nodule vanishes.
-    'truth': cv2.resize(share, (map_size, map_size), interpolation=cv2.INTER_AREA),
+    'truth': truth,
     'located': np.float32(case.location_known),
     'index': np.int32(index),
   }

@@ -13,6 +13,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from nodulax.model.batch_norm import BatchNormRelu
+
 # The arguments of DenseNetSE that tell the published networks apart; 'tiny' is for tests and
 # for studies on a laptop.
 SIZES: dict[str, dict[str, Any]] = {
@@ -69,9 +71,9 @@ class DenseLayer(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    x = nn.relu(self.norm(name='norm1')(x))
+    x = self.norm(name='norm1')(x)
     x = self.conv1x1(4 * self.growth_rate, name='conv1')(x)
-    x = nn.relu(self.norm(name='norm2')(x))
+    x = self.norm(name='norm2')(x)
     return self.conv(self.growth_rate, (3, 3), padding=((1, 1), (1, 1)), name='conv2')(x)
 
 
@@ -120,8 +122,8 @@ class DenseNetSE(nn.Module):
         f'DenseNet halves the image five times: image_size must be a multiple of 32, '
         f'not {image.shape[1]} x {image.shape[2]}')
     norm = partial(
-      nn.BatchNorm, use_running_average=not train, momentum=self.momentum, epsilon=1.001e-5,
-      dtype=self.dtype, axis_name=self.axis_name)
+      BatchNormRelu, train=train, momentum=self.momentum, epsilon=1.001e-5, dtype=self.dtype,
+      axis_name=self.axis_name)
     conv = partial(nn.Conv, use_bias=False, kernel_init=he_normal, dtype=self.dtype)
     conv1x1 = partial(nn.Dense, use_bias=False, kernel_init=he_normal, dtype=self.dtype)
     layer = nn.remat(DenseLayer) if self.remat else DenseLayer
@@ -132,16 +134,16 @@ class DenseNetSE(nn.Module):
       return SqueezeExcitation(self.reduction, self.dtype, name=name)(x)
 
     x = conv(self.stem_channels, (7, 7), 2, ((3, 3), (3, 3)), name='stem_conv')(image)
-    x = max_pool(nn.relu(norm(name='stem_norm')(x)))
+    x = max_pool(norm(name='stem_norm')(x))
     for block, size in enumerate(self.block_sizes, 1):
       for i in range(1, size + 1):
         new = layer(self.growth_rate, norm, conv, conv1x1, name=f'block{block}_layer{i}')(x)
         x = jnp.concatenate([x, new], -1)
       x = excite(x, f'block{block}_excitation')
       if block < len(self.block_sizes):
-        x = nn.relu(norm(name=f'transition{block}_norm')(x))
+        x = norm(name=f'transition{block}_norm')(x)
         # Published DenseNets pool after the convolution; both are linear, so the order is free.
         x = nn.avg_pool(x, window_shape=(2, 2), strides=(2, 2))
         x = conv1x1(x.shape[-1] // 2, name=f'transition{block}_conv')(x)
         x = excite(x, f'transition{block}_excitation')
-    return nn.relu(norm(name='final_norm')(x))
+    return norm(name='final_norm')(x)

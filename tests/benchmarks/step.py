@@ -1,11 +1,12 @@
 """Times one training step and one inference of network 1, or compiles the step for a TPU.
 
-    python tests/benchmarks/step.py BATCH IMAGE_SIZE [--bf16] [--tpu v5e:2x2]
+    python tests/benchmarks/step.py BATCH IMAGE_SIZE [--bf16] [--remat] [--tpu v5e:2x2]
 
-DenseNet-121 with squeeze-and-excitation, Adam, one grey channel. Prints one JSON line: seconds to
-compile the training step, the best of five runs in seconds per image, the process's peak resident
-memory, and what the compiler says of the training step: floating-point operations, bytes accessed
-and temporary memory per image.
+DenseNet-121 with squeeze-and-excitation, Adam, one grey channel: the step that training runs and
+the predictor that evaluation runs, from 8-bit images in memory to metrics and heat maps. Prints one
+JSON line: seconds to compile the training step, the best of five runs in seconds per image, the
+process's peak resident memory, and what the compiler says of the training step: floating-point
+operations, bytes accessed and temporary memory per image.
 
 With --tpu the step is compiled for one chip of that topology, which need not be there, and nothing
 is run. It needs the package libtpu of the version that jax[tpu] names, and ten minutes.
@@ -16,35 +17,84 @@ import json
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
-from nodulax.model import SIZES, DenseNetSE, Network
+from nodulax import inference, optimizer, parallel
+from nodulax.model.build import build_network
+from nodulax.step import initial_state, step_function
 
 
-def best_seconds(run: Callable, runs: int = 5) -> float:
-  jax.block_until_ready(run())
+class Nodulax:
+  """The compiled training step and the predictor, with something to run them on."""
+
+  def __init__(
+    self, batch: int, image_size: int, devices: Sequence[jax.Device], *, size: str = '121',
+    precision: str = 'float32', recompute: bool = False,
+  ):
+    self._batch, self._image_size, self._devices = batch, image_size, devices
+    self._network = build_network(
+      head='image', size=size, squeeze_excitation=True, reduction=16, batch_norm_momentum=0.99,
+      mean=0.5, std=0.25, precision=precision, recompute=recompute, axis_name=parallel.AXIS)
+    self._adam = optimizer.adam(lambda step: 1e-4)
+    step = parallel.map_devices(step_function(self._network, self._adam), devices, donate=(0,))
+    state = jax.tree.map(
+      lambda leaf: jax.ShapeDtypeStruct((len(devices), *leaf.shape), leaf.dtype),
+      jax.eval_shape(self._initial_state))
+    start, processor = time.perf_counter(), time.process_time()
+    self.compiled = step.lower(state, self._example()).compile()
+    self.compile_s = time.perf_counter() - start
+    self.compile_processor_s = time.process_time() - processor
+
+  def load(self) -> None:
+    """Makes weights, so that the rest can run."""
+    state = self._initial_state()
+    self._state = parallel.replicate(state, self._devices)
+    self._variables = parallel.replicate(state.variables, self._devices)
+    self._predictor = inference.Predictor(self._network, self._devices)
+
+  def train(self) -> None:
+    self._state, metrics = self.compiled(self._state, self._example())
+    jax.block_until_ready(metrics)
+
+  def infer(self) -> None:
+    images = self._example()['image'].reshape(-1, self._image_size, self._image_size, 1)
+    self._predictor(self._variables, [{'image': images, 'valid': np.ones(len(images), bool)}])
+
+  def _initial_state(self):
+    return initial_state(self._network, self._adam, 0, self._image_size)
+
+  def _example(self) -> dict[str, np.ndarray]:
+    size, side = self._image_size, self._image_size // 32
+    rng = np.random.default_rng(1)
+    return parallel.split({
+      'image': rng.integers(0, 256, (self._batch, size, size, 1), np.uint8),
+      'label': np.arange(self._batch, dtype=np.float32) % 2,
+      'located': np.ones(self._batch, np.float32),
+      'truth': np.zeros((self._batch, side, side), np.float32),
+      'index': np.arange(self._batch, dtype=np.int32),
+    }, self._devices)
+
+
+def best_seconds(run: Callable[[], None], runs: int = 5) -> float:
+  run()
   times = []
   for _ in range(runs):
     start = time.perf_counter()
-    jax.block_until_ready(run())
+    run()
     times.append(time.perf_counter() - start)
   return min(times)
 
 
-def one_chip(topology: str) -> jax.sharding.Sharding:
-  """Everything on the first chip of a topology that is not there."""
+def one_chip(topology: str) -> list[jax.Device]:
+  """The first chip of a topology that is not there."""
   os.environ.setdefault('TPU_SKIP_MDS_QUERY', '1')
   jax.config.update('jax_platforms', 'cpu')
   from jax.experimental import topologies
 
-  chips = topologies.get_topology_desc(platform='tpu', topology_name=topology).devices
-  mesh = jax.sharding.Mesh(np.array(chips[:1]), ('chip',))
-  return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+  return topologies.get_topology_desc(platform='tpu', topology_name=topology).devices[:1]
 
 
 def main() -> None:
@@ -54,58 +104,27 @@ def main() -> None:
   parser.add_argument('image_size', type=int)
   parser.add_argument('--bf16', action='store_true')
   parser.add_argument('--tpu', metavar='TOPOLOGY')
-  parser.add_argument('--remat', action='store_true', help='recompute dense layers')
+  parser.add_argument('--remat', action='store_true', help='config.model.recompute')
   args = parser.parse_args()
-  dtype = jnp.bfloat16 if args.bf16 else jnp.float32
-  sharding = one_chip(args.tpu) if args.tpu else None
-
-  backbone = DenseNetSE(**SIZES['121'], dtype=dtype, remat=args.remat)
-  network = Network('image', backbone, mean=0.5, std=0.25)
-  adam = optax.adam(1e-4)
-  image = jax.ShapeDtypeStruct((args.batch, args.image_size, args.image_size, 1), jnp.float32)
-  label = jax.ShapeDtypeStruct((args.batch,), jnp.float32)
-
-  def init(image):
-    variables = network.init(jax.random.key(0), image, False)
-    return variables, adam.init(variables['params'])
-
-  def step(variables, moments, image, label):
-    def loss(params):
-      outputs, updates = network.apply(
-        {**variables, 'params': params}, image, True, mutable=['batch_stats'])
-      return optax.sigmoid_binary_cross_entropy(outputs.logit, label).mean(), updates
-
-    (value, updates), gradient = jax.value_and_grad(loss, has_aux=True)(variables['params'])
-    change, moments = adam.update(gradient, moments)
-    return {'params': optax.apply_updates(variables['params'], change), **updates}, moments, value
-
-  start = time.perf_counter()
-  compiled = jax.jit(
-    step, donate_argnums=(0, 1), in_shardings=sharding, out_shardings=sharding
-  ).lower(*jax.eval_shape(init, image), image, label).compile()
-  cost, memory = compiled.cost_analysis(), compiled.memory_analysis()
+  devices = one_chip(args.tpu) if args.tpu else jax.devices()[:1]
+  step = Nodulax(
+    args.batch, args.image_size, devices,
+    precision='bfloat16' if args.bf16 else 'float32', recompute=args.remat)
+  cost, memory = step.compiled.cost_analysis(), step.compiled.memory_analysis()
   result = {
     'peer': 'nodulax', 'target': args.tpu or 'this machine', 'batch': args.batch,
     'image_size': args.image_size, 'bf16': args.bf16, 'remat': args.remat,
     'threads': len(os.sched_getaffinity(0)),
-    'compile_s': round(time.perf_counter() - start, 1),
+    'compile_s': round(step.compile_s, 1),
     'gflop_per_image': round(cost['flops'] / args.batch / 1e9, 1),
     'gb_accessed_per_image': round(cost['bytes accessed'] / args.batch / 1e9, 3),
     'temp_gb_per_image': round(memory.temp_size_in_bytes / args.batch / 1e9, 3),
     'train_s_per_image': None, 'infer_s_per_image': None, 'peak_rss_gb': None}
   if not args.tpu:
-    batch = jax.random.uniform(jax.random.key(1), image.shape), jnp.ones(label.shape)
-    state = list(jax.jit(init)(batch[0]))
-    infer = jax.jit(lambda variables, image: network.apply(variables, image, False))
-    infer_s = best_seconds(lambda: infer(state[0], batch[0]))
-
-    def train():
-      *state[:], value = compiled(*state, *batch)
-      return value
-
+    step.load()
     result |= {
-      'train_s_per_image': round(best_seconds(train) / args.batch, 4),
-      'infer_s_per_image': round(infer_s / args.batch, 4),
+      'train_s_per_image': round(best_seconds(step.train) / args.batch, 4),
+      'infer_s_per_image': round(best_seconds(step.infer) / args.batch, 4),
       'peak_rss_gb': round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)}
   print(json.dumps(result))
 
