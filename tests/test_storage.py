@@ -7,7 +7,7 @@ import sys
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from nodulax import storage
+from nodulax import checkpoint, evaluate, storage, train
 
 KNOWN = sys.modules['fsspec.registry']._registry  # file systems by scheme
 
@@ -193,3 +193,21 @@ def test_without_the_extra_the_error_names_it(monkeypatch, tmp_path):
   monkeypatch.delitem(KNOWN, 'gs', raising=False)
   with pytest.raises(storage.StorageError, match=r'pip install "nodulax\[gcs\]"'):
     storage.fetch('gs://runs/x')
+
+
+def test_a_run_is_sent_with_its_checkpoints_and_read_from_there(bucket, config, shards, tmp_path):
+  for path in sorted(pathlib.Path(shards).rglob('*')):
+    if path.is_file():
+      bucket.put_file(str(path), f's3://data/shards/{path.relative_to(shards)}')
+  config.data.shards.hospital = 's3://data/shards'
+  config.data.evaluate = ()
+  config.train.epochs = 1
+  train.train(config, storage.check_out('s3://runs/small'))
+  sent = json.loads(bucket.cat('s3://runs/small/files.json'))
+  steps = {name.split('/')[2] for name in sent if name.startswith('checkpoints/latest/')}
+  assert '4' in steps and 'metrics.jsonl' in sent
+  assert checkpoint.describe('s3://runs/small').step == 4
+  metrics = evaluate.evaluate(
+    's3://runs/small', 's3://data/shards', 'test', tmp_path / 'out', batch_size=8, overlays=0
+  )
+  assert metrics['run'] == 'small'

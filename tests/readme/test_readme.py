@@ -1,0 +1,218 @@
+"""Every command of the README is run, shrunk where it would be long.
+
+A command that no rule below knows fails a test: whoever writes one says here how it is tried.
+"""
+
+import csv
+import importlib.util
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from tests.readme import picture
+
+ROOT = pathlib.Path(__file__).parents[2]
+README = (ROOT / 'README.md').read_text()
+
+TINY = (
+  '--config.model.size=tiny',
+  '--config.preprocessing.image_size=64',
+  '--config.train.epochs=1',
+  '--config.train.batch_size=8',
+  '--config.train.pictures=1',
+  '--config.data.evaluate=()',
+)
+# How each command is tried: its beginning, what is added to it, and which of its words are
+# replaced. The first rule that fits holds.
+RUN = [
+  (r'python -m tfds_builders cohort nih', (), {'DIR': 'nih'}),
+  (r'python -m tfds_builders validate nih', (), {'DIR': 'nih'}),
+  (r'python -m tfds_builders build nih', (), {'DIR': 'nih', 'SHARDS': 'nih_shards'}),
+  (r'python -m tfds_builders validate gmc_nodule', (), {}),
+  (r'python -m tfds_builders build gmc_nodule', (), {'shards': 'built'}),
+  (r'python -m nodulax.input', (), {}),
+  (r'python -m nodulax.evaluate', (), {'DIR': 'evaluated'}),
+  (r'python -m nodulax.report', (), {}),
+  (r'python -m nodulax.predict', (), {'runs/mine': 'RUN'}),
+  (r'python -m nodulax.export', (), {}),
+  (r'python -m nodulax.phantom', ('--images=3', '--image_size=64'), {'DIR': 'simulated'}),
+  (r'python -m nodulax.main --config=configs/nih_image', TINY, {'FILE': ''}),
+  (r'python -m nodulax.main --config=configs/nih_aihub_pixel', TINY, {}),
+  (r'tensorboard', ('--inspect',), {}),
+]
+# What needs an extra that may be absent, and the package that tells.
+NEEDS = {'--dicom_': 'highdicom', '-m nodulax.app': 'starlette', '-m nodulax.export': 'flatbuffers'}
+# Run by a test of its own.
+ELSEWHERE = {
+  'python -m nodulax.main --config=configs/demo.py': 'end_to_end/test_demo.py',
+  'python -m nodulax.main --config=configs/study.py': 'test_study.py',
+  'python -m nodulax.main --config=configs/virtual_study.py': 'test_study.py',
+}
+# Real data or a page that stays open: only their flags are checked.
+HELP = ('python tests/end_to_end/jsrt.py', 'python -m nodulax.app', 'python tests/readme/picture')
+
+
+def commands(text: str) -> list[str]:
+  """Each command of the code blocks and of the code within sentences and tables, once."""
+  blocks = re.findall(r'^```(\w*)\n(.*?)^```$', text, re.M | re.S)
+  shell = [block for language, block in blocks if language in ('', 'bash')]
+  lines = [line for block in shell for line in block.replace('\\\n', ' ').splitlines()]
+  prose = re.sub(r'^```.*?^```$', '', text, flags=re.M | re.S)
+  lines += re.findall(r'`((?:python|pip|pytest|tensorboard)\b[^`]*)`', prose)
+  parts = [part for line in lines for part in re.split(r'\s&&\s|\s+#\s.*', line)]
+  return list(dict.fromkeys(' '.join(part.split()) for part in parts if part.strip()))
+
+
+def rule(command: str) -> tuple | None:
+  return next((entry for entry in RUN if re.match(entry[0], command)), None)
+
+
+COMMANDS = commands(README)
+
+
+def test_commands_are_found_wherever_they_stand():
+  text = 'Run `python -m a --b`:\n```\npip install c && python d \\\n  --e  # why\n```\n'
+  assert commands(text) == ['pip install c', 'python d --e', 'python -m a --b']
+
+
+def test_a_rule_knows_every_command():
+  known = (*ELSEWHERE, *HELP, 'pip install', 'pytest')
+  unknown = [
+    command for command in COMMANDS if not rule(command) and not command.startswith(known)
+  ]
+  assert not unknown, 'say in tests/readme/test_readme.py how these are tried'
+
+
+def test_the_first_two_commands_are_the_demo_and_the_tests():
+  assert COMMANDS[:4] == [
+    'pip install -e .',
+    'python -m nodulax.main --config=configs/demo.py --workdir=runs/demo',
+    "pip install -e '.[test]'",
+    'pytest',
+  ]
+
+
+def test_what_is_installed_and_tested_is_declared():
+  project = tomllib.loads((ROOT / 'pyproject.toml').read_text())
+  extras = project['project']['optional-dependencies']
+  for command in COMMANDS:
+    if command.startswith('pip install'):
+      for name in re.findall(r'\[([\w,]+)\]', command):
+        assert set(name.split(',')) <= extras.keys(), command
+  markers = ' '.join(project['tool']['pytest']['ini_options']['markers'])
+  assert all(name in markers for c in COMMANDS for name in re.findall(r'pytest -m (\w+)', c))
+
+
+@pytest.mark.parametrize('line', [c for c in COMMANDS if c.startswith(tuple(ELSEWHERE))])
+def test_a_test_of_its_own_runs(line):
+  test = next(file for start, file in ELSEWHERE.items() if line.startswith(start))
+  config = re.search(r'configs/(\w+)\.py', line)[1]
+  assert (ROOT / 'configs' / f'{config}.py').exists()
+  assert re.search(rf'\b{config}\b', (ROOT / 'tests' / test).read_text())
+
+
+@pytest.fixture(scope='module')
+def home(command, hospital, shards, trained_run, tmp_path_factory) -> pathlib.Path:
+  """A folder in which everything that the README names is there."""
+  folder = tmp_path_factory.mktemp('readme')
+  for name in ('configs', 'tests'):
+    (folder / name).symlink_to(ROOT / name)
+  for name, there in {'FOLDER': hospital, 'shards': shards, 'SHARDS': shards}.items():
+    (folder / name).symlink_to(there)
+  (folder / 'runs' / 'demo').mkdir(parents=True)
+  shutil.copytree(trained_run, folder / 'runs' / 'demo' / 'hospital_pixel')
+  (folder / 'RUN').symlink_to('runs/demo/hospital_pixel')
+  with (hospital / 'manifest.csv').open(newline='') as file:
+    images = [hospital / row['image'] for row in csv.DictReader(file)]
+  dicom = next(image for image in images if image.suffix == '.dcm')
+  png = next(image for image in images if image.suffix == '.png')
+  for name, image in {
+    'image.dcm': dicom, 'folder/a.dcm': dicom, 'scans/1/a.png': png, 'new_images/b.dcm': dicom,
+    'chest.png': png,
+  }.items():
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(image, folder / name)
+  command('nodulax.phantom', 'nih', f'--output={folder}/nih', '--images=40', '--image_size=64')
+  return folder
+
+
+def run(command: str, folder: pathlib.Path) -> subprocess.CompletedProcess:
+  words = shlex.split(command)
+  if words[0] == 'python':
+    words[0] = sys.executable
+  elif words[0] == 'tensorboard':
+    words[:1] = [sys.executable, '-m', 'tensorboard.main']
+  return subprocess.run(
+    words,
+    cwd=folder,
+    env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    capture_output=True,
+    text=True,
+  )
+
+
+@pytest.mark.parametrize('line', [c for c in COMMANDS if rule(c)])
+def test_runs(line, home):
+  for sign, package in NEEDS.items():
+    if sign in line and importlib.util.find_spec(package) is None:
+      pytest.skip(f'{package} is not here')
+  _, added, replaced = rule(line)
+  for old, new in replaced.items():
+    line = re.sub(rf'(?<=[=\s]){old}(?=\s|$)', new, line)
+  for word in re.findall(r'(?<=--output=)\S+', line):  # the same for several lines
+    if (home / word).is_dir():
+      shutil.rmtree(home / word)
+  finished = run(' '.join([line, *added]), home)
+  assert finished.returncode == 0, finished.stdout + finished.stderr
+  assert 'Traceback' not in finished.stderr
+
+
+@pytest.mark.parametrize('line', [c for c in COMMANDS if c.startswith(HELP)])
+def test_has_the_flags(line, home):
+  for sign, package in NEEDS.items():
+    if sign in line and importlib.util.find_spec(package) is None:
+      pytest.skip(f'{package} is not here')
+  start = next(start for start in HELP if line.startswith(start))
+  program = ' '.join(line.split()[: 3 if ' -m ' in start else 2])
+  helped = run(f'{program} --help', home)
+  text = helped.stdout + helped.stderr
+  for flag in re.findall(r'--(\w+)=', line):
+    assert f'--{flag}' in text, text
+
+
+def test_python_in_the_readme_runs(home):
+  if importlib.util.find_spec('flatbuffers') is None:
+    pytest.skip('flatbuffers is not here')
+  snippets = re.findall(r'^```python\n(.*?)^```', README, re.M | re.S)
+  export = next(command for command in COMMANDS if 'nodulax.export' in command)
+  for name in ('model.nodulax', 'loader'):
+    path = home / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+  assert run(export, home).returncode == 0
+  for snippet in snippets:
+    finished = subprocess.run(
+      [sys.executable, '-c', snippet], cwd=home, capture_output=True, text=True
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout
+
+
+def test_what_the_readme_links_to_is_there():
+  for target in re.findall(r'\]\(([^)#:]+)\)', README):
+    assert (ROOT / target).exists(), target
+  for name in re.findall(r'`((?:configs|launch|nodulax|tests|tfds_builders)/[\w./*]+)`', README):
+    assert list(ROOT.glob(name.rstrip('/'))), name
+
+
+def test_the_picture_is_made_from_an_evaluation_and_small(trained_run):
+  png = picture.picture(trained_run / 'evaluation' / 'hospital')
+  assert png.startswith(b'\x89PNG')
+  committed = ROOT / 'tests' / 'readme' / 'findings.png'
+  assert committed.stat().st_size < 300_000
