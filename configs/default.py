@@ -55,7 +55,7 @@ def get_config() -> ConfigDict:
   config.model.batch_norm_momentum = 0.99  # of the running statistics; Keras's default
   config.model.mean = 0.449  # of the pixels in [0, 1]: ImageNet's, averaged over its colours
   config.model.std = 0.226
-  config.model.precision = 'float32'  # or 'bfloat16'
+  config.model.precision = 'float32'  # of activations; or 'bfloat16', or 'float16' for the V100
   config.model.recompute = False  # True: less memory, more time
 
   # Weights to start from; both empty: from scratch.
@@ -68,9 +68,15 @@ def get_config() -> ConfigDict:
   config.optimizer.drop_epochs = (25, 37)  # the rate is multiplied at the start of these epochs
   config.optimizer.drop_factor = 0.1
 
+  # With float16 the loss is multiplied by this, and the factor follows the gradients' size.
+  config.loss_scale = ConfigDict()
+  config.loss_scale.initial = 2.0**15
+  config.loss_scale.grow_after = 2000  # steps without overflow before it doubles
+
   config.train = ConfigDict()
   config.train.epochs = 50
   config.train.batch_size = 16  # radiographs over all devices
+  config.train.accumulate = 1  # parts that each device's share of a batch is worked through in
   config.train.devices = 0  # accelerators of each host; 0 takes all
   config.train.synchronised_batch_norm = True  # statistics over all devices
   config.train.log_every = 20  # steps between two points in TensorBoard

@@ -1,15 +1,17 @@
 """Checkpoints of a run: the only file that knows Orbax.
 
-WORKDIR/checkpoints/latest holds what training goes on from (state, data position and progress,
-together or not at all); WORKDIR/checkpoints/best holds the network with the best tune AUC and
-everything that its use needs beside the weights.
+WORKDIR/checkpoints/latest holds what training goes on from (state and progress, together or not at
+all; the data's position follows from the step). WORKDIR/checkpoints/best holds the network with
+the best tune AUC and everything that its use needs beside the weights.
 """
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, Self
 
-import grain
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 from etils import epath
@@ -88,40 +90,38 @@ class Checkpoints:
     self._latest = _manager(folder / 'latest', LATEST_KEPT)
     self._best = _manager(folder / 'best', 1)
 
-  def save_latest(
-    self, step: int, state: Any, batches: grain.DatasetIterator, progress: dict
-  ) -> None:
+  def save_latest(self, step: int, state: Any, progress: dict) -> None:
     """Saves what an exact restart needs; returns when the copy is made, writes in the background.
 
     Args:
       step: training steps done.
       state: one device's copy of the training state.
-      batches: the iterator whose position belongs to it.
       progress: JSON; what else the training loop must remember.
     """
-    self._latest.save(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardSave(state),
-        data=grain.checkpoint.CheckpointSave(batches),
-        progress=ocp.args.JsonSave(progress),
-      ),
-    )
+    with self._writing():
+      if step in self._latest.all_steps():  # saved before its evaluation, which a stop cut short
+        self._latest.delete(step)
+      self._latest.save(
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardSave(_on_host(state)),
+          progress=ocp.args.JsonSave(progress),
+        ),
+      )
 
   def save_best(self, variables: Any, description: Description) -> None:
     """Saves a network that beats the last best one."""
-    self._best.save(
-      description.step,
-      args=ocp.args.Composite(
-        variables=ocp.args.StandardSave(variables),
-        description=ocp.args.JsonSave(dataclasses.asdict(description)),
-      ),
-    )
+    with self._writing():
+      self._best.save(
+        description.step,
+        args=ocp.args.Composite(
+          variables=ocp.args.StandardSave(_on_host(variables)),
+          description=ocp.args.JsonSave(dataclasses.asdict(description)),
+        ),
+      )
 
-  def restore_latest(
-    self, state: Any, batches: grain.DatasetIterator
-  ) -> tuple[int, Any, dict] | None:
-    """The newest readable (step, state, progress); moves `batches` to its position.
+  def restore_latest(self, state: Any) -> tuple[int, Any, dict] | None:
+    """The newest readable (step, state, progress).
 
     What a run wrote after that step is dropped, to be done again. None where nothing was saved.
 
@@ -134,8 +134,7 @@ class Checkpoints:
         restored = self._latest.restore(
           step,
           args=ocp.args.Composite(
-            state=ocp.args.StandardRestore(state),
-            data=grain.checkpoint.CheckpointRestore(batches),
+            state=ocp.args.StandardRestore(_on_host(state)),
             progress=ocp.args.JsonRestore(),
           ),
         )
@@ -168,8 +167,22 @@ class Checkpoints:
 
   def wait(self) -> None:
     """Returns when everything saved is on disk."""
-    self._latest.wait_until_finished()
-    self._best.wait_until_finished()
+    with self._writing():
+      self._latest.wait_until_finished()
+      self._best.wait_until_finished()
+
+  @contextlib.contextmanager
+  def _writing(self) -> Iterator[None]:
+    """Says what a failure to write means: it may be that of the last save, in the background."""
+    try:
+      yield
+    except Exception as error:  # of a full disk, in any of three libraries
+      reason = f'{type(error).__name__}: {error}'.splitlines()[0]
+      raise CheckpointError(
+        f'{self._latest.directory.parent}: a checkpoint could not be written: {reason}.\n'
+        f'The last good one is {self.latest_path()}. Make room if the disk is full; the same '
+        'command goes on from there'
+      ) from error
 
   def close(self) -> None:
     self._latest.close()
@@ -179,6 +192,18 @@ class Checkpoints:
 def latest_step(workdir: epath.PathLike) -> int | None:
   """How many training steps the run in `workdir` has saved; None where there is nothing."""
   return max(_steps(epath.Path(workdir) / 'checkpoints' / 'latest'), default=None)
+
+
+def finished(workdir: epath.PathLike, total_steps: int) -> bool:
+  """Whether the run in `workdir` has done all its steps, and the evaluation after the last."""
+  if latest_step(workdir) != total_steps:
+    return False
+  folder = epath.Path(workdir).resolve() / 'checkpoints' / 'latest' / str(total_steps)
+  try:
+    progress = _read(folder, progress=ocp.args.JsonRestore())['progress']
+  except CheckpointError:
+    return False
+  return progress['tuned'] == total_steps
 
 
 def describe(run: epath.PathLike) -> Description:
@@ -206,11 +231,13 @@ def load(run: epath.PathLike, variables: Any) -> Any:
   Raises:
     CheckpointError: there is none, or its weights are of other shapes.
   """
-  device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-  here = jax.tree.map(
-    lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), variables
-  )
+  here = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), variables)
   return _read_best(run, variables=ocp.args.StandardRestore(here))['variables']
+
+
+def _on_host(tree: Any) -> Any:
+  """NumPy arrays of its own. Orbax lets one host write these, and every host read them."""
+  return jax.tree.map(np.array, tree)
 
 
 def _manager(folder: epath.Path, kept: int) -> ocp.CheckpointManager:
@@ -233,12 +260,17 @@ def _read_best(run: epath.PathLike, **items: ocp.args.CheckpointArgs) -> Any:
     raise CheckpointError(
       f'{run}: the run has not finished an epoch, so it has no best checkpoint yet; let it go on'
     )
+  return _read(folder / str(step), **items)
+
+
+def _read(checkpoint: epath.Path, **items: ocp.args.CheckpointArgs) -> Any:
+  """Items of a checkpoint."""
   with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
     try:
-      return reader.restore(folder / str(step), args=ocp.args.Composite(**items))
+      return reader.restore(checkpoint, args=ocp.args.Composite(**items))
     except Exception as error:  # a damaged file can fail in any way
       reason = str(error).split('\n')[0]
-      raise CheckpointError(f'{folder / str(step)}: cannot be read: {reason}') from error
+      raise CheckpointError(f'{checkpoint}: cannot be read: {reason}') from error
 
 
 def _steps(folder: epath.Path) -> list[int]:

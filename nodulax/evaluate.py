@@ -11,7 +11,6 @@ import math
 import os
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +20,7 @@ import numpy as np
 from absl import app, flags, logging
 from rich.progress import track
 
-from nodulax import NOTICE, checkpoint, inference, parallel, provenance, storage
+from nodulax import NOTICE, checkpoint, hosts, inference, parallel, provenance, storage
 from nodulax.checkpoint import CheckpointError, Thresholds
 from nodulax.evaluation_files import write_locations, write_pictures, write_predictions
 from nodulax.input.batches import evaluation_batches
@@ -111,17 +110,18 @@ def evaluate(
     'dataset': shards.name,
     'split': split,
   }
-  if output.exists():
+  if hosts.first_says(output.exists()):
     return _done_before(output, subject)
 
-  devices = jax.local_devices()
+  devices = parallel.devices()
   network, variables = inference.load_network(run)
   prepared = prepare(shards, description.preprocessing, cache_dir)
   batch_size = inference.rounded_up(batch_size, devices)
   batches = track(
-    evaluation_batches(prepared, batch_size),
+    evaluation_batches(prepared, batch_size, jax.process_index(), jax.process_count()),
     f'{description.name} on {shards.name} {split}',
     total=math.ceil(len(prepared) / batch_size),
+    disable=not hosts.is_first(),
   )
   predictor = inference.Predictor(network, devices)
   probability, heat_maps = predictor(parallel.replicate(variables, devices), batches)
@@ -139,8 +139,12 @@ def evaluate(
     ),
     'provenance': provenance.provenance(run, shards.directory, split),
   }
-  output.parent.mkdir(parents=True, exist_ok=True)
-  unfinished = pathlib.Path(tempfile.mkdtemp(prefix='unfinished-', dir=output.parent))
+  if not hosts.is_first():
+    hosts.wait(f'evaluation in {output}')
+    return metrics
+  unfinished = output.parent / f'unfinished-{output.name}'
+  shutil.rmtree(unfinished, ignore_errors=True)  # of an evaluation that was killed
+  unfinished.mkdir(parents=True)
   try:
     write_predictions(unfinished / 'predictions.csv', prepared.cases, probability, dices)
     write_locations(
@@ -151,11 +155,11 @@ def evaluate(
       (unfinished / 'cohort.json').write_text(json.dumps(cohort, indent=2))
     (unfinished / 'NOTICE.txt').write_text(NOTICE + '\n')
     (unfinished / 'metrics.json').write_text(json.dumps(metrics, indent=2))
-    unfinished.chmod(0o755)
     unfinished.rename(output)
   except BaseException:
     shutil.rmtree(unfinished, ignore_errors=True)
     raise
+  hosts.wait(f'evaluation in {output}')
   return metrics
 
 

@@ -1,6 +1,5 @@
 """Runs a network over radiographs on every device: shared by training, evaluation, prediction."""
 
-import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,22 +18,25 @@ class Predictor:
 
   Args:
     network: the network.
-    devices: to run on.
+    devices: to run on, of all hosts; each host must call with the same number of batches.
   """
 
   def __init__(self, network: Network, devices: Sequence[jax.Device]):
     self._devices = devices
 
-    self._step = parallel.map_devices(functools.partial(forward, network), devices)
+    self._step = parallel.map_devices(
+      lambda variables, image: parallel.gather(forward(network, variables, image)), devices
+    )
 
   def __call__(
     self, variables: Any, batches: Iterable[dict[str, np.ndarray]]
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities and heat maps of every valid image, in order.
+    """Probabilities and heat maps of every valid image of all hosts, in order, on each host.
 
     Args:
       variables: of the network, replicated over the devices.
-      batches: each with `image u8[B, S, S, 1]` and `valid bool[B]`; B divides over the devices.
+      batches: each with `valid bool[B]`, and of its images `image u8[B / hosts, S, S, 1]`, the
+        part of this host; B divides over the devices.
 
     Returns:
       probability f64[N] and heat_maps f32[N, h, w], both in [0, 1].
@@ -42,7 +44,7 @@ class Predictor:
     probabilities, heat_maps = [], []
     for batch in batches:
       image = parallel.split({'image': batch['image']}, self._devices)['image']
-      probability, heat_map = parallel.join(jax.device_get(self._step(variables, image)))
+      probability, heat_map = jax.device_get(parallel.first(self._step(variables, image)))
       probabilities.append(probability[batch['valid']].astype(np.float64))
       heat_maps.append(heat_map[batch['valid']])
     return np.concatenate(probabilities), np.concatenate(heat_maps)

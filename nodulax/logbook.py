@@ -1,6 +1,7 @@
 """What a training run tells its user: TensorBoard, metrics.jsonl and a line of progress."""
 
 import contextlib
+import io
 import json
 import os
 import time
@@ -25,6 +26,7 @@ class Logbook:
     first_step, total_steps: of the training.
     batch_size: radiographs a step.
     log_every: steps between two points.
+    silent: writes and shows nothing, on all hosts but one.
   """
 
   def __init__(
@@ -36,20 +38,21 @@ class Logbook:
     total_steps: int,
     batch_size: int,
     log_every: int,
+    silent: bool = False,
   ):
     self._folder = folder
     self._name = name
     self._batch_size = batch_size
     self._log_every = log_every
-    self._writer = _tensorboard(folder)
-    self._metrics = (folder / 'metrics.jsonl').open('a')
+    self._writer = _tensorboard(None if silent else folder)
+    self._metrics = io.StringIO() if silent else (folder / 'metrics.jsonl').open('a')
     self._progress = Progress(
       TextColumn('{task.description}'),
       BarColumn(),
       MofNCompleteColumn(),
       TextColumn('{task.fields[speed]}'),
       TimeRemainingColumn(),
-      console=Console(soft_wrap=True),
+      console=Console(soft_wrap=True, quiet=silent),
     )
     self._task = self._progress.add_task(
       name, total=total_steps, completed=first_step, speed='compiling'
@@ -62,8 +65,9 @@ class Logbook:
 
   def __exit__(self, *_) -> None:
     self._progress.stop()
-    self._writer.close()
-    self._metrics.close()
+    with self._writing():
+      self._writer.close()
+      self._metrics.close()
 
   @contextlib.contextmanager
   def waiting_for_data(self) -> Iterator[None]:
@@ -83,7 +87,8 @@ class Logbook:
       'data_wait': self._waited / elapsed,
     }
     self._write(step, scalars)
-    self._writer.write_scalars(step, speed)
+    with self._writing():
+      self._writer.write_scalars(step, speed)
     shown = f'{speed["images_per_second"]:.1f} images/s, data wait {speed["data_wait"]:.0%}'
     self._progress.update(self._task, completed=step, speed=shown)
     self._restart_clock(step)
@@ -98,32 +103,47 @@ class Logbook:
 
   def pictures(self, step: int, name: str, images: np.ndarray) -> None:
     """`images u8[N, H, W, 3]` to TensorBoard."""
-    self._writer.write_images(step, {name: images})
+    with self._writing():
+      self._writer.write_images(step, {name: images})
 
   def resume_clock(self, step: int) -> None:
     """Leaves what was done since the last step (evaluation, saving) out of the speed."""
     self._restart_clock(step)
 
   def flush(self) -> None:
-    self._writer.flush()
-    self._metrics.flush()
+    with self._writing():
+      self._writer.flush()
+      self._metrics.flush()
 
   def _write(self, step: int, scalars: Mapping[str, float]) -> None:
-    self._writer.write_scalars(step, dict(scalars))
-    self._metrics.write(json.dumps({'step': step, **scalars}) + '\n')
+    with self._writing():
+      self._writer.write_scalars(step, dict(scalars))
+      self._metrics.write(json.dumps({'step': step, **scalars}) + '\n')
+
+  @contextlib.contextmanager
+  def _writing(self) -> Iterator[None]:
+    try:
+      yield
+    except Exception as error:  # TensorFlow's are not OSErrors
+      reason = f'{type(error).__name__}: {error}'.splitlines()[0]
+      raise OSError(
+        f'{self._folder}: the logs could not be written: {reason}.\nMake room if the disk is full; '
+        'the same command goes on from the last checkpoint'
+      ) from error
 
   def _restart_clock(self, step: int) -> None:
     self._clock, self._clock_step, self._waited = time.perf_counter(), step, 0.0
 
 
-def _tensorboard(folder: epath.Path) -> Any:
-  """A clu SummaryWriter. TensorFlow greets whoever imports it, deaf to every setting: hush it."""
+def _tensorboard(folder: epath.Path | None) -> Any:
+  """A clu writer, to nowhere without a folder."""
+  # TensorFlow greets whoever imports it, deaf to every setting: hush it.
   stderr = os.dup(2)
   with open(os.devnull, 'w') as nowhere:
     os.dup2(nowhere.fileno(), 2)
   try:
-    from clu.metric_writers import SummaryWriter
+    from clu.metric_writers import MultiWriter, SummaryWriter
   finally:
     os.dup2(stderr, 2)
     os.close(stderr)
-  return SummaryWriter(str(folder))
+  return MultiWriter([]) if folder is None else SummaryWriter(str(folder))

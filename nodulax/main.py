@@ -3,7 +3,8 @@
   python -m nodulax.main --config=configs/nih_image.py --workdir=runs/nih_image
 
 Any knob of configs/default.py can be changed: --config.optimizer.learning_rate=3e-4
-The same command goes on where the last one stopped. For research, not a medical device.
+The same command goes on where the last one stopped. On several hosts each runs the same command,
+with a workdir that all of them see; see --coordinator. For research, not a medical device.
 """
 
 from collections.abc import Sequence
@@ -11,13 +12,21 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from nodulax import dry_run, storage, study, train
+from nodulax import dry_run, hosts, storage, study, train
 from nodulax.checkpoint import CheckpointError
 from nodulax.input.shards import ShardsError
+from nodulax.interruption import Interrupted, interruptible
 
 CONFIG = config_flags.DEFINE_config_file('config', None, 'File of the config to run.')
 DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print what a study would do, and how long.')
 WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run: checkpoints, logs, results.')
+COORDINATOR = flags.DEFINE_string(
+  'coordinator',
+  '',
+  'Address and port of the first of several processes; `auto` on a TPU pod. Not for SLURM.',
+)
+PROCESSES = flags.DEFINE_integer('processes', 0, 'How many processes there are.')
+PROCESS_ID = flags.DEFINE_integer('process_id', -1, 'Which of them this is, from 0.')
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -31,14 +40,21 @@ def main(arguments: Sequence[str]) -> None:
     if DRY_RUN.value:
       dry_run.print_plan(config, WORKDIR.value)
       return
-    folder = storage.check_out(WORKDIR.value)
-    if 'experiments' in config:
-      study.run(config, folder)
-    else:
-      train.train(config, folder)
-      study.print_results(folder, ('.',))
-    storage.publish(folder)
-  except train.Interrupted as stopped:
+    with interruptible():
+      hosts.join(COORDINATOR.value, PROCESSES.value, PROCESS_ID.value)
+      if hosts.several() and storage.is_remote(WORKDIR.value):
+        raise ValueError(
+          f'{WORKDIR.value}: several hosts need a workdir on a disk that all of them see'
+        )
+      folder = storage.check_out(WORKDIR.value)
+      if 'experiments' in config:
+        study.run(config, folder)
+      else:
+        train.train(config, folder)
+        if hosts.is_first():
+          study.print_results(folder, ('.',))
+      storage.publish(folder)
+  except Interrupted as stopped:
     raise SystemExit(f'{stopped}; the same command goes on from there') from None
   except (
     CheckpointError,

@@ -1,7 +1,8 @@
 """Several accelerators at once: the only file that knows pmap.
 
 Each device holds a whole copy of the network and works on its part of the batch. A step is
-written for one device; `mean` and `total` in it run over the devices of every host.
+written for one device; `mean`, `shares` and `gather` in it run over the devices of every host.
+Outside of a step every host sees the leading axis of its own devices alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,20 @@ import jax.numpy as jnp
 import numpy as np
 
 AXIS = 'data'
+
+
+def devices(count: int = 0) -> list[jax.Device]:
+  """The first `count` devices of every host, host after host; 0 takes all."""
+  return [
+    device
+    for host in range(jax.process_count())
+    for device in jax.local_devices(host)[: count or None]
+  ]
+
+
+def local(devices: Sequence[jax.Device]) -> list[jax.Device]:
+  """Those of this host."""
+  return [device for device in devices if device.process_index == jax.process_index()]
 
 
 def map_devices(
@@ -26,48 +41,75 @@ def mean(tree: Any) -> Any:
   return jax.lax.pmean(tree, AXIS)
 
 
-def weighted_mean_part(values: jax.Array, weights: jax.Array) -> jax.Array:
-  """Within a step: this device's part of a weighted mean over the global batch.
+def shares(weights: jax.Array) -> jax.Array:
+  """Within a step: this device's shares of a weighted mean over the global batch.
 
-  The mean of the parts over the devices is the weighted mean of all values, however the weights
-  fall on the devices; it is 0 where every weight is.
+  The mean over the devices of each one's sum of value times share is the weighted mean of all
+  values, however the weights fall on the devices; it is 0 where every weight is.
 
   Args:
-    values, weights: f32[b] of this device's radiographs.
+    weights: f32[b] of this device's radiographs.
+
+  Returns:
+    f32[b].
   """
   total = jax.lax.pmean(weights.sum(), AXIS)
-  return (values * weights).sum() / jnp.where(total > 0, total, 1)
+  return weights / jnp.where(total > 0, total, 1)
+
+
+def gather(tree: Any) -> Any:
+  """Within a step: what all devices of all hosts have, in their order: `[b, ...]` to `[B, ...]`."""
+  return jax.lax.all_gather(tree, AXIS, tiled=True)
+
+
+class Agreement:
+  """What any host asks for, all hosts do, at the same step.
+
+  A call takes this host's wishes and returns every host's together. With several hosts the answer
+  is to the call before, so that no device waits for it; each must call equally often.
+  """
+
+  def __init__(self, devices: Sequence[jax.Device]):
+    self._devices = local(devices)
+    self._any = map_devices(lambda wishes: jax.lax.pmax(wishes, AXIS), devices)
+    self._answer: jax.Array | None = None
+
+  def __call__(self, *wishes: bool) -> tuple[bool, ...]:
+    if jax.process_count() == 1:
+      return wishes
+    mine = np.tile(np.array(wishes, np.int32), (len(self._devices), 1))
+    answer, self._answer = self._answer, self._any(mine)
+    if answer is None:
+      return (False,) * len(wishes)
+    return tuple(map(bool, np.asarray(first(answer))))
 
 
 def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
   """One copy a device, on a new leading axis."""
-  copies = jax.tree.map(lambda leaf: np.stack([np.asarray(leaf)] * len(devices)), tree)
+  copies = jax.tree.map(lambda leaf: np.stack([np.asarray(leaf)] * len(local(devices))), tree)
   return map_devices(lambda leaves: leaves, devices)(copies)
 
 
 def first(tree: Any) -> Any:
-  """The first device's copy of a replicated tree."""
-  return jax.tree.map(lambda leaf: leaf[0], tree)
+  """The copy of this host's first device of a replicated tree."""
+  # Not leaf[0]: that is a computation of all devices, which may wait for one that waits for it.
+  return jax.tree.map(lambda leaf: leaf.addressable_data(0)[0], tree)
 
 
 def split(batch: dict[str, Any], devices: Sequence[jax.Device]) -> dict[str, Any]:
-  """`[B, ...]` to `[devices, B / devices, ...]`.
-
-  Raises:
-    ValueError: the batch does not divide over the devices.
-  """
-
-  def part(values):
-    if len(values) % len(devices):
-      raise ValueError(
-        f'a batch of {len(values)} does not divide over {len(devices)} devices; '
-        'choose a --config.train.batch_size that does'
-      )
-    return values.reshape(len(devices), len(values) // len(devices), *values.shape[1:])
-
-  return {name: part(values) for name, values in batch.items()}
+  """This host's part of a batch over its devices: `[B, ...]` to `[devices, B / devices, ...]`."""
+  count = len(local(devices))
+  return {
+    name: values.reshape(count, len(values) // count, *values.shape[1:])
+    for name, values in batch.items()
+  }
 
 
-def join(tree: Any) -> Any:
-  """The inverse of `split`: `[devices, b, ...]` to `[devices * b, ...]`."""
-  return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), tree)
+def require_divisible(batch_size: int, devices: Sequence[jax.Device], accumulate: int = 1) -> None:
+  """Raises ValueError where a batch over all hosts does not divide into equal parts."""
+  if batch_size % (len(devices) * accumulate):
+    parts = f' in {accumulate} parts each' if accumulate > 1 else ''
+    raise ValueError(
+      f'a batch of {batch_size} does not divide over {len(devices)} devices{parts}; '
+      'choose a --config.train.batch_size that does'
+    )

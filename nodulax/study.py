@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from nodulax import NOTICE, train, workdir
+from nodulax import NOTICE, hosts, train, workdir
 from nodulax.plan import Run, runs, write_description
 from nodulax.report import write_report
 from nodulax.true_labels import score_against_truth
@@ -31,14 +31,19 @@ def run(config: ConfigDict, folder: epath.PathLike) -> None:
     StudyError: a command of the preparation failed.
     Interrupted, and whatever else `train` raises.
   """
-  folder = workdir.claim(folder, config)
+  folder = workdir.claim(folder, config, write=hosts.is_first())
   shards = {name: prepare(config, folder, name) for name in config.data.evaluate}
+  hosts.wait('shards')
   planned = runs(config, folder, shards)
-  write_description(folder, planned, config)
+  if hosts.is_first():
+    write_description(folder, planned, config)
   for number, this in enumerate(planned, 1):
-    print(f'Run {number} of {len(planned)}: {this.name}')
+    train.tell(f'Run {number} of {len(planned)}: {this.name}')
     train.train(this.config, folder / this.name)
-    score_against_true_labels(folder, this)
+    if hosts.is_first():
+      score_against_true_labels(folder, this)
+  if not hosts.is_first():
+    return
   page = report(folder)
   print_results(folder, config.order)
   print(f'Report: {page}')
@@ -55,7 +60,7 @@ def prepare(config: ConfigDict, folder: epath.Path, name: str) -> str:
   source = config.sources[name]
   built = folder / 'shards' / name
   done = built / 'built.json'
-  if not done.exists():
+  if hosts.is_first() and not done.exists():
     raw = source.raw or _simulate(source, folder / 'raw' / name)
     options = [f'--{option}={value}' for option, value in source.options.items()]
     _command(

@@ -3,9 +3,8 @@
 import contextlib
 import dataclasses
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -13,12 +12,14 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from nodulax import checkpoint, evaluate, inference, optimizer, parallel, storage, workdir
+from nodulax import checkpoint, evaluate, hosts, inference, optimizer, parallel, storage, workdir
 from nodulax.input.batches import evaluation_batches, training_batches
 from nodulax.input.degraded import mislabelled, reduced
 from nodulax.input.prepared import Prepared, prepare
 from nodulax.input.shards import Shards
+from nodulax.interruption import Interrupted, Interruption, interruptible
 from nodulax.logbook import Logbook
+from nodulax.loss_scale import LossScale
 from nodulax.model import pretrained
 from nodulax.model.build import build_network
 from nodulax.radiograph import pictures
@@ -31,12 +32,10 @@ class TrainingError(RuntimeError):
   """Training cannot go on; says at which step, with which images, and what was saved last."""
 
 
-class Interrupted(Exception):
-  """The user or the machine asked to stop; everything is saved."""
-
-
 def train(config: ConfigDict, folder: epath.PathLike) -> None:
   """Runs an experiment, or goes on with it where it stopped; what is finished is not done again.
+
+  On several hosts each calls this with the same arguments.
 
   Args:
     config: as `configs/default.py` describes it.
@@ -48,42 +47,49 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
     WorkdirError, ShardsError, CheckpointError, ValueError: the folder, the data, the weights to
       start from, or the config do not fit; the message says what to do.
   """
-  folder = workdir.claim(folder, config)
-  shards = Shards(_training_shards(config), 'train')
-  radiographs = config.data.train_images or len(shards)
-  if radiographs < config.train.batch_size:
-    raise ValueError(
-      f'{shards.directory} has {radiographs} radiographs to train on, fewer than one batch; lower '
-      f'--config.train.batch_size={config.train.batch_size}'
-    )
-  steps_per_epoch = radiographs // config.train.batch_size
-  total_steps = config.train.epochs * steps_per_epoch
-  if checkpoint.latest_step(folder) == total_steps:
-    print(f'{config.name}: trained already')
-  else:
-    fit(config, folder, shards, steps_per_epoch, total_steps)
+  with interruptible() as interruption:
+    folder = workdir.claim(folder, config, write=hosts.is_first())
+    devices = parallel.devices(config.train.devices)
+    parallel.require_divisible(config.train.batch_size, devices, config.train.accumulate)
+    shards = Shards(_training_shards(config), 'train')
+    radiographs = config.data.train_images or len(shards)
+    if radiographs < config.train.batch_size:
+      raise ValueError(
+        f'{shards.directory} has {radiographs} radiographs to train on, fewer than one batch; '
+        f'lower --config.train.batch_size={config.train.batch_size}'
+      )
+    steps_per_epoch = radiographs // config.train.batch_size
+    total_steps = config.train.epochs * steps_per_epoch
+    if checkpoint.finished(folder, total_steps):
+      tell(f'{config.name}: trained already')
+    else:
+      fit(config, folder, shards, devices, steps_per_epoch, total_steps, interruption)
 
-  # The held-out sets.
-  for source in config.data.evaluate:
-    if not config.data.shards[source]:
-      print(f'{config.name}: no shards of {source} (config.data.shards.{source}), not evaluated')
-      continue
-    evaluate.evaluate(
-      folder,
-      config.data.shards[source],
-      'test',
-      folder / 'evaluation' / source,
-      cache_dir=config.data.cache_dir,
-      **config.evaluation,
-    )
+    # The held-out sets.
+    for source in config.data.evaluate:
+      if not config.data.shards[source]:
+        tell(f'{config.name}: no shards of {source} (config.data.shards.{source}), not evaluated')
+        continue
+      evaluate.evaluate(
+        folder,
+        config.data.shards[source],
+        'test',
+        folder / 'evaluation' / source,
+        cache_dir=config.data.cache_dir,
+        **config.evaluation,
+      )
 
 
 def fit(
-  config: ConfigDict, folder: epath.Path, shards: Shards, steps_per_epoch: int, total_steps: int
+  config: ConfigDict,
+  folder: epath.Path,
+  shards: Shards,
+  devices: Sequence[jax.Device],
+  steps_per_epoch: int,
+  total_steps: int,
+  interruption: Interruption,
 ) -> None:
   """Trains the network, from wherever the last start left it. Arguments as in `train`."""
-  devices = jax.local_devices()[: config.train.devices or None]
-
   # Data.
   preprocessing = Preprocessing.from_dict(config.preprocessing.to_dict())
   training, tune = (
@@ -98,14 +104,7 @@ def fit(
     )
   for part in (training, tune):
     _require_both_classes(part)
-  batches = training_batches(
-    training,
-    batch_size=config.train.batch_size,
-    map_size=config.preprocessing.image_size // 16,
-    augmentation=Augmentation(**config.augmentation),
-    seed=config.seed,
-    worker_processes=config.data.worker_processes,
-  )
+  host = {'host': jax.process_index(), 'hosts': jax.process_count()}
 
   # Network and optimizer.
   axis_name = parallel.AXIS if config.train.synchronised_batch_norm else None
@@ -113,7 +112,9 @@ def fit(
   adam = optimizer.adam(
     optimizer.learning_rate_schedule(**config.optimizer, steps_per_epoch=steps_per_epoch)
   )
-  train_step = parallel.map_devices(step_function(network, adam), devices, donate=(0,))
+  train_step = parallel.map_devices(
+    step_function(network, adam, config.train.accumulate), devices, donate=(0,)
+  )
   predictor = inference.Predictor(network, devices)
 
   # Weights come, in this order, from
@@ -121,21 +122,35 @@ def fit(
   # 2. the best network of the run config.init.checkpoint,
   # 3. the public ImageNet weights in config.init.imagenet,
   # 4. the random numbers of config.seed.
-  state = initial_state(network, adam, config.seed, config.preprocessing.image_size)
+  half = config.model.precision == 'float16'
+  loss_scale = LossScale.create(**config.loss_scale) if half else None
+  state = initial_state(network, adam, config.seed, config.preprocessing.image_size, loss_scale)
   checkpoints = checkpoint.Checkpoints(folder)
-  progress: dict[str, Any] = {'best_auc': -1.0, 'logs': {}}
-  if restored := checkpoints.restore_latest(state, batches):
+  progress: dict[str, Any] = {'best_auc': -1.0, 'tuned': 0, 'logs': {}}
+  if restored := checkpoints.restore_latest(state):
     step, state, progress = restored
-    print(f'{config.name}: going on from step {step} of {total_steps}')
+    tell(f'{config.name}: going on from step {step} of {total_steps}')
   elif config.init.checkpoint:
     _, source = inference.load_network(config.init.checkpoint)
     state = start_from(state, *pretrained.load_network(source, state.variables))
   elif config.init.imagenet:
     state = start_from(state, *pretrained.load_imagenet(config.init.imagenet, state.variables))
-  workdir.cut_back_logs(folder, progress['logs'])
+  if hosts.is_first():
+    workdir.cut_back_logs(folder, progress['logs'])
 
   # Training.
   step = int(state.step)
+  saved = step, progress['tuned']
+  batches = training_batches(
+    training,
+    batch_size=config.train.batch_size,
+    map_size=config.preprocessing.image_size // 16,
+    augmentation=Augmentation(**config.augmentation),
+    seed=config.seed,
+    worker_processes=config.data.worker_processes,
+    start=step,
+    **host,
+  )
   state = parallel.replicate(state, devices)
   log = Logbook(
     folder,
@@ -144,7 +159,11 @@ def fit(
     total_steps=total_steps,
     batch_size=config.train.batch_size,
     log_every=config.train.log_every,
+    silent=not hosts.is_first(),
   )
+  hosts.wait('ready to train')  # none gives up on another that was longer in compiling
+  agreement = parallel.Agreement(devices)
+  stopping = False  # once any host was asked to
   pending: tuple | None = None  # the last step's numbers, not yet fetched
   saved_at = time.monotonic()
 
@@ -155,17 +174,75 @@ def fit(
       return
     (at_step, indices, metrics), pending = pending, None
     scalars = {name: float(value) for name, value in parallel.first(metrics).items()}
-    if not all(map(math.isfinite, scalars.values())):
-      images = ', '.join(training.cases[index].image_id for index in indices)
+    finite = {name: value for name, value in scalars.items() if math.isfinite(value)}
+    if len(finite) < len(scalars) and not scalars.get('skipped'):
+      images = ', '.join(training.cases[index].image_id for index in hosts.together(indices))
       raise TrainingError(
         f'step {at_step}: the loss or its gradient is not finite ({scalars}).\n'
         f'The batch was {images}.\nThe last good checkpoint is {checkpoints.latest_path()}; '
         'a lower learning rate or float32 may help, in a new --workdir.'
       )
-    log.train(at_step, scalars)
+    finite.pop('skipped', None)
+    log.train(at_step, finite)
 
-  with log, _stop_requested() as stop, contextlib.closing(checkpoints):
-    while step < total_steps:
+  def until_stopped(evaluated: Iterable) -> Iterator:
+    """The batches of an evaluation, until any host is asked to stop."""
+    nonlocal stopping
+    for batch in evaluated:
+      yield batch
+      stopping, _ = agreement(interruption.asked, False)
+      if stopping:
+        return
+
+  with (
+    interruption.held(),
+    log,
+    contextlib.closing(checkpoints),
+    contextlib.closing(batches),
+  ):
+    while True:
+      minutes = (time.monotonic() - saved_at) / 60
+      stopping, late = agreement(interruption.asked, minutes > config.train.checkpoint_minutes)
+      end_of_epoch = step % steps_per_epoch == 0
+
+      # The tune split. Where a stop cuts this short, it is done first thing after the next start.
+      if end_of_epoch and step > progress['tuned'] and not stopping:
+        settle()
+        batch_size = inference.rounded_up(config.evaluation.batch_size, devices)
+        probability, heat_maps = predictor(
+          state.variables, until_stopped(evaluation_batches(tune, batch_size, **host))
+        )
+        if not stopping:
+          thresholds = evaluate.freeze_thresholds(tune, probability, heat_maps)
+          best = thresholds.tune_auc > progress['best_auc']
+          log.tune(step, step // steps_per_epoch, {'auc': thresholds.tune_auc}, best)
+          log.pictures(step, 'tune', _draw_tune(tune, heat_maps, config.train.pictures))
+          progress['tuned'] = step
+          if best:
+            progress['best_auc'] = thresholds.tune_auc
+            checkpoints.save_best(
+              parallel.first(state.variables),
+              checkpoint.Description(
+                config.name, config.model.to_dict(), preprocessing, thresholds, step
+              ),
+            )
+
+      if (end_of_epoch or stopping or late) and saved != (step, progress['tuned']):
+        settle()
+        log.flush()
+        progress['logs'] = workdir.log_sizes(folder)
+        checkpoints.save_latest(step, parallel.first(state), progress)
+        if storage.is_copy(folder):
+          checkpoints.wait()
+          storage.publish(folder)
+        saved, saved_at = (step, progress['tuned']), time.monotonic()
+        log.resume_clock(step)
+      if stopping and progress['tuned'] < total_steps:
+        checkpoints.wait()
+        raise Interrupted(f'{config.name}: stopped and saved at step {step} of {total_steps}')
+      if step == total_steps:
+        break
+
       with log.waiting_for_data():
         batch = next(batches)
       if step == 0:
@@ -174,48 +251,21 @@ def fit(
       step += 1
       settle()  # the previous step's numbers, while the devices work on this one
       pending = (step, batch['index'], metrics)
-
-      end_of_epoch = step % steps_per_epoch == 0
-      minutes = (time.monotonic() - saved_at) / 60
-      if not (end_of_epoch or stop() or minutes > config.train.checkpoint_minutes):
-        continue
-      settle()
-      if end_of_epoch:
-        batch_size = inference.rounded_up(config.evaluation.batch_size, devices)
-        probability, heat_maps = predictor(state.variables, evaluation_batches(tune, batch_size))
-        thresholds = evaluate.freeze_thresholds(tune, probability, heat_maps)
-        best = thresholds.tune_auc > progress['best_auc']
-        log.tune(step, step // steps_per_epoch, {'auc': thresholds.tune_auc}, best)
-        log.pictures(step, 'tune', _draw_tune(tune, heat_maps, config.train.pictures))
-        if best:
-          progress['best_auc'] = thresholds.tune_auc
-          checkpoints.save_best(
-            parallel.first(state.variables),
-            checkpoint.Description(
-              config.name, config.model.to_dict(), preprocessing, thresholds, step
-            ),
-          )
-      log.flush()
-      progress['logs'] = workdir.log_sizes(folder)
-      checkpoints.save_latest(step, parallel.first(state), batches, progress)
-      if storage.is_copy(folder):
-        checkpoints.wait()
-        storage.publish(folder)
-      saved_at = time.monotonic()
-      log.resume_clock(step)
-      if stop() and step < total_steps:
-        checkpoints.wait()
-        raise Interrupted(f'{config.name}: stopped and saved at step {step} of {total_steps}')
     checkpoints.wait()
-  batches.close()
 
 
 def start_from(state: State, variables: dict[str, Any], report: pretrained.Report) -> State:
   """The state with other weights to start from; tells the user which were taken."""
-  print(report)
+  tell(report)
   return dataclasses.replace(
     state, params=variables['params'], batch_stats=variables['batch_stats']
   )
+
+
+def tell(message: object) -> None:
+  """Prints a line, once for all hosts."""
+  if hosts.is_first():
+    print(message)
 
 
 def _training_shards(config: ConfigDict) -> str:
@@ -236,21 +286,6 @@ def _require_both_classes(prepared: Prepared) -> None:
       f'{prepared.name}: every radiograph of the split {prepared.split} is {kind}; training '
       'needs both classes in train and in tune'
     )
-
-
-@contextlib.contextmanager
-def _stop_requested() -> Iterator[Callable[[], bool]]:
-  """Within it, SIGINT and SIGTERM only make the function that it yields return True."""
-  received: list[int] = []
-  handlers = {
-    number: signal.signal(number, lambda number, _: received.append(number))
-    for number in (signal.SIGINT, signal.SIGTERM)
-  }
-  try:
-    yield lambda: bool(received)
-  finally:
-    for number, handler in handlers.items():
-      signal.signal(number, handler)
 
 
 def _draw_batch(batch: dict[str, np.ndarray], count: int) -> np.ndarray:

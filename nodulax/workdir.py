@@ -30,8 +30,13 @@ class WorkdirError(ValueError):
   """A workdir that holds the run of another config; says which knobs differ."""
 
 
-def claim(workdir: epath.PathLike, config: ConfigDict) -> epath.Path:
+def claim(workdir: epath.PathLike, config: ConfigDict, write: bool = True) -> epath.Path:
   """Makes a run's folder, or finds that it is this config's already.
+
+  Args:
+    workdir: the folder.
+    config: of the run.
+    write: False on all hosts but one.
 
   Raises:
     WorkdirError: the folder holds the run of another config.
@@ -53,9 +58,17 @@ def claim(workdir: epath.PathLike, config: ConfigDict) -> epath.Path:
         f'{workdir} holds the run of another config; choose another --workdir, or repeat its '
         'config:\n' + '\n'.join(differing)
       )
-  saved.write_text(json.dumps(mine, indent=2))
-  (workdir / 'NOTICE.txt').write_text(NOTICE + '\n')
+  if write:
+    _replace(saved, json.dumps(mine, indent=2).encode())
+    _replace(workdir / 'NOTICE.txt', (NOTICE + '\n').encode())
   return workdir
+
+
+def _replace(path: epath.Path, content: bytes) -> None:
+  """Writes a file that is whole at any moment, the old one or the new one."""
+  unfinished = path.with_name(path.name + '.unfinished')
+  unfinished.write_bytes(content)
+  unfinished.replace(path)
 
 
 def _is_free(knob: str, config: dict[str, Any]) -> bool:
@@ -89,7 +102,7 @@ def cut_back_logs(workdir: epath.Path, sizes: dict[str, int]) -> None:
     if path.name not in sizes:
       path.unlink()
     elif path.stat().length > sizes[path.name]:
-      path.write_bytes(path.read_bytes()[: sizes[path.name]])
+      _replace(path, path.read_bytes()[: sizes[path.name]])
 
 
 def _logs(workdir: epath.Path) -> list[epath.Path]:

@@ -11,7 +11,7 @@ import pytest
 from etils import epath
 from sklearn import metrics as sklearn_metrics
 
-from nodulax import checkpoint, evaluate, evaluation_files, provenance
+from nodulax import checkpoint, evaluate, evaluation_files, parallel, provenance
 from nodulax.checkpoint import CheckpointError, Thresholds
 from nodulax.input.shards import Shards, ShardsError
 from nodulax.statistics.overlap import OverlapThreshold
@@ -88,7 +88,7 @@ def test_results_depend_on_neither_batch_size_nor_devices(
   trained_run, shards, tmp_path, monkeypatch, batch_size, devices
 ):
   some = jax.local_devices()[:devices]
-  monkeypatch.setattr(jax, 'local_devices', lambda: some)
+  monkeypatch.setattr(parallel, 'devices', lambda: some)
   evaluate.evaluate(
     trained_run, shards, 'test', tmp_path / 'again', batch_size=batch_size, overlays=0
   )

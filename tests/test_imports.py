@@ -10,7 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 LEAVES = ('radiograph', 'phantom', 'statistics', 'model')
-ENGINE = (*LEAVES, 'storage', 'input', 'checkpoint', 'parallel', 'inference')
+ENGINE = (*LEAVES, 'storage', 'input', 'checkpoint', 'hosts', 'parallel', 'inference')
 
 # Which rooms of nodulax each room may import, beside itself and the package's own constants.
 MAY_IMPORT = {
@@ -19,14 +19,26 @@ MAY_IMPORT = {
   'optimizer': (),
   'parallel': (),
   'storage': (),
+  'loss_scale': (),
+  'hosts': (),
+  'interruption': (),
   'logbook': (),
   'workdir': (),
   'typed_json': (),
   'input': ('radiograph', 'storage'),
   'checkpoint': ('radiograph', 'statistics', 'storage', 'typed_json'),
   'inference': ('model', 'checkpoint', 'parallel', 'typed_json'),
-  'step': ('model', 'losses', 'parallel'),
-  'train': (*ENGINE, 'evaluate', 'step', 'optimizer', 'logbook', 'workdir'),
+  'step': ('model', 'losses', 'loss_scale', 'parallel'),
+  'train': (
+    *ENGINE,
+    'evaluate',
+    'step',
+    'loss_scale',
+    'optimizer',
+    'interruption',
+    'logbook',
+    'workdir',
+  ),
   'findings': ('radiograph', 'statistics'),
   'evaluation_files': ('input', 'radiograph', 'statistics', 'findings'),
   'evaluate': (*ENGINE, 'evaluation_files', 'provenance'),
@@ -43,9 +55,9 @@ MAY_IMPORT = {
   'train_lungs': ('radiograph', 'phantom'),
   'plan': (),
   'true_labels': ('evaluate', 'checkpoint'),
-  'study': ('plan', 'train', 'true_labels', 'workdir', 'report'),
+  'study': ('plan', 'train', 'hosts', 'true_labels', 'workdir', 'report'),
   'dry_run': (*ENGINE, 'plan', 'step', 'optimizer'),
-  'main': ('study', 'dry_run', 'train', 'checkpoint', 'input', 'storage'),
+  'main': (*ENGINE, 'study', 'dry_run', 'train', 'interruption'),
 }
 
 

@@ -28,7 +28,7 @@ def network(head: str, synchronised: bool):
   )
 
 
-def batch() -> dict[str, np.ndarray]:
+def whole_batch() -> dict[str, np.ndarray]:
   rng = np.random.default_rng(0)
   label = np.array([1, 1, 1, 0, 1, 0, 0, 1], np.float32)
   # Located and not located fall unevenly on the devices; on four, one has no located image.
@@ -42,15 +42,16 @@ def batch() -> dict[str, np.ndarray]:
   }
 
 
-def one_sgd_step(head: str, devices: int, synchronised: bool = True):
+def one_sgd_step(head: str, devices, synchronised: bool = True, batch=None):
   """The state and metrics after one step; with a rate of 1 the parameters move by the gradient."""
-  these = jax.local_devices()[:devices]
+  these = jax.local_devices()[:devices] if isinstance(devices, int) else devices
   net = network(head, synchronised)
   sgd = optax.sgd(1.0)
   state = step.initial_state(net, sgd, seed=0, image_size=SIZE)
   mapped = parallel.map_devices(step.step_function(net, sgd), these)
-  after, metrics = mapped(parallel.replicate(state, these), parallel.split(batch(), these))
-  return state, parallel.first(jax.device_get(after)), parallel.first(jax.device_get(metrics))
+  batch = whole_batch() if batch is None else batch
+  after, metrics = mapped(parallel.replicate(state, these), parallel.split(batch, these))
+  return state, *jax.device_get((parallel.first(after), parallel.first(metrics)))
 
 
 def distance(a, b) -> float:
@@ -84,7 +85,7 @@ def test_the_loss_of_network_2_is_the_sum_of_both_over_the_global_batch():
   _, _, metrics = one_sgd_step('pixel', 2)
   net = network('pixel', synchronised=False)
   state = step.initial_state(net, optax.sgd(1.0), seed=0, image_size=SIZE)
-  this = batch()
+  this = whole_batch()
   outputs, _ = net.apply(
     state.variables, this['image'] / np.float32(255), train=True, mutable=['batch_stats']
   )
@@ -103,10 +104,14 @@ def test_the_loss_of_network_2_is_the_sum_of_both_over_the_global_batch():
 
 def test_a_weighted_mean_of_nothing_is_zero():
   devices = jax.local_devices()[:2]
-  part = parallel.map_devices(parallel.weighted_mean_part, devices)
-  np.testing.assert_array_equal(part(jnp.ones((2, 3)), jnp.zeros((2, 3))), [0, 0])
+  part = parallel.map_devices(parallel.shares, devices)
+  np.testing.assert_array_equal(part(jnp.zeros((2, 3))), np.zeros((2, 3)))
 
 
 def test_a_batch_that_does_not_divide_over_the_devices_is_an_error():
-  with pytest.raises(ValueError, match='does not divide over 2 devices'):
-    parallel.split({'x': np.zeros(3)}, jax.local_devices()[:2])
+  devices = jax.local_devices()[:2]
+  parallel.require_divisible(8, devices, 4)
+  with pytest.raises(ValueError, match='of 3 does not divide over 2 devices; choose'):
+    parallel.require_divisible(3, devices)
+  with pytest.raises(ValueError, match='of 6 does not divide over 2 devices in 2 parts each'):
+    parallel.require_divisible(6, devices, 2)

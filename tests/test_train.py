@@ -8,38 +8,12 @@ import subprocess
 import sys
 import time
 
-import jax
-import numpy as np
 import pytest
 
 from nodulax import checkpoint, train
 from nodulax.input.shards import ShardsError
 from nodulax.workdir import WorkdirError
-
-
-def final_state(folder: pathlib.Path) -> dict[str, bytes]:
-  """Every array of the last checkpoint, as bytes."""
-  import orbax.checkpoint as ocp
-
-  step = checkpoint.latest_step(folder)
-  with ocp.StandardCheckpointer() as reader:
-    tree = reader.restore(folder.resolve() / 'checkpoints' / 'latest' / str(step) / 'state')
-  leaves = jax.tree_util.tree_leaves_with_path(tree)
-  return {jax.tree_util.keystr(path): np.asarray(leaf).tobytes() for path, leaf in leaves}
-
-
-def tensorboard_points(folder: pathlib.Path) -> list[tuple[int, str]]:
-  """(step, tag) of every scalar in the TensorBoard files, repeats included."""
-  from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-
-  return sorted(
-    (event.step, value.tag)
-    for path in folder.glob('events.out.tfevents.*')
-    for event in EventFileLoader(str(path)).Load()
-    for value in event.summary.value
-    if value.tag not in ('images_per_second', 'data_wait', 'tune', 'training_inputs')
-  )
-
+from tests.end_to_end.kill_stress import final_state, tensorboard_points
 
 START = """
 import sys, json
@@ -116,6 +90,71 @@ def test_a_signal_saves_and_leaves_cleanly(config, tmp_path, number):
   assert f'stopped and saved at step {step} of 200' in output
 
 
+def started_with(patch: str, config, folder: pathlib.Path, sign: str) -> subprocess.Popen:
+  """The experiment in a process that was patched, once it has printed `sign`."""
+  process = subprocess.Popen(
+    [sys.executable, '-c', START.replace('try:', patch + 'try:'), config.to_json(), str(folder)],
+    cwd=pathlib.Path(__file__).parents[1],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+  )
+  for line in process.stdout:
+    if sign in line:
+      break
+  return process
+
+
+SLOW_PREPARATION = """
+import time
+from nodulax.radiograph.preprocessing import Preprocessing
+image = Preprocessing.image
+def slowly(self, *arguments):
+  print('preparing one', flush=True)
+  time.sleep(1)
+  return image(self, *arguments)
+Preprocessing.image = slowly
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_preparation_leaves_cleanly_and_at_once(config, tmp_path, number):
+  config.data.cache_dir = str(tmp_path / 'cache')
+  process = started_with(SLOW_PREPARATION, config, tmp_path / 'run', sign='preparing one')
+  began = time.monotonic()
+  process.send_signal(number)
+  output, _ = process.communicate(timeout=60)
+  assert time.monotonic() - began < 20  # all 33 radiographs would take half a minute
+  assert process.returncode == 0 and 'Traceback' not in output, output
+  assert f'stopped by {number.name}' in output
+  assert list((tmp_path / 'cache').iterdir()) == []
+
+
+SLOW_EVALUATION = """
+import time
+batches = train.evaluation_batches
+def slowly(*arguments, **keywords):
+  print('evaluating', flush=True)
+  time.sleep(5)
+  return batches(*arguments, **keywords)
+train.evaluation_batches = slowly
+"""
+
+
+def test_a_signal_during_an_evaluation_saves_and_the_evaluation_is_done_later(
+  config, trained_run, tmp_path
+):
+  folder = tmp_path / 'run'
+  process = started_with(SLOW_EVALUATION, config, folder, sign='evaluating')
+  process.send_signal(signal.SIGTERM)
+  output, _ = process.communicate(timeout=120)
+  assert 'stopped and saved at step 4 of 8' in output
+  assert 'tune_auc' not in (folder / 'metrics.jsonl').read_text()
+  train.train(config, folder)
+  assert final_state(folder) == final_state(trained_run)
+  assert (folder / 'metrics.jsonl').read_text() == (trained_run / 'metrics.jsonl').read_text()
+
+
 def test_a_finished_run_is_recognised(config, trained_run, capsys):
   before = {path: path.stat().st_mtime for path in trained_run.rglob('*.json*')}
   train.train(config, trained_run)
@@ -137,9 +176,14 @@ def test_where_and_how_fast_may_change_between_starts(config, trained_run):
   train.train(config, trained_run)
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_images(config, tmp_path):
+@pytest.mark.parametrize('precision', ['float32', 'float16'])
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_images(config, tmp_path, precision):
   config.optimizer.learning_rate = 1e30
-  message = r'(?s)step \d+: .*not finite.*The batch was \w{16}'
+  config.model.precision = precision
+  message = (
+    r'(?s)step \d+: .*not finite.*The batch was \w{16}(, \w{16}){7}\.'
+    r'.*The last good checkpoint is None'
+  )
   with pytest.raises(train.TrainingError, match=message):
     train.train(config, tmp_path)
 

@@ -1,6 +1,10 @@
 """Prepared radiographs to batches: shuffled and augmented for training, in order for evaluation."""
 
 import functools
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,11 +41,12 @@ def training_batches(
   worker_processes: int = 0,
   host: int = 0,
   hosts: int = 1,
+  start: int = 0,
 ) -> grain.DatasetIterator:
-  """An endless, checkpointable stream of this host's part of each global batch.
+  """An endless stream of this host's part of each global batch.
 
   Every epoch is shuffled and augmented anew. What batch i holds follows from the seed alone,
-  whatever the number of worker processes.
+  whatever the number of worker processes and wherever the stream starts.
 
   Args:
     prepared: the training split.
@@ -51,6 +56,7 @@ def training_batches(
     seed: of shuffling and augmentation.
     worker_processes: that fill in the batches; 0 uses threads of this process.
     host, hosts: which of the hosts this is, and of how many.
+    start: the batch to start with; an interrupted run goes on from its step.
 
   Yields:
     image u8[B, S, S, 1]; label f32[B]; truth f32[B, map_size, map_size], the share of nodule in
@@ -68,27 +74,48 @@ def training_batches(
     .shuffle()
     .repeat()
     .random_map(draw)[host::hosts]
-    .batch(batch_size // hosts)
+    .batch(batch_size // hosts)[start:]
   )
   if not worker_processes:
     options = grain.ReadOptions(num_threads=4, prefetch_buffer_size=8)
     return iter(dataset.to_iter_dataset(options))
   workers = grain.MultiprocessingOptions(num_workers=worker_processes, per_worker_buffer_size=2)
-  return iter(dataset.to_iter_dataset().mp_prefetch(workers))
+  return iter(dataset.to_iter_dataset().mp_prefetch(workers, worker_init_fn=_end_with_the_run))
 
 
-def evaluation_batches(prepared: Prepared, batch_size: int) -> Iterator[Batch]:
-  """The split in order, once; `valid f32[B]` is 0 for what fills up the last batch.
+def _end_with_the_run(*_) -> None:
+  """In a worker process: leaves signals to the run's own process, and does not outlive it."""
+  for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+
+  def follow() -> None:
+    if run := multiprocessing.parent_process():
+      run.join()
+    os._exit(0)
+
+  threading.Thread(target=follow, daemon=True).start()
+
+
+def evaluation_batches(
+  prepared: Prepared, batch_size: int, host: int = 0, hosts: int = 1
+) -> Iterator[Batch]:
+  """The split in order, once; `valid` is False for what fills up the last batch.
+
+  Args:
+    prepared: the split.
+    batch_size: radiographs in a batch over all hosts; divides over them.
+    host, hosts: which of the hosts this is, and of how many.
 
   Yields:
-    image u8[B, S, S, 1] and valid.
+    valid bool[B], and this host's part of the images, image u8[B / hosts, S, S, 1].
   """
+  share = batch_size // hosts
   for start in range(0, len(prepared), batch_size):
-    images = np.asarray(prepared.images[start : start + batch_size])[..., None]
-    padding = batch_size - len(images)
+    mine = start + host * share
+    images = np.asarray(prepared.images[mine : mine + share])[..., None]
     yield {
-      'image': np.pad(images, [(0, padding)] + [(0, 0)] * 3),
-      'valid': np.arange(batch_size) < len(images),
+      'image': np.pad(images, [(0, share - len(images))] + [(0, 0)] * 3),
+      'valid': np.arange(start, start + batch_size) < len(prepared),
     }
 
 
@@ -107,7 +134,7 @@ def _augmented(
     affine = augmentation.draw(rng, len(image))
     image = warp(image, affine)
     mask = None if mask is None else warp(mask, affine)
-  truth = np.zeros((map_size, map_size), np.float32)
+  truth: np.ndarray = np.zeros((map_size, map_size), np.float32)
   if mask is not None:
     # By area, so that no small nodule vanishes.
     share = mask.astype(np.float32) / 255

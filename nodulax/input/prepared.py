@@ -117,8 +117,12 @@ def _fill(shards: Shards, preprocessing: Preprocessing, folder: pathlib.Path | N
 
   # Decoding, resizing and CLAHE all release the GIL.
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-    done = threads.map(prepare_one, range(count))
-    cases = list(track(done, f'preprocessing {shards.name} {shards.split}', total=count))
+    try:
+      done = threads.map(prepare_one, range(count))
+      cases = list(track(done, f'preprocessing {shards.name} {shards.split}', total=count))
+    except BaseException:  # or leaving would wait for the whole split
+      threads.shutdown(cancel_futures=True)
+      raise
   if folder is not None:
     listing = {
       'cases': [shards_lib.case_to_json(case) for case in cases],

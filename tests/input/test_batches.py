@@ -110,24 +110,36 @@ def test_hosts_share_each_global_batch(prepared):
       np.testing.assert_array_equal(together[index], image)
 
 
-def test_the_stream_goes_on_from_a_saved_position(prepared):
+@pytest.mark.parametrize('workers', [1, 2])
+def test_batches_do_not_depend_on_the_number_of_worker_processes(prepared, workers):
   expected = stream(prepared, 6, augmentation=RANGES)
-  options = dict(batch_size=4, map_size=2, augmentation=RANGES, seed=7)
-  batches = training_batches(prepared, **options)
-  for _ in range(3):
-    next(batches)
-  position = batches.get_state()
-  batches.close()
-  again = training_batches(prepared, **options)
-  again.set_state(position)
-  for batch in expected[3:]:
-    np.testing.assert_array_equal(next(again)['image'], batch['image'])
-  again.close()
+  found = stream(prepared, 6, augmentation=RANGES, worker_processes=workers)
+  for a, b in zip(expected, found, strict=True):
+    for name in a:
+      np.testing.assert_array_equal(a[name], b[name])
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_the_stream_goes_on_from_any_batch(prepared, workers):
+  expected = stream(prepared, 9, augmentation=RANGES)
+  found = stream(prepared, 4, augmentation=RANGES, start=5, worker_processes=workers)
+  for a, b in zip(expected[5:], found, strict=True):
+    np.testing.assert_array_equal(a['index'], b['index'])
+    np.testing.assert_array_equal(a['image'], b['image'])
 
 
 def test_a_batch_that_does_not_divide_over_the_hosts_is_an_error(prepared):
   with pytest.raises(ValueError, match='does not divide'):
     stream(prepared, 1, batch_size=4, hosts=3)
+
+
+def test_hosts_share_each_batch_of_an_evaluation(prepared):
+  whole = list(evaluation_batches(prepared, 8))
+  parts = [list(evaluation_batches(prepared, 8, host, 2)) for host in (0, 1)]
+  for batch, first, second in zip(whole, *parts, strict=True):
+    np.testing.assert_array_equal(np.concatenate([first['image'], second['image']]), batch['image'])
+    np.testing.assert_array_equal(first['valid'], batch['valid'])
+    np.testing.assert_array_equal(second['valid'], batch['valid'])
 
 
 def test_evaluation_takes_each_radiograph_once_and_marks_the_padding(prepared):

@@ -1,0 +1,107 @@
+"""Several hosts, each running the same command: how they find each other, and what each does alone.
+
+Every host runs the whole of `train`, with its own part of each batch. The first alone writes logs,
+pictures and evaluations; a checkpoint is written by all together. The workdir must be on storage
+that all of them see.
+"""
+
+import os
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+
+class HostsError(ValueError):
+  """The hosts cannot find each other; says which flag or variable is at fault."""
+
+
+def join(coordinator: str = '', processes: int = 0, process_id: int = -1) -> None:
+  """Makes this process one of several, where it is; to be called before anything else uses JAX.
+
+  They are found, in this order, through
+  1. the arguments,
+  2. SLURM, for a step of several tasks,
+  3. the variables of a TPU pod on Kubernetes, or, asked for with coordinator='auto', whatever
+     `jax.distributed.initialize` finds: a TPU pod on Compute Engine, Open MPI, Kubernetes.
+  Otherwise this process is alone.
+
+  Args:
+    coordinator: address and port of the first process, or 'auto'.
+    processes: how many there are.
+    process_id: which of them this is, from 0.
+
+  Raises:
+    HostsError: some arguments are missing, or nothing was found.
+  """
+  given = (bool(coordinator), processes > 0, process_id >= 0)
+  # Its handler of SIGTERM would take the place of ours.
+  jax.config.update('jax_enable_preemption_service', False)
+  # On CPUs two computations at once may wait for each other across hosts.
+  jax.config.update('jax_cpu_enable_async_dispatch', False)
+  if all(given):
+    jax.distributed.initialize(coordinator, processes, process_id, _own_gpus(os.environ))
+  elif coordinator == 'auto' or (not any(given) and _one_of_several(os.environ)):
+    try:
+      jax.distributed.initialize(local_device_ids=_own_gpus(os.environ))
+    except ValueError as error:
+      raise HostsError(
+        f'no other hosts were found ({error}); give --coordinator=HOST:PORT, --processes=N and '
+        '--process_id=I'
+      ) from error
+  elif any(given):
+    raise HostsError(
+      '--coordinator=HOST:PORT, --processes=N and --process_id=I belong together; '
+      '--coordinator=auto finds them by itself on a TPU pod and under SLURM'
+    )
+  wait('joined')
+
+
+def _one_of_several(environment: os._Environ | dict[str, str]) -> bool:
+  """Whether SLURM or Kubernetes says so."""
+  tasks = environment.get('SLURM_STEP_NUM_TASKS', '1')  # of this step; 1 outside of srun
+  workers = environment.get('TPU_PROCESS_ADDRESSES') or environment.get('TPU_WORKER_HOSTNAMES', '')
+  return int(tasks) > 1 or ',' in workers
+
+
+def _own_gpus(environment: os._Environ | dict[str, str]) -> list[int] | None:
+  """Which of the GPUs that a SLURM task sees are its own; None leaves that to JAX.
+
+  JAX gives each task the one GPU of its number on the node. That is wrong for a task alone on its
+  node, which takes all, and where SLURM shows each task its own GPUs only.
+  """
+  visible = environment.get('CUDA_VISIBLE_DEVICES', '')
+  tasks_here = environment.get('SLURM_STEP_TASKS_PER_NODE', '').split('(')[0].split(',')[0]
+  own = visible.split(',') if visible else []
+  if own and (tasks_here == '1' or len(own) == 1):
+    return list(range(len(own)))
+  return None
+
+
+def several() -> bool:
+  return jax.process_count() > 1
+
+
+def is_first() -> bool:
+  """Whether this host writes what is written once."""
+  return jax.process_index() == 0
+
+
+def first_says(answer: bool) -> bool:
+  """The first host's answer, on every host."""
+  if jax.process_count() == 1:
+    return answer
+  return bool(multihost_utils.broadcast_one_to_all(np.asarray(answer)))
+
+
+def together(values: np.ndarray) -> np.ndarray:
+  """The `values [n, ...]` of every host, on every host: [hosts * n, ...]."""
+  if jax.process_count() == 1:
+    return values
+  return np.asarray(multihost_utils.process_allgather(values, tiled=True))
+
+
+def wait(where: str) -> None:
+  """Returns when every host has come to this place, which has the same name on all."""
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(where)
