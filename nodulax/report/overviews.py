@@ -115,6 +115,8 @@ def forest(numbers: pd.DataFrame, of_nodules: bool) -> Picture | None:
   """Sensitivity by traits of nodules, or AUC by traits of patients; None where none is known."""
   traits = NODULE_TRAITS if of_nodules else PATIENT_TRAITS
   measure = 'sensitivity' if of_nodules else 'auc'
+  if numbers.empty:
+    return None
   shown = numbers[numbers['trait'].isin(traits) & numbers[measure].notna()]
   if shown.empty:
     return None

@@ -155,6 +155,23 @@ def test_another_tool_stands_beside(tmp_path):
   assert 'another tool&#39;s predictions, as given' in page.read_text()
 
 
+def test_two_tools_without_any_run(tmp_path):
+  header = ('image_id', 'probability', 'set', 'label', 'patient_id')
+  tools = [
+    write_csv(
+      tmp_path / f'{name}.csv',
+      header,
+      [(f'x{i}', (i * step % 40) / 40, 'ward', i % 2, f'p{i}') for i in range(40)],
+    )
+    for name, step in (('ours', 7), ('theirs', 11))
+  ]
+  (tmp_path / 'empty').mkdir()
+  page = write_report(tmp_path / 'empty', predictions=tools)
+  table = pd.read_csv(page.parent / 'tables' / 'table_2_performance.csv')
+  assert table[['set', 'model']].to_numpy().tolist() == [['ward', 'ours'], ['ward', 'theirs']]
+  assert len(pd.read_csv(page.parent / 'tables' / 'table_2_comparisons.csv')) == 1
+
+
 def test_the_command_says_what_is_wrong(tmp_path):
   finished = subprocess.run(
     [sys.executable, '-m', 'nodulax.report', f'--workdir={tmp_path}'],
