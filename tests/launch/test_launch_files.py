@@ -19,9 +19,11 @@ import tomllib
 
 import pytest
 import yaml
+from absl import flags as absl_flags
 from packaging.requirements import Requirement
 
 from configs import default
+from nodulax import main  # defines its flags
 
 ROOT = pathlib.Path(__file__).parents[2]
 LAUNCH = ROOT / 'launch'
@@ -70,11 +72,12 @@ def test_the_command_names_a_config_and_knobs_that_exist(path):
   arguments = shlex.split(command_of(path))
   flags = dict(word[2:].split('=', 1) for word in arguments if word.startswith('--'))
   knobs = default.get_config().to_dict()
-  assert arguments[arguments.index('-m') + 1] == 'nodulax.main'
+  assert arguments[arguments.index('-m') + 1] == main.__name__
   assert (ROOT / flags.pop('config')).is_file()
   assert flags.pop('workdir') and flags['config.data.shards.nih']
   for flag, value in flags.items():
     if not flag.startswith('config.'):
+      assert flag in absl_flags.FLAGS
       continue
     knob = knobs
     for name in flag.split('.')[1:]:
