@@ -34,10 +34,10 @@ class BatchNormRelu(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = x.shape[-1:]
-    scale = self.param('scale', nn.initializers.ones, shape)
-    bias = self.param('bias', nn.initializers.zeros, shape)
-    mean = self.variable('batch_stats', 'mean', jnp.zeros, shape)
-    var = self.variable('batch_stats', 'var', jnp.ones, shape)
+    scale = self.param('scale', nn.initializers.ones, shape, jnp.float32)
+    bias = self.param('bias', nn.initializers.zeros, shape, jnp.float32)
+    mean = self.variable('batch_stats', 'mean', jnp.zeros, shape, jnp.float32)
+    var = self.variable('batch_stats', 'var', jnp.ones, shape, jnp.float32)
     if not self.train:
       return _apply(x, mean.value, jax.lax.rsqrt(var.value + self.epsilon), scale, bias)[0].astype(
         self.dtype)
