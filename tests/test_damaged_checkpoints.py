@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import shutil
 
 import numpy as np
@@ -123,3 +124,21 @@ def test_a_step_can_be_saved_again(saved):
   checkpoints.close()
   step, _, progress = restored(saved)
   assert (step, progress) == (2, {'tuned': 7})
+
+
+def test_a_disk_that_takes_no_more_is_told_and_costs_no_checkpoint(saved, tmp_path):
+  soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+  checkpoints = Checkpoints(saved.parents[1])
+  resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))  # bytes in a file
+  try:
+    with pytest.raises(CheckpointError, match=r'could not be written: .*\n.*latest/2\. Make room'):
+      checkpoints.save_latest(3, state(3), {'tuned': 3})
+      checkpoints.wait()
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    checkpoints.close()
+  # Elsewhere: threads of the save that failed may still write here, until their process ends.
+  later = tmp_path / 'later' / 'checkpoints' / 'latest'
+  shutil.copytree(saved, later, ignore=shutil.ignore_patterns('*-tmp*'))
+  step, _, progress = restored(later)
+  assert (step, progress) == (2, {'tuned': 2})

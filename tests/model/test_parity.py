@@ -1,8 +1,9 @@
 """DenseNet equals keras.applications and torchvision: features and gradients, weights imported.
 
-Stored references are compared always. The published networks themselves are run by
-`pytest -m slow` where they are installed (the extra `parity`). `python tests/model/test_parity.py`,
-with the extra installed and NODULAX_TEST_DATA set, writes the references anew.
+Stored references of DenseNet-121 are compared always. `pytest -m slow` compares those of the other
+sizes and, where they are installed (the extra `parity`), runs the published networks themselves.
+`python tests/model/test_parity.py`, with the extra installed and NODULAX_TEST_DATA set, writes the
+references anew.
 
 Every weight is drawn from a seed that is its name, so that no weight need be stored. Of the
 features every eighth channel is stored, of the gradients their norms and their products with one
@@ -26,8 +27,6 @@ from safetensors.numpy import save_file
 
 from nodulax.model import SIZES, DenseNetSE, Network
 from nodulax.model.pretrained import load_imagenet
-
-pytestmark = pytest.mark.slow  # networks compiled in float64, or by another library
 
 REFERENCES = pathlib.Path(__file__).parent / 'references'
 TOLERANCE = 1e-4
