@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from configs import study
+from configs import study, virtual_study
 from nodulax.plan import describe, runs
 
 FOLDER = pathlib.Path('work')
@@ -82,3 +82,18 @@ def test_a_sweep_over_an_unknown_experiment_is_an_error(config):
   config.order = ('nih_image', 'mine')
   with pytest.raises(ValueError, match="no 'mine'"):
     planned(config)
+
+
+def test_the_virtual_study_trains_all_on_equal_numbers_and_sweeps_two_knobs():
+  by_name = planned(virtual_study.get_config())
+  assert len(by_name) == 28
+  plain = [run for run in by_name.values() if run.sweep is None]
+  assert len(plain) == 12 and {run.seed for run in plain} == {0, 1, 2}
+  assert {run.config.data.train_images for run in plain} == {virtual_study.TRAINING_IMAGES}
+  assert {run.config.data.label_noise for run in plain} == {0.0}
+  # Every run takes the same number of steps.
+  steps = {run.config.train.epochs * run.config.data.train_images for run in by_name.values()}
+  assert len(steps) == 1
+  assert list(planned(virtual_study.get_config('models'))) == [run.name for run in plain]
+  with pytest.raises(ValueError, match='only models'):
+    virtual_study.get_config('sweeps')

@@ -52,8 +52,8 @@ NEEDS = {'--dicom_': 'highdicom', '-m nodulax.app': 'starlette', '-m nodulax.exp
 # Run by a test of its own.
 ELSEWHERE = {
   'python -m nodulax.main --config=configs/demo.py': 'end_to_end/test_demo.py',
-  'python -m nodulax.main --config=configs/study.py': 'test_study.py',
-  'python -m nodulax.main --config=configs/virtual_study.py': 'test_study.py',
+  'python -m nodulax.main --config=configs/study.py': 'test_plan.py',
+  'python -m nodulax.main --config=configs/virtual_study.py': 'test_plan.py',
 }
 # Real data or a page that stays open: only their flags are checked.
 HELP = ('python tests/end_to_end/jsrt.py', 'python -m nodulax.app', 'python tests/readme/picture')
@@ -127,8 +127,8 @@ def home(command, hospital, shards, trained_run, tmp_path_factory) -> pathlib.Pa
   for name, there in {'FOLDER': hospital, 'shards': shards, 'SHARDS': shards}.items():
     (folder / name).symlink_to(there)
   (folder / 'runs' / 'demo').mkdir(parents=True)
-  shutil.copytree(trained_run, folder / 'runs' / 'demo' / 'hospital_pixel')
-  (folder / 'RUN').symlink_to('runs/demo/hospital_pixel')
+  shutil.copytree(trained_run, folder / 'runs' / 'demo' / 'nih_aihub_pixel')
+  (folder / 'RUN').symlink_to('runs/demo/nih_aihub_pixel')
   with (hospital / 'manifest.csv').open(newline='') as file:
     images = [hospital / row['image'] for row in csv.DictReader(file)]
   dicom = next(image for image in images if image.suffix == '.dcm')
