@@ -90,7 +90,8 @@ def write_pictures(
     if case.boxes:
       truth = prepared.truth(index).astype(np.uint8) * np.uint8(255)
       shrunk = cv2.resize(truth, (side, side), interpolation=cv2.INTER_AREA)
-      (folder / 'truths' / name).write_bytes(pictures.png(shrunk))
+      kept = shrunk >= np.clip(shrunk.max(), 1, 128)  # even a nodule smaller than a pixel
+      (folder / 'truths' / name).write_bytes(pictures.png(kept.astype(np.uint8) * np.uint8(255)))
     if index in drawn:
       picture = pictures.overlay(image, heat_map, prepared.truth(index))
       (folder / 'overlays' / name).write_bytes(pictures.png(picture))

@@ -49,14 +49,22 @@ def code_version() -> str:
   """The version, and a fingerprint of the source: two that differ were not the same program."""
   package = pathlib.Path(__file__).parent
   fingerprint = _sha256([epath.Path(path) for path in sorted(package.rglob('*.py'))])[:12]
-  return f'{importlib.metadata.version("nodulax")}, source {fingerprint}'
+  try:
+    version = importlib.metadata.version('nodulax')
+  except importlib.metadata.PackageNotFoundError:
+    version = 'not installed'
+  return f'{version}, source {fingerprint}'
 
 
 def _config(path: epath.Path) -> dict[str, Any] | None:
   if not path.exists():
     return None
   config = json.loads(path.read_text())
-  # A folder's name can hold a patient's or a user's.
+  # A folder's name can hold a patient's or a user's; of a network to start from, the last is enough.
+  config['init'] = {
+    name: pathlib.PurePath(value).name if isinstance(value, str) else value
+    for name, value in config['init'].items()
+  }
   config['data'] = {
     name: value for name, value in config['data'].items() if name not in ('shards', 'cache_dir')
   }
