@@ -60,7 +60,7 @@ def _config(path: epath.Path) -> dict[str, Any] | None:
   if not path.exists():
     return None
   config = json.loads(path.read_text())
-  # A folder's name can hold a patient's or a user's; of a network to start from, the last is enough.
+  # A folder's name can hold a patient's or a user's: a start is known by its last part alone.
   config['init'] = {
     name: pathlib.PurePath(value).name if isinstance(value, str) else value
     for name, value in config['init'].items()
