@@ -85,15 +85,21 @@ def step_function(
       'share': parallel.shares(jnp.ones_like(batch['label'])),
       'located_share': parallel.shares(batch['located']),
     }
+    differentiate = jax.grad(loss_function, has_aux=True)
+    batch = {**batch, **shares}
+    if accumulate == 1:
+      # Not a loop of one turn: XLA removes it too late to make its convolutions fast on a CPU.
+      gradient, (batch_stats, metrics) = differentiate(
+        state.params, state.batch_stats, batch, scale
+      )
+      return gradient, batch_stats, metrics
     parts = jax.tree.map(
-      lambda values: values.reshape(accumulate, -1, *values.shape[1:]), {**batch, **shares}
+      lambda values: values.reshape(accumulate, -1, *values.shape[1:]), batch
     )
 
     def add(total, part):
       gradient, batch_stats = total
-      new, (batch_stats, metrics) = jax.grad(loss_function, has_aux=True)(
-        state.params, batch_stats, part, scale
-      )
+      new, (batch_stats, metrics) = differentiate(state.params, batch_stats, part, scale)
       return (jax.tree.map(jnp.add, gradient, new), batch_stats), metrics
 
     nothing = jax.tree.map(jnp.zeros_like, state.params)
