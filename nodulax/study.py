@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from nodulax import NOTICE, hosts, train, workdir
+from nodulax import NOTICE, checkpoint, hosts, train, workdir
 from nodulax.plan import Run, runs, write_description
 from nodulax.report import write_report
 from nodulax.true_labels import score_against_truth
@@ -40,8 +40,7 @@ def run(config: ConfigDict, folder: epath.PathLike) -> None:
   for number, this in enumerate(planned, 1):
     train.tell(f'Run {number} of {len(planned)}: {this.name}')
     train.train(this.config, folder / this.name)
-    if hosts.is_first():
-      score_against_true_labels(folder, this)
+    score_against_true_labels(folder, this)
   if not hosts.is_first():
     return
   page = report(folder)
@@ -93,13 +92,17 @@ def score_against_true_labels(folder: epath.Path, this: Run) -> None:
   for source in this.config.data.evaluate:
     truth = folder / 'raw' / source / 'phantom_truth.csv'
     evaluations = folder / this.name / 'evaluation'
-    if truth.exists():
+    if not hosts.first_says(truth.exists() and not (evaluations / f'{source}_true').exists()):
+      continue
+    thresholds = checkpoint.describe(folder / this.name).thresholds  # read by all hosts together
+    if hosts.is_first():
       score_against_truth(
-        pathlib.Path(folder / this.name),
         pathlib.Path(evaluations / source),
+        thresholds,
         pathlib.Path(truth),
         pathlib.Path(evaluations / f'{source}_true'),
       )
+    hosts.wait(f'{this.name} against the truth of {source}')
 
 
 def report(folder: epath.Path) -> epath.Path:

@@ -8,7 +8,7 @@ import tempfile
 
 import numpy as np
 
-from nodulax import checkpoint
+from nodulax.checkpoint import Thresholds
 from nodulax.evaluate import measure
 
 # Of the truth's table and of predictions.csv.
@@ -16,23 +16,21 @@ _TRUTH_COLUMNS = ('image', 'label', 'diameters_mm', 'zones', 'conspicuities', 'b
 
 
 def score_against_truth(
-  run: pathlib.Path, evaluation: pathlib.Path, truth: pathlib.Path, output: pathlib.Path
+  evaluation: pathlib.Path, thresholds: Thresholds, truth: pathlib.Path, output: pathlib.Path
 ) -> None:
   """The same radiographs and probabilities, other labels.
 
   Location is left out: predictions.csv then says that nobody located the nodules.
 
   Args:
-    run: the workdir of the training run.
     evaluation: the folder that `evaluate` wrote.
+    thresholds: of the network that was evaluated.
     truth: a virtual hospital's phantom_truth.csv.
-    output: the folder to write, in the form of `evaluation`; left alone where it is there.
+    output: the folder to write, in the form of `evaluation`.
 
   Raises:
     ValueError: the truth lacks a radiograph or a column.
   """
-  if output.exists():
-    return
   true = _read_truth(truth)
   with (evaluation / 'predictions.csv').open(newline='') as file:
     reader = csv.DictReader(file)
@@ -48,7 +46,7 @@ def score_against_truth(
     [row['patient_id'] for row in rows],
     np.array([float(row['probability']) for row in rows]),
     np.full(len(rows), np.nan),
-    checkpoint.describe(run).thresholds,
+    thresholds,
   )
   unfinished = pathlib.Path(tempfile.mkdtemp(prefix='unfinished-', dir=output.parent))
   try:
