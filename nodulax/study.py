@@ -7,6 +7,7 @@ import sys
 
 from etils import epath
 from ml_collections import ConfigDict
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -122,6 +123,8 @@ def print_results(folder: epath.PathLike, order: tuple[str, ...]) -> None:
     order: the experiments' folders in it; '.' where the workdir is an experiment's own.
   """
   table = Table(title='Table 2', title_justify='left', caption=NOTICE)
+  # Narrow enough for 80 columns.
+  table.box, table.pad_edge, table.collapse_padding = box.SIMPLE, False, True
   for column in ('test set', 'experiment', 'images', 'AUC (95 %)', 'sens.', 'spec.', 'Dice'):
     table.add_column(column, no_wrap=True)
   evaluated: dict[str, list[dict]] = {}
