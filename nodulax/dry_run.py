@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from nodulax import NOTICE, checkpoint, optimizer, parallel
+from nodulax import NOTICE, checkpoint, optimizer, parallel, plan
 from nodulax.input.shards import split_sizes
 from nodulax.model.build import build_network
 from nodulax.phantom.hospitals import AIHUB, GMC, NIH, VINDR
@@ -62,7 +62,7 @@ def print_plan(config: ConfigDict, folder: epath.PathLike) -> None:
   folder = epath.Path(folder)
   console = Console()
   with console.status('Looking at the data'):
-    sources = {name: _source(config, folder, name) for name in config.data.evaluate}
+    sources = {name: _source(config, folder, name) for name in plan.sources(config)}
   table = Table('source', 'from', 'radiographs', 'to write', 'time', title='Data')
   for name, source in sources.items():
     shown = (f'{sum(source.counts.values()):,}', f'{source.gigabytes:.1f} GB')
@@ -110,7 +110,7 @@ def _source(config: ConfigDict, folder: epath.Path, name: str) -> Source:
   if source.builder in _EXTERNAL and source.options.get('config') != 'hospital':
     counts = {'test': source.images}
   if source.raw:
-    return Source('your download', {split: 0 for split in counts})
+    return Source('your download; counted once built', dict.fromkeys(counts, 0))
   start = time.perf_counter()
   visit = Visit(source.hospital, source.seed, source.image_size, number=1)
   radiograph, _ = take_radiograph(_HOSPITALS[source.hospital], visit)

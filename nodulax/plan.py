@@ -55,6 +55,12 @@ def runs(config: ConfigDict, folder: epath.Path, shards: dict[str, str]) -> list
   ]
 
 
+def sources(config: ConfigDict) -> list[str]:
+  """Whatever the study trains or is scored on, each once."""
+  trained_on = (config.experiments[name].data.train for name in config.order)
+  return list(dict.fromkeys((*trained_on, *config.data.evaluate)))
+
+
 def describe(planned: list[Run], config: ConfigDict) -> dict[str, Any]:
   """study.json, from which the report knows what its runs are.
 

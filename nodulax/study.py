@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nodulax import NOTICE, checkpoint, hosts, train, workdir
-from nodulax.plan import Run, runs, write_description
+from nodulax.plan import Run, runs, sources, write_description
 from nodulax.report import write_report
 from nodulax.true_labels import score_against_truth
 
@@ -33,7 +33,7 @@ def run(config: ConfigDict, folder: epath.PathLike) -> None:
     Interrupted, and whatever else `train` raises.
   """
   folder = workdir.claim(folder, config, write=hosts.is_first())
-  shards = {name: prepare(config, folder, name) for name in config.data.evaluate}
+  shards = {name: prepare(config, folder, name) for name in sources(config)}
   hosts.wait('shards')
   planned = runs(config, folder, shards)
   if hosts.is_first():

@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from configs import study, virtual_study
-from nodulax.plan import describe, runs
+from nodulax.plan import describe, runs, sources
 
 FOLDER = pathlib.Path('work')
 SHARDS = {'nih': 'a', 'aihub': 'b', 'gmc': 'c', 'vindr': 'd'}
@@ -76,6 +76,12 @@ def test_a_sweep_changes_one_knob(config):
   }  # fmt: skip
   assert told['runs']['aihub_image']['sweep'] is None
   assert told['sweeps']['training_images'] == {'knob': 'data.train_images', 'unchanged': 800}
+
+
+def test_what_trains_is_prepared_though_nothing_is_scored_on_it(config):
+  assert set(sources(config)) == {'nih', 'aihub', 'gmc', 'vindr'}
+  config.data.evaluate = ('gmc',)
+  assert set(sources(config)) == {'nih', 'aihub', 'gmc'}
 
 
 def test_a_sweep_over_an_unknown_experiment_is_an_error(config):
