@@ -5,6 +5,7 @@ all; the data's position follows from the step). WORKDIR/checkpoints/best holds 
 the best tune AUC and everything that its use needs beside the weights.
 """
 
+import asyncio
 import contextlib
 import dataclasses
 from collections.abc import Iterator
@@ -131,13 +132,14 @@ class Checkpoints:
     steps = sorted(self._latest.all_steps(), reverse=True)
     for step in steps:
       try:
-        restored = self._latest.restore(
-          step,
-          args=ocp.args.Composite(
-            state=ocp.args.StandardRestore(_on_host(state)),
-            progress=ocp.args.JsonRestore(),
-          ),
-        )
+        with _patient_loops():
+          restored = self._latest.restore(
+            step,
+            args=ocp.args.Composite(
+              state=ocp.args.StandardRestore(_on_host(state)),
+              progress=ocp.args.JsonRestore(),
+            ),
+          )
       except Exception as error:  # a damaged file can fail in any way, in any of four libraries
         logging.error(
           'The checkpoint of step %d is damaged and is passed over: %s: %s',
@@ -265,12 +267,40 @@ def _read_best(run: epath.PathLike, **items: ocp.args.CheckpointArgs) -> Any:
 
 def _read(checkpoint: epath.Path, **items: ocp.args.CheckpointArgs) -> Any:
   """Items of a checkpoint."""
-  with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
+  with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader, _patient_loops():
     try:
       return reader.restore(checkpoint, args=ocp.args.Composite(**items))
     except Exception as error:  # a damaged file can fail in any way
       reason = str(error).split('\n')[0]
       raise CheckpointError(f'{checkpoint}: cannot be read: {reason}') from error
+
+
+class _PatientLoop(asyncio.SelectorEventLoop):
+  """Closes when all its tasks have ended."""
+
+  def close(self) -> None:
+    if not self.is_closed():
+      self.run_until_complete(self._end_tasks())
+    super().close()
+
+  async def _end_tasks(self) -> None:
+    others = asyncio.all_tasks(self) - {asyncio.current_task()}
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _patient_loops() -> Iterator[None]:
+  """New event loops are patient.
+
+  Orbax reads all arrays at once and closes its loop at the first that is damaged; each of the
+  others, when it comes, then prints a stack trace from a thread where nothing can catch it.
+  """
+  usual = asyncio.new_event_loop
+  asyncio.new_event_loop = _PatientLoop
+  try:
+    yield
+  finally:
+    asyncio.new_event_loop = usual
 
 
 def _steps(folder: epath.Path) -> list[int]:

@@ -1,5 +1,6 @@
 """What a damaged checkpoint says; that an undamaged one is read is held by test_train.py."""
 
+import gc
 import json
 import shutil
 
@@ -43,9 +44,13 @@ def test_a_description_that_cannot_be_is_refused(run, change, says):
     inference.load_network(run)
 
 
-def test_weights_that_cannot_be_read_are_told(run):
+def test_weights_that_cannot_be_read_are_told_once(run, monkeypatch, caplog):
+  unheard = []
+  monkeypatch.setattr('sys.unraisablehook', unheard.append)
   for path in run.glob('checkpoints/best/*/variables/manifest.ocdbt'):
     path.write_bytes(b'nothing of the kind')
   assert checkpoint.describe(run).step > 0
   with pytest.raises(CheckpointError, match='cannot be read'):
     inference.load_network(run)
+  gc.collect()  # a task whose exception nobody fetched says so when it is collected
+  assert not unheard and not caplog.records
