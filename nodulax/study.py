@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nodulax import NOTICE, checkpoint, hosts, train, workdir
+from nodulax.phantom.writing import TRUTH
 from nodulax.plan import Run, runs, sources, write_description
 from nodulax.report import write_report
 from nodulax.true_labels import score_against_truth
@@ -63,7 +64,11 @@ def prepare(config: ConfigDict, folder: epath.Path, name: str) -> str:
   done = built / 'built.json'
   if hosts.is_first() and not done.exists():
     raw = source.raw or _simulate(source, folder / 'raw' / name)
-    options = [f'--{option}={value}' for option, value in source.options.items()]
+    options = [
+      f'--{option}' if value is True else f'--{option}={value}'
+      for option, value in source.options.items()
+      if value is not False
+    ]
     with tempfile.TemporaryDirectory() as private:
       if not source.raw:
         options.insert(0, f'--hash_key={_public_key(pathlib.Path(private))}')
@@ -76,6 +81,9 @@ def prepare(config: ConfigDict, folder: epath.Path, name: str) -> str:
         *options,
       )
     done.write_text(json.dumps(source.to_dict()))
+  truth = folder / 'raw' / name / TRUTH
+  if hosts.is_first() and truth.exists():  # raw/ does not move to another machine with the rest
+    truth.copy(built / TRUTH, overwrite=True)
   return str(built / source.builder)
 
 
@@ -103,7 +111,7 @@ def _public_key(folder: pathlib.Path) -> pathlib.Path:
 def score_against_true_labels(folder: epath.Path, this: Run) -> None:
   """Beside a simulated set whose labels are wrong on purpose, the scores with the right ones."""
   for source in this.config.data.evaluate:
-    truth = folder / 'raw' / source / 'phantom_truth.csv'
+    truth = folder / 'shards' / source / TRUTH
     evaluations = folder / this.name / 'evaluation'
     if not hosts.first_says(truth.exists() and not (evaluations / f'{source}_true').exists()):
       continue

@@ -44,9 +44,9 @@ def claim(workdir: epath.PathLike, config: ConfigDict, write: bool = True) -> ep
   workdir = epath.Path(workdir)
   workdir.mkdir(parents=True, exist_ok=True)
   saved = workdir / 'config.json'
-  mine = json.loads(config.to_json())
+  mine = _portable(json.loads(config.to_json()), workdir)
   if saved.exists():
-    theirs = dict(_knobs(json.loads(saved.read_text())))
+    theirs = dict(_knobs(_portable(json.loads(saved.read_text()), workdir)))
     ours = dict(_knobs(mine))
     differing = [
       f'  {knob}: {theirs.get(knob)!r} there, {ours.get(knob)!r} now'
@@ -62,6 +62,18 @@ def claim(workdir: epath.PathLike, config: ConfigDict, write: bool = True) -> ep
     _replace(saved, json.dumps(mine, indent=2).encode())
     _replace(workdir / 'NOTICE.txt', (NOTICE + '\n').encode())
   return workdir
+
+
+def _portable(config: dict[str, Any], workdir: epath.Path) -> dict[str, Any]:
+  """Paths of what lies beside the workdir made relative to it: they may move together."""
+  study = workdir.resolve().parent
+  for paths in (config.get('data', {}).get('shards', {}), config.get('init', {})):
+    for knob, given in paths.items():
+      if given and not given.startswith('../'):  # as it is here once made relative
+        whole = epath.Path(given).resolve()
+        if whole.is_relative_to(study):
+          paths[knob] = f'../{whole.relative_to(study)}'
+  return config
 
 
 def _replace(path: epath.Path, content: bytes) -> None:

@@ -55,7 +55,16 @@ MAY_IMPORT = {
   'train_lungs': ('radiograph', 'phantom'),
   'plan': (),
   'true_labels': ('evaluate', 'checkpoint'),
-  'study': ('checkpoint', 'plan', 'train', 'hosts', 'true_labels', 'workdir', 'report'),
+  'study': (
+    'checkpoint',
+    'phantom',
+    'plan',
+    'train',
+    'hosts',
+    'true_labels',
+    'workdir',
+    'report',
+  ),
   'dry_run': (*ENGINE, 'plan', 'step', 'optimizer'),
   'main': (*ENGINE, 'study', 'dry_run', 'train', 'interruption'),
 }

@@ -74,3 +74,19 @@ def test_a_config_is_compared_by_value(tmp_path):
   config = default.get_config()
   workdir.claim(tmp_path, config)
   workdir.claim(tmp_path, ConfigDict(config.to_dict()))
+
+
+def test_a_run_and_what_lies_beside_it_may_move_together(tmp_path, monkeypatch):
+  def config(study):
+    one = default.get_config()
+    one.data.shards.nih = f'{study}/shards/nih'
+    one.init.checkpoint = f'{study}/first'
+    return one
+
+  workdir.claim(tmp_path / 'here' / 'run', config(tmp_path / 'here'))
+  (tmp_path / 'here').rename(tmp_path / 'there')
+  workdir.claim(tmp_path / 'there' / 'run', config(tmp_path / 'there'))
+  monkeypatch.chdir(tmp_path)
+  workdir.claim('there/run', config('there'))
+  with pytest.raises(workdir.WorkdirError, match=r"init.checkpoint: '\.\./first' there"):
+    workdir.claim('there/run', config(tmp_path / 'elsewhere'))
