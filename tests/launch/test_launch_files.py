@@ -42,7 +42,8 @@ def command_of(path: pathlib.Path) -> str:
   text = path.read_text()
   if path.suffix == '.sbatch':
     assignments = re.findall(r'^(\w+)=(\(.*?\)|[^\s]*)', text, re.M)
-    text = re.search(r'^srun (.*?) &$', text, re.M | re.S)[1].replace('"', '')
+    options = r'(?:--\S+ (?:\\\n *)?)*'
+    text = re.search(rf'^srun {options}(.*?) &$', text, re.M | re.S)[1].replace('"', '')
     values = {name: value.strip('()') for name, value in assignments}
     text = re.sub(r'\$\{options\[@\]\}', values['options'], text)
   else:
@@ -205,10 +206,14 @@ def start_batch(script: pathlib.Path, folder: pathlib.Path, ends: str) -> subpro
   for name, text in {'srun': SRUN, 'scontrol': SCONTROL}.items():
     (folder / name).write_text(text)
     (folder / name).chmod(0o755)
-  path = f'{folder}:{os.environ["PATH"]}'
-  return subprocess.Popen(
-    ['bash', script], env={**os.environ, 'PATH': path, 'SLURM_JOB_ID': '17', 'ENDS': ends}
-  )
+  cores = re.search(r'^#SBATCH --cpus-per-task=(\d+)$', script.read_text(), re.M)[1]
+  environment = {
+    'PATH': f'{folder}:{os.environ["PATH"]}',
+    'SLURM_JOB_ID': '17',
+    'SLURM_CPUS_PER_TASK': cores,
+    'ENDS': ends,
+  }
+  return subprocess.Popen(['bash', script], env={**os.environ, **environment})
 
 
 @pytest.mark.parametrize('path', SLURM, ids=named)
@@ -217,7 +222,7 @@ def test_a_batch_job_ends_as_its_run_did(path, status, tmp_path):
   assert start_batch(path, tmp_path, str(status)).wait(timeout=60) == status
   assert not (tmp_path / 'requeued').exists()
   [arguments] = map(json.loads, (tmp_path / 'arguments').read_text().splitlines())
-  assert arguments == shlex.split(command_of(path))
+  assert arguments == ['--cpus-per-task=16', *shlex.split(command_of(path))]
 
 
 @pytest.mark.parametrize('path', SLURM, ids=named)
@@ -249,6 +254,11 @@ def test_the_image_has_a_target_for_each_machine_and_is_not_root():
   assert targets == {'base', 'cpu', 'cuda12', 'cuda13', 'tpu'}
   users = [words[1] for words in instructions if words[0] == 'USER']
   assert users == ['1000']
+  # Docker makes a missing WORKDIR as root, and COPY --chown leaves a folder that is there as it is.
+  folder = next(words[1] for words in instructions if words[0] == 'WORKDIR')
+  before = instructions[: instructions.index(['WORKDIR', folder])]
+  owned = f'install --directory --owner=nodulax --group=nodulax {folder}'
+  assert any(' '.join(words).endswith(owned) for words in before)
   base = next(words[1] for words in instructions if words[0] == 'FROM')
   assert re.fullmatch(r'python:3\.11\.\d+-slim-\w+', base)
 
