@@ -1,5 +1,6 @@
 """How good the models are, whole and against each other: one row a model and set, or a pair."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -88,14 +89,14 @@ def performance(results: Results) -> pd.DataFrame:
 
 
 def pairs(results: Results) -> pd.DataFrame:
-  """Every two models on the radiographs of a set that all models have seen.
+  """Every two models on the radiographs of a set that both have seen.
 
   Differences are the first model's less the second's. Holm's correction is over the pairs of a set.
   """
   return pd.DataFrame(
     [row for test_set in results.test_sets for row in pairs_on(results.on(test_set))],
     columns=[
-      *('set', 'model_a', 'model_b', 'images', 'auc_a', 'auc_b'),
+      *('set', 'model_a', 'model_b', 'images', 'nodule', 'normal', 'auc_a', 'auc_b'),
       *('auc_difference', 'auc_difference_low', 'auc_difference_high', 'z', 'p', 'p_holm'),
       *('dice_difference', 'dice_difference_low', 'dice_difference_high', 'dice_images'),
       'published_p',
@@ -105,32 +106,34 @@ def pairs(results: Results) -> pd.DataFrame:
 
 def pairs_on(evaluations: list[Evaluation]) -> Iterator[dict[str, Any]]:
   """The rows of `pairs` for models on one set."""
-  if len(evaluations) < 2:
-    return
-  common = evaluations[0].cases.index
-  for evaluation in evaluations[1:]:
-    common = common.intersection(evaluation.cases.index)
-  cases = {evaluation.model: evaluation.cases.loc[common] for evaluation in evaluations}
-  labels = evaluations[0].cases.loc[common, 'label']
+  tested = [_pair(first, second) for first, second in itertools.combinations(evaluations, 2)]
+  rows = [row for row in tested if row is not None]
+  for row, p_holm in zip(rows, comparisons.holm([row['p'] for row in rows]), strict=True):
+    yield row | {'p_holm': p_holm}
+
+
+def _pair(first: Evaluation, second: Evaluation) -> dict[str, Any] | None:
+  """A row of `pairs` without Holm's p; None where what both have seen is of one class."""
+  common = first.cases.index.intersection(second.cases.index)
+  a, b = first.cases.loc[common], second.cases.loc[common]
+  labels, patients = a['label'], a['patient_id'].to_numpy(str)
   if labels.nunique() < 2:
-    return
-  patients = evaluations[0].cases.loc[common, 'patient_id'].to_numpy(str)
-  scores = {model: of_model['probability'] for model, of_model in cases.items()}
-  for pair in comparisons.compare_models(labels, scores, patients):
-    dice = overlap.mean_overlap(cases[pair.model_a]['dice'] - cases[pair.model_b]['dice'], patients)
-    test = pair.test
-    yield {
-      'set': evaluations[0].test_set,
-      'model_a': pair.model_a,
-      'model_b': pair.model_b,
-      'images': len(common),
-      'auc_a': test.auc_a,
-      'auc_b': test.auc_b,
-      **spread('auc_difference', Estimate(test.difference, *test.interval)),
-      'z': test.z,
-      'p': test.p_value,
-      'p_holm': pair.p_holm,
-      **spread('dice_difference', dice),
-      'dice_images': dice.images,
-      'published_p': paper.P_VALUE.get((pair.model_a, pair.model_b, evaluations[0].test_set), ''),
-    }
+    return None
+  test = roc.delong_test(labels, a['probability'], b['probability'], patients)
+  dice = overlap.mean_overlap(a['dice'] - b['dice'], patients)
+  return {
+    'set': first.test_set,
+    'model_a': first.model,
+    'model_b': second.model,
+    'images': len(common),
+    'nodule': int(labels.sum()),
+    'normal': int((1 - labels).sum()),
+    'auc_a': test.auc_a,
+    'auc_b': test.auc_b,
+    **spread('auc_difference', Estimate(test.difference, *test.interval)),
+    'z': test.z,
+    'p': test.p_value,
+    **spread('dice_difference', dice),
+    'dice_images': dice.images,
+    'published_p': paper.P_VALUE.get((first.model, second.model, first.test_set), ''),
+  }

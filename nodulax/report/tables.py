@@ -124,6 +124,7 @@ def pairs_table(numbers: pd.DataFrame) -> Table:
       'Set': numbers['set'].map(paper.set_name),
       'Model A': numbers['model_a'].map(paper.model_name),
       'Model B': numbers['model_b'].map(paper.model_name),
+      'Radiographs': numbers['images'].map(count),
       'AUC, A less B': [estimate(row, 'auc_difference', 3) for _, row in numbers.iterrows()],
       'P': numbers['p'].map(p_value),
       'P, Holm': numbers['p_holm'].map(p_value),
@@ -132,9 +133,9 @@ def pairs_table(numbers: pd.DataFrame) -> Table:
     }
   ).pipe(_without_unused, 'P, published')
   note = (
-    'Paired tests on the same radiographs: DeLong, Obuchowski where patients have several images. '
-    "Holm's correction is over the pairs of one set. Of Dice the interval alone is given "
-    '(bootstrap over patients). Published: Kim et al., on their own radiographs.'
+    'Paired tests on the radiographs that both models have seen: DeLong, Obuchowski where patients '
+    "have several images. Holm's correction is over the pairs of one set. Of Dice the interval "
+    'alone is given (bootstrap over patients). Published: Kim et al., on their own radiographs.'
   )
   title = 'Table 2, continued. Models against each other'
   return Table('table_2_comparisons', title, numbers, shown, note)

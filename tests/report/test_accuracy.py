@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
+from statsmodels.stats.multitest import multipletests
 
 from nodulax.report import accuracy, curves
 from nodulax.report.reading import read_results
@@ -85,22 +86,37 @@ def evaluations(**of_model):
   )
 
 
-def test_pairs_are_tested_on_what_all_have_seen():
+def three_models():
+  """Two models on 60 radiographs and one that knows the first 50; a difference of 0.15 in Dice."""
   random = np.random.default_rng(0)
   labels = np.arange(60) % 2
   first = cases(labels, (labels + random.normal(size=60) + 4) / 10, dice=labels * 0.5)
   second = cases(labels, (random.normal(size=60) + 4) / 10, dice=labels * 0.2)
-  results = evaluations(a=first, b=second, c=first[:50])
-  pairs = accuracy.pairs(results)
+  return labels, {'a': first, 'b': second, 'c': first[:50]}
+
+
+def test_pairs_are_tested_on_what_both_have_seen():
+  labels, models = three_models()
+  pairs = accuracy.pairs(evaluations(**models))
   assert pairs[['model_a', 'model_b']].agg(''.join, axis=1).tolist() == ['ab', 'ac', 'bc']
-  assert (pairs['images'] == 50).all()
+  assert pairs['images'].tolist() == [60, 50, 50]
+  assert pairs[['nodule', 'normal']].to_numpy().tolist() == [[30, 30], [25, 25], [25, 25]]
   same = pairs.iloc[1]
   assert same['auc_difference'] == 0 and same['p'] == 1
-  auc = metrics.roc_auc_score(labels[:50], first['probability'][:50])
-  assert pairs['auc_a'].iloc[0] == pytest.approx(auc)
-  raw = pairs['p'].to_numpy()  # Holm by hand: the smallest times three, the next times two
-  assert pairs['p_holm'][np.argsort(raw)[0]] == pytest.approx(min(3 * raw.min(), 1))
+  for row, count in ((0, 60), (1, 50)):
+    auc = metrics.roc_auc_score(labels[:count], models['a']['probability'][:count])
+    assert pairs['auc_a'].iloc[row] == pytest.approx(auc)
+  np.testing.assert_allclose(pairs['p_holm'], multipletests(pairs['p'], method='holm')[1])
   assert pairs['dice_difference'].iloc[0] == pytest.approx(0.15)
+
+
+def test_another_model_with_few_radiographs_changes_no_other_pair():
+  _, models = three_models()
+  alone = accuracy.pairs(evaluations(a=models['a'], b=models['b']))
+  one_class = models['a'][models['a']['label'] == 1][:3]
+  beside = accuracy.pairs(evaluations(**models, z=one_class, none=one_class[:0]))
+  assert len(beside) == 3  # of one class, or of none, nothing can be tested
+  assert beside['p'].iloc[0] == alone['p'].iloc[0] < 0.01
 
 
 def test_what_cannot_be_compared_is_left_out():
