@@ -71,6 +71,8 @@ def localisation(results: Results) -> pd.DataFrame:
         'set': evaluation.test_set,
         'model': evaluation.model,
         'images': nodules.size,
+        'located': int((nodules > 0).sum()),
+        'normal': int((nodules == 0).sum()),
         'nodules': int(nodules.sum()),
         **{
           f'sensitivity_at_{rate:g}': sensitivity

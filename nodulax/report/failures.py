@@ -45,9 +45,8 @@ def suspects(results: Results) -> pd.DataFrame:
   Journal of Artificial Intelligence Research 2021;70:1373. Every radiograph here was held out from
   training, as that asks for.
   """
-  true = {results.true_of(test_set) for test_set in results.test_sets}
-  noisy = [test_set for test_set in results.test_sets if test_set not in true]
-  tables = [_suspects_on(results, test_set) for test_set in noisy]
+  given = [test_set for test_set in results.test_sets if not results.is_true(test_set)]
+  tables = [_suspects_on(results, test_set) for test_set in given]
   return pd.concat(tables).sort_values('rank', kind='stable', ignore_index=True)
 
 

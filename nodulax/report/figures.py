@@ -134,7 +134,8 @@ def decision_curves(
     if not axes.lines:
       axes.plot(curve.thresholds, curve.treat_all, color='#888888', lw=1, label='recall everyone')
       axes.axhline(0, color='#444444', lw=1, ls=':', label='recall no one')
-      top = curve.treat_all.max()
+      # What a perfect model gains; recalling everyone may gain nothing at any threshold.
+      top = evaluation.cases['label'].mean() if prevalence is None else prevalence
       axes.set_ylim(-0.15 * top, 1.1 * top)
     axes.plot(
       curve.thresholds, curve.model, color=colour(number), ls=dash(number), lw=1.5,

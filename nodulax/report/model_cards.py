@@ -90,7 +90,7 @@ def _card(model: str, evaluations: list[Evaluation], rows: dict) -> ModelCard:
       )
       for evaluation in evaluations
     ],
-    config=list(_knobs(provenance.get('config', {}))),
+    config=list(_knobs(provenance.get('config') or {})),
   )
 
 

@@ -82,10 +82,12 @@ def read_predictions(path: str | os.PathLike, results: Results) -> list[Evaluati
 
 
 def _guess_set(file: CsvFile, results: Results) -> str:
-  """The one set that has all of the file's radiographs."""
+  """The one set that has all of the file's radiographs; not a set's true labels beside it."""
   image_ids = set(file.text('image_id'))
   fitting = [
-    test_set for test_set in results.test_sets if image_ids.issubset(results.cases(test_set).index)
+    test_set
+    for test_set in results.test_sets
+    if not results.is_true(test_set) and image_ids.issubset(results.cases(test_set).index)
   ]
   if len(fitting) != 1:
     raise ReportError(

@@ -116,6 +116,10 @@ class Results:
     name = f'{test_set}{paper.TRUE}'
     return name if name in self.test_sets else None
 
+  def is_true(self, test_set: str) -> bool:
+    """Whether the set is another one of these with its true labels."""
+    return any(self.true_of(other) == test_set for other in self.test_sets)
+
   def __iter__(self) -> Iterator[Evaluation]:
     """All evaluations, set by set."""
     return itertools.chain.from_iterable(self.on(test_set) for test_set in self.test_sets)

@@ -7,7 +7,16 @@ import pathlib
 import pandas as pd
 
 FEW = 25  # radiographs of a class below which an interval is too narrow
-FEW_NOTE = f'† Fewer than {FEW} radiographs of one class: the interval is too narrow.'
+FEW_NOTE = f'† From fewer than {FEW} radiographs of a class: the interval is too narrow.'
+# Of these measures, the counts of radiographs from which the interval comes.
+_COUNTS = {
+  'auc': ('nodule', 'normal'),
+  'auc_difference': ('nodule', 'normal'),
+  'dice': ('dice_images',),
+  'dice_difference': ('dice_images',),
+  'mean_sensitivity': ('located',),
+  'jafroc': ('located', 'normal'),
+}
 UNKNOWN = '–'
 _LATEX = {'–': '--', '†': r'\textsuperscript{\dag}', '<': '$<$', '−': '$-$'}
 
@@ -76,7 +85,7 @@ def estimate(row: pd.Series, name: str, digits: int = 2) -> str:
     return UNKNOWN
   if math.isnan(low) or math.isnan(high):
     return f'{decimals(value, digits)} (–)'
-  few = name == 'auc' and min(row['nodule'], row['normal']) < FEW
+  few = any(row[count] < FEW for count in _COUNTS.get(name, ()))
   interval = f'{decimals(low, digits)}–{decimals(high, digits)}'
   if low < 0:
     interval = f'{decimals(low, digits)} to {decimals(high, digits)}'

@@ -135,7 +135,8 @@ def pairs_table(numbers: pd.DataFrame) -> Table:
   note = (
     'Paired tests on the radiographs that both models have seen: DeLong, Obuchowski where patients '
     "have several images. Holm's correction is over the pairs of one set. Of Dice the interval "
-    'alone is given (bootstrap over patients). Published: Kim et al., on their own radiographs.'
+    'alone is given (bootstrap over patients). Published: Kim et al., on their own radiographs. '
+    + FEW_NOTE
   )
   title = 'Table 2, continued. Models against each other'
   return Table('table_2_comparisons', title, numbers, shown, note)
@@ -161,7 +162,7 @@ def localisation_table(numbers: pd.DataFrame) -> Table:
   note = (
     'Sensitivity, by nodule, at so many false positives an image, and its mean (95 % bootstrap '
     'interval over patients). A finding hits where its centre lies in the nodule. JAFROC: how '
-    "often a nodule outranks a normal radiograph's worst false positive."
+    "often a nodule outranks a normal radiograph's worst false positive. " + FEW_NOTE
   )
   title = 'Table 4. Free-response ROC: sensitivity for nodules'
   return Table('table_4_localisation', title, numbers, shown, note)

@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics
 from statsmodels.stats.multitest import multipletests
 
-from nodulax.report import accuracy, curves
+from nodulax.report import accuracy, curves, figures
 from nodulax.report.reading import read_results
 from nodulax.report.results import Evaluation, collect
 
@@ -138,12 +138,23 @@ def test_calibration_by_hand():
   assert math.isnan(row['temperature'])
 
 
+@pytest.mark.parametrize('prevalence', [0.005, 0.3])
+def test_a_decision_curve_stands_upright(runs, prevalence, monkeypatch):
+  monkeypatch.setattr(figures, 'finish', lambda figure, *_: figure)
+  results = collect(read_results(runs))
+  figure = figures.decision_curves(results, curves.draw(results, prevalence), prevalence)
+  for axes in figure.axes:
+    bottom, top = axes.get_ylim()
+    assert bottom < 0 < prevalence < top < 1.2 * prevalence  # a perfect model gains the prevalence
+
+
 def test_localisation_counts_located_nodules(runs):
   results = collect(read_results(runs))
   table = curves.localisation(results)
   for evaluation, (_, row) in zip(results, table.iterrows(), strict=True):
     located = evaluation.cases[evaluation.cases['label'] == 1]['location_known'].sum()
-    assert row['nodules'] == located
+    assert row['nodules'] == row['located'] == located
+    assert row['normal'] == (evaluation.cases['label'] == 0).sum()
     found = (np.asarray(evaluation.detections.matched) >= 0).sum()
     assert row['sensitivity_at_8'] == pytest.approx(found / located)
 

@@ -143,6 +143,14 @@ def test_few_radiographs_of_odd_names(tmp_path):
   assert 'no AUC' in text and 'No failures with pictures.' in text
 
 
+def test_a_run_without_a_config_has_a_card(tmp_path):
+  """As `evaluate` writes it where the run has no config.json."""
+  provenance = {'code_version': '0.1.0', 'data_sha256': 'ab' * 32, 'config': None}
+  write_runs(tmp_path, {'gmc': 6}, {'mine': 1}, pictures=0, provenance=provenance)
+  text = write_report(tmp_path).read_text()
+  assert '<dd>0.1.0</dd>' in text and '<h4>Config</h4>' not in text
+
+
 def test_another_tool_stands_beside(tmp_path):
   write_evaluation(tmp_path / 'run' / 'evaluation' / 'gmc', 40, pictures=40)
   rows = [(f'gmc_{number:05d}', (40 - number) / 41, 0.5) for number in range(40)]

@@ -13,12 +13,13 @@ from configs import virtual_study
 from nodulax import plan
 from nodulax.report import ReportError, failures, seeds, sweeps, write_report
 from nodulax.report.drawing import panel_letters, panels
+from nodulax.report.other_tools import read_predictions
 from nodulax.report.reading import read_results
 from nodulax.report.results import collect
 from nodulax.report.studies import SWEEPS
 from nodulax.report.true_labels import true_labels
 from nodulax.statistics import roc
-from tests.report.fake_runs import write_evaluation, write_runs, write_study
+from tests.report.fake_runs import write_csv, write_evaluation, write_runs, write_study
 
 MODELS = {'nih_image': 0.8, 'nih_aihub_pixel': 2.0}
 
@@ -141,6 +142,14 @@ def test_true_labels_stand_beside_the_given_ones(study, results):
   assert row['auc_true'] == pytest.approx(auc_of(study, 'nih_image_seed0', 'nih_true'))
   called = true['probability'] >= 0.5
   assert row['sensitivity_true'] == pytest.approx(metrics.recall_score(true['label'], called))
+
+
+def test_another_tools_file_is_held_against_the_labels_as_given(study, results, tmp_path):
+  image_ids = predictions(study, 'nih_image_seed0', 'nih').index
+  rows = [(image_id, 0.5) for image_id in image_ids]
+  tool = write_csv(tmp_path / 'mine.csv', ('image_id', 'probability'), rows)
+  (evaluation,) = read_predictions(tool, results)
+  assert evaluation.test_set == 'nih'
 
 
 def test_suspects_are_held_against_the_truth_where_it_is_known(study, results):

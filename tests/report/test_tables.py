@@ -28,6 +28,24 @@ def test_an_estimate_is_shown_with_its_interval(numbers, text):
 
 
 @pytest.mark.parametrize(
+  ('name', 'counts'),
+  [
+    ('auc_difference', {'nodule': 100, 'normal': 24}),
+    ('dice', {'nodule': 100, 'dice_images': 24}),
+    ('dice_difference', {'dice_images': 24}),
+    ('mean_sensitivity', {'nodules': 90, 'located': 24}),
+    ('jafroc', {'located': 100, 'normal': 24}),
+  ],
+)
+def test_an_interval_from_few_radiographs_is_marked(name, counts):
+  numbers = {'nodule': 100, 'normal': 100} | counts
+  few = pd.Series({name: 0.5, f'{name}_low': 0.4, f'{name}_high': 0.6} | numbers)
+  enough = few.replace(24, 25)
+  assert tables.estimate(few, name) == '0.50 (0.40–0.60)†'
+  assert tables.estimate(enough, name) == '0.50 (0.40–0.60)'
+
+
+@pytest.mark.parametrize(
   ('p', 'text'), [(0.0004, '<0.001'), (0.0123, '0.012'), (0.5, '0.50'), (math.nan, '–')]
 )
 def test_p_values(p, text):
