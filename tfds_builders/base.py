@@ -178,7 +178,7 @@ class RadiographBuilder(FileReaderBuilder):
     cohort = self.cohort(pathlib.Path(dl_manager.manual_dir), options)
     validation = validate(cohort, processes=options.processes)
     if refused := [fault for fault in validation.faults if not options.tolerates(fault)]:
-      raise FaultySource(refused)
+      raise FaultySource(refused, cohort.table)
     cohort = cohort.without_faulty(validation.faults)
     print_cohort(cohort, self.name, self.PAPER, Console())
     if validation.suspects:
@@ -203,7 +203,7 @@ class RadiographBuilder(FileReaderBuilder):
   def _plan(self, cohort: Cohort, validation: Validation, hasher: Hasher) -> dict[str, list[Shard]]:
     """Decides which example stands in which file: the same however many processes write."""
     if empty := cohort.empty_splits():
-      raise FaultySource(empty)
+      raise FaultySource(empty, cohort.table)
     shards = {}
     for split, records in cohort.splits.items():
       entries = [

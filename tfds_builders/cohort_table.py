@@ -75,7 +75,7 @@ def print_cohort(cohort: Cohort, source: str, paper: Paper, console: Console) ->
   console.print(paper.remark)
   for reason, images in by_reason(cohort).items():
     more = f' and {len(images) - _NAMED:,} more' if len(images) > _NAMED else ''
-    line = f'left out, {reason}: {", ".join(images[:_NAMED])}{more}'
+    line = cohort.table.with_files(f'left out, {reason}: {", ".join(images[:_NAMED])}{more}')
     # File names may hold brackets, which are rich's markup.
     console.print(line, soft_wrap=True, markup=False, highlight=False)
   console.print(NOTICE)

@@ -76,7 +76,8 @@ def _validate(parsed: argparse.Namespace) -> int:
   write_report(output, cohort, validation, parsed.source, builder.PAPER)
   print_cohort(cohort, parsed.source, builder.PAPER, Console())
   for found, title in ((validation.faults, 'faults'), (validation.suspects, 'suspects')):
-    print(f'{len(found):,} {title}\n{list_faults(found)}'.rstrip())
+    listed = cohort.table.with_files(list_faults(found))
+    print(f'{len(found):,} {title}\n{listed}'.rstrip())
   print(f'{output / "validation.html"}\n{output / "validation.json"}')
   return 1 if validation.faults else 0
 

@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import pathlib
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal
 
@@ -103,6 +104,8 @@ class Table:
     records: the radiographs that the study's rules admit.
     excluded: how many rows or images each rule kept out, by the rule.
     faults: of the tables; a faulty row is in no record.
+    files: the file that a name stands for, where it does not say so itself. File names may hold
+      identifiers: told on the terminal alone, to whoever has the files, and never stored.
   """
 
   read: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -110,6 +113,15 @@ class Table:
   records: list[Record] = dataclasses.field(default_factory=list)
   excluded: dict[str, int] = dataclasses.field(default_factory=dict)
   faults: list[Fault] = dataclasses.field(default_factory=list)
+  files: dict[str, str] = dataclasses.field(default_factory=dict)
+
+  def with_files(self, text: str) -> str:
+    """A text for the terminal: the names in it, each with its file."""
+
+    def with_file(name: re.Match[str]) -> str:
+      return f'{name[0]} ({self.files[name[0]]})' if name[0] in self.files else name[0]
+
+    return re.sub(r'\w+ \d+', with_file, text)
 
   def exclude(self, rule: str) -> None:
     """Counts an image that a rule keeps out."""

@@ -11,18 +11,18 @@ from tfds_builders.appearance import near_duplicates
 from tfds_builders.cohort import Cohort
 from tfds_builders.inspection import Inspection, inspect
 from tfds_builders.processes import map_images
-from tfds_builders.records import Fault, Record, SourceError
+from tfds_builders.records import Fault, Record, SourceError, Table
 
 # Of many images with the same fault, a message names so many.
 _NAMED = 3
 
 
 class FaultySource(SourceError):
-  """A source has faults; the message lists them all."""
+  """A source has faults; the message, for the terminal alone, lists them all."""
 
-  def __init__(self, faults: Sequence[Fault]):
+  def __init__(self, faults: Sequence[Fault], table: Table):
     super().__init__(
-      f'{len(faults):,} faults\n{list_faults(faults)}\n'
+      f'{len(faults):,} faults\n{table.with_files(list_faults(faults))}\n'
       'Nothing was built. Correct them, or go on without these images: --allow_missing for those '
       'that are missing, --allow_faulty for the others.'
     )

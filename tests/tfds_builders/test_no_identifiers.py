@@ -1,6 +1,7 @@
 """Plants identifiers wherever a hospital's download may hold them; none may come out."""
 
 import hashlib
+import json
 import struct
 import zlib
 
@@ -110,12 +111,19 @@ def unreadable(identifier: str) -> list[bytes]:
   ]
 
 
+def assert_nothing_written(*folders) -> None:
+  assert_nothing_in(*map(everything_written, folders))
+
+
 def assert_nothing_told(outcome, *folders) -> None:
-  written = [everything_written(folder) for folder in folders]
-  said = outcome.out.encode() + outcome.err.encode()
+  assert_nothing_in(outcome.out.encode() + outcome.err.encode())
+  assert_nothing_written(*folders)
+
+
+def assert_nothing_in(*places: bytes) -> None:
   for identifier in PLANTED:
     for form in unreadable(identifier):
-      for place in (said, *written):
+      for place in places:
         assert form not in place, identifier
 
 
@@ -169,3 +177,55 @@ def test_no_log_message_names_a_patient(faulty, build, caplog):
   # The folders that the user named hold no identifiers here.
   for identifier in PLANTED:
     assert identifier not in caplog.text
+
+
+@pytest.fixture
+def revealing_aihub(aihub, make_dicom, make_radiograph):
+  """AI-HUB's layout with names on files, in annotations and in DICOM tags, and with faults."""
+  for number, path in enumerate(sorted((aihub / 'annotations').iterdir())):
+    annotation = json.loads(path.read_text())
+    (aihub / 'images' / annotation['image']).unlink()
+    annotation |= {'image': f'{PATH}_{number}.dcm', 'patient_id': f'{PATIENT}-{number}'}
+    annotation['remark'] = REMARK
+    if number != 20:
+      # Two patients have the same picture, a third one that looks like it.
+      pixels = make_radiograph(1 if number in (1, 2, 3) else number + 30, bits=16)
+      brighter = pixels // 2 + (3000 if number == 3 else 0)
+      make_dicom(
+        aihub / 'images' / annotation['image'], brighter, PatientName=NAME, PatientID=PATIENT
+      )
+    if number == 21:
+      annotation['sex'] = NAME
+    path.with_name(f'{NAME}_{number:02d}.json').write_text(json.dumps(annotation))
+    path.unlink()
+  (aihub / 'annotations' / f'{NAME}_22.json').write_text(f'{{"{PATIENT}')
+  return aihub
+
+
+def test_files_of_aihub_are_named_on_the_terminal_alone(revealing_aihub, validate, build, tmp_path):
+  outcome = validate('aihub_nodule', revealing_aihub)
+  assert outcome.status == 1
+  for number, kind in (
+    (2, 'one image, two patients'),
+    (3, 'one image, two patients'),
+    (22, 'sex malformed'),
+    (23, 'annotation unreadable'),
+  ):
+    assert kind in outcome.out
+    name = f'annotation {number} (annotations/{NAME}_{number - 1:02d}.json)'
+    assert name in outcome.out
+    assert f'"where": "annotation {number}"' in (tmp_path / 'report/validation.json').read_text()
+  assert 'maybe a duplicate' in outcome.out
+  assert_nothing_written(tmp_path / 'report')
+  refused = build('aihub_nodule', revealing_aihub)
+  assert f'annotation 2 (annotations/{NAME}_01.json)' in refused.err
+  built = build('aihub_nodule', revealing_aihub, '--allow_faulty', '--allow_missing')
+  assert built.status == 0, built.err
+  assert_nothing_written(built.data_dir)
+  assert json.loads((built.folder / 'cohort.json').read_text())['left_out'] == {
+    'image missing': ['annotation 21'],
+    'sex malformed': ['annotation 22'],
+    'annotation unreadable': ['annotation 23'],
+    'one image, two patients': ['annotation 2', 'annotation 3'],
+  }
+  assert f'left out, image missing: annotation 21 (annotations/{NAME}_20.json)' in built.out

@@ -89,8 +89,9 @@ class Builder(base.RadiographBuilder):
     files = files_in([folder / 'images'])
     table = Table({'images': len(paths)})
     records = []
-    for path in paths:
-      name = f'annotations/{path.name}'
+    for number, path in enumerate(paths, 1):
+      name = f'annotation {number}'
+      table.files[name] = f'annotations/{path.name}'
       try:
         annotation = _read_annotation(path)
         table.names[str(_look_up(annotation, fields['image']))] = name
