@@ -11,9 +11,9 @@ from nodulax.radiograph.record import RadiographError, as_grey, check_size
 
 SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _GREY = 0  # the PNG colour type
-# Chunks that hold or describe pixels, in numbers alone. Any other may hold text, and so a patient's
-# name, as a colour profile (iCCP) does, or the time of the examination.
-_PIXEL_CHUNKS = {b'IHDR', b'IDAT', b'IEND', b'cHRM', b'gAMA', b'pHYs', b'sBIT', b'sRGB'}
+# Chunks that hold or describe pixels in numbers, and tell when the file was written, as all of NIH
+# ChestX-ray14's do. Any other, a colour profile (iCCP) too, may hold text, so a patient's name.
+_PIXEL_CHUNKS = {b'IHDR', b'IDAT', b'IEND', b'cHRM', b'gAMA', b'pHYs', b'sBIT', b'sRGB', b'tIME'}
 
 
 def decode_png(data: bytes, name: str) -> np.ndarray:
