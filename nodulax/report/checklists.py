@@ -2,40 +2,61 @@
 
 Tejani et al., Radiology: Artificial Intelligence 2024;6:e240300; Collins et al., BMJ
 2024;385:e078378. checklists.csv lists the items in short; the words to report by are the papers'.
+Nothing is said of what is not in the report: an item without an answer is left to the author.
 """
 
 import csv
 import pathlib
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import pandas as pd
 
 from nodulax.report import paper
-from nodulax.report.model_cards import INTENDED_USE, LIMITS
+from nodulax.report.drawing import Picture
+from nodulax.report.program_answers import program_answers
 from nodulax.report.results import UNKNOWN, Results
+from nodulax.report.subgroups import PATIENT_TRAITS, TRAITS
+from nodulax.report.table import Table
 
 DATA, PROGRAM = 'from the results', 'from the program, to be checked'
 AUTHOR = 'left to the author'
 TO_FILL = 'For the author to fill.'
 
+Where = Callable[..., str]  # from names of tables and figures to ' (Table 6, Figure 7)'
 
-def checklists(results: Results, exclusions: pd.DataFrame, version: str) -> pd.DataFrame:
+
+def checklists(
+  results: Results,
+  tables: Mapping[str, Table],
+  pictures: Mapping[str, Picture | None],
+  version: str,
+) -> pd.DataFrame:
   """Every item with its answer and who gave it.
 
   Args:
     results: of all models on all sets.
-    exclusions: `exclusions` of the results.
+    tables: those of the report, by the names of `tables.LAYOUTS`.
+    pictures: likewise; None where there is nothing to draw.
     version: this program and its version.
   """
-  answers = _answers(results, exclusions, version)
+  given = {
+    topic: (by, answer)
+    for by, answers in (
+      (PROGRAM, program_answers(results, version)),
+      (DATA, _answers(results, tables, pictures)),
+    )
+    for topic, answer in answers.items()
+    if answer
+  }
   with (pathlib.Path(__file__).parent / 'checklists.csv').open(newline='') as file:
     items = list(csv.DictReader(file))
   return pd.DataFrame(
     [
       {
         **{key: item[key] for key in ('guideline', 'item', 'section', 'asks')},
-        'filled': answers.get(item['topic'], (AUTHOR, TO_FILL))[0],
-        'answer': answers.get(item['topic'], (AUTHOR, TO_FILL))[1],
+        'filled': given.get(item['topic'], (AUTHOR, TO_FILL))[0],
+        'answer': given.get(item['topic'], (AUTHOR, TO_FILL))[1],
       }
       for item in items
     ]
@@ -43,77 +64,60 @@ def checklists(results: Results, exclusions: pd.DataFrame, version: str) -> pd.D
 
 
 def _answers(
-  results: Results, exclusions: pd.DataFrame, version: str
-) -> dict[str, tuple[str, str]]:
-  """Topic: (who answers, the answer)."""
-  counted = '; '.join(_counted(results, test_set) for test_set in results.test_sets)
-  sets = ', '.join(paper.set_name(test_set) for test_set in results.test_sets)
-  answers = {
-    'technology': (PROGRAM, 'Deep learning: convolutional networks on frontal chest radiographs, '
-                   'for the presence of a pulmonary nodule or mass.'),
-    'intended_use': (PROGRAM, INTENDED_USE),
-    'goal': (DATA, f'Evaluation and comparison of {len(results.models)} models on {sets}.'),
-    'sources': (DATA, f'{counted}. Setting, centres and representativeness: author.'),
-    'deidentification': (PROGRAM, 'Patient identifiers are replaced by keyed hashes (HMAC-SHA256) '
-                         'when the shards are built; image identifiers of hospitals too.'),
-    'sampling': (PROGRAM, 'The builders of NIH, AI-HUB and VinBig draw normal radiographs '
-                 'from a seed; Table 1 counts what was not drawn.'),
-    'missing': (DATA, _missing(results)),
-    'reference': (PROGRAM, 'NIH: labels mined from reports. AI-HUB and GMC: chest CT. VinBig: '
-                  'agreement of two or more readers. Say what holds for your sets.'),
-    'partitions': (PROGRAM, 'Train 70 %, tune 10 %, test 20 %, drawn by patient from a seed and '
-                   'stratified by label, or the official split; external sets are test alone.'),
-    'disjoint': (PROGRAM, 'Patient: no patient is in two splits.'),
-    'sample_size': (DATA, f'{counted}. How the size was arrived at: author.'),
-    'selection': (PROGRAM, 'The checkpoint with the highest AUC on the tune split.'),
-    'ensembling': (PROGRAM, 'None.'),
-    'inputs': (PROGRAM, 'The pixels of one frontal radiograph; no clinical data.'),
-    'metrics': (DATA, 'AUC, sensitivity, specificity, Dice, free-response ROC, JAFROC, expected '
-                'calibration error, Brier score, net benefit (Table 2, Figures 1 to 6).'),
-    'uncertainty': (DATA, 'DeLong 95 % intervals and paired tests, Obuchowski where patients have '
-                    'several images; Clopper-Pearson or bootstrap over patients, for Dice BCa; '
-                    "raw P and Holm's."),
-    'robustness': (DATA, 'Results by nodule size, conspicuity, zone, sex, age and view where '
-                   'recorded (Table 6, Figures 7 and 8).'),
-    'explanation': (DATA, 'Heat maps, held against located nodules by Dice and free-response ROC '
-                    '(Figures 3 and 4).'),
-    'tested_on': (DATA, f'Tested on {sets}. Which of them are external to which model: author.'),
-    'characteristics': (DATA, 'Table 1. The training split is counted there, not described.'),
-    'performance': (DATA, 'Table 2, comparisons below it; groups in Table 6.'),
-    'failures': (DATA, 'Gallery of the worst misses and false alarms; all of them in '
-                 'failures.csv; doubtful labels in Table 7.'),
-    'limitations': (PROGRAM, ' '.join(LIMITS) + ' Others: author.'),
-    'clusters': (DATA, 'Each set, that is source, stands by itself in every table and figure.'),
-    'updating': (DATA, 'None after evaluation; thresholds were frozen on the tune split.'),
-    'predictions': (PROGRAM, 'The sigmoid of the network; predictions.csv keeps each.'),
-    'imbalance': (PROGRAM, 'Classes are matched where the builder draws normal radiographs; '
-                  'probabilities are not recalibrated for another prevalence.'),
-    'thresholds': (PROGRAM, "Youden's index on the tune split, then frozen."),
-    'poor_input': (PROGRAM, 'A file that cannot be read is an error that names it; poor image '
-                   'quality is not detected.'),
-    'availability': (PROGRAM, f'{version}. Availability of weights and data: author.'),
-    'software': (PROGRAM, f'{version}; libraries with their versions: pip freeze.'),
-    'preprocessing': (PROGRAM, 'Crop around the lungs with a margin, intensity window between '
-                      'percentiles, resize, CLAHE; the parameters are in the config of the model '
-                      'card.'),
-    'model': (PROGRAM, 'DenseNet with squeeze-and-excitation, then two convolutions; '
-              'the parameters are in the config of the model card.'),
-    'initialisation': (PROGRAM, 'ImageNet weights or those of another run: init in the config of '
-                       'the model card.'),
-    'training': (PROGRAM, 'Adam on binary cross-entropy, with pixel-wise cross-entropy for network '
-                 '2; every knob is in the config of the model card.'),
+  results: Results, tables: Mapping[str, Table], pictures: Mapping[str, Picture | None]
+) -> dict[str, str]:
+  """Topic: what the results say of it, with where it stands; empty where they say nothing."""
+
+  def where(*names: str) -> str:
+    """' (Table 6, Figure 7)', of those that were made."""
+    made = (of_kind.get(name) for name in names for of_kind in (tables, pictures))
+    titles = [it.title.partition('. ')[0] for it in made if it]
+    return f' ({", ".join(titles)})' if titles else ''
+
+  def listed(**sentences: str) -> str:
+    """The sentences about tables and figures that were made."""
+    return ' '.join(f'{words}{where(name)}.' for name, words in sentences.items() if name in tables)
+
+  counted = '; '.join(_counted(results, test_set) for test_set in results.sources)
+  sets = '; '.join(paper.set_name(test_set) for test_set in results.test_sets)
+  models = len(results.models)
+  task = f'comparison of {models} models' if models > 1 else 'evaluation of one model'
+  steps = _steps(tables)
+  return {
+    'goal': f'{task.capitalize()} on {sets}.',
+    'sources': f'{counted}. Setting, centres and representativeness: author.',
+    'missing': _missing(results),
+    'sample_size': f'{counted}. How the size was arrived at: author.',
+    'metrics': _metrics(tables, pictures, where),
+    'uncertainty': _uncertainty(results, tables, where),
+    'robustness': ' '.join((_groups(tables, where, TRAITS), listed(
+      seeds='Several training seeds',
+      label_noise='Label noise in training',
+      training_images='Number of training radiographs',
+      true_labels='Labels as given against true ones',
+    ))).strip(),
+    'fairness': _groups(tables, where, PATIENT_TRAITS),
+    'explanation': _explanation(results, where),
+    'tested_on': f'Tested on {sets}. Which of them are external to which model: author.',
+    'characteristics': listed(characteristics='The radiographs evaluated, by set and class'),
+    'development': _development(results, where),
+    'performance': listed(
+      performance='Every model on every set',
+      pairs='Models against each other',
+      seeds='Each training seed',
+      subgroups='Groups of radiographs',
+    ),
+    'failures': _failures(results, where),
+    'clusters': (
+      f'Each set, that is source, stands by itself{where("performance")}.'
+      if len(results.test_sets) > 1 else ''
+    ),
+    'eligibility': steps,
+    'flow': (
+      f'{steps}{where("exclusions")}' if steps
+      else f'Evaluated: {counted}. What was excluded before: author.'
+    ),
   }  # fmt: skip
-  if len(exclusions):
-    steps = '; '.join(
-      f'{paper.set_name(str(test_set))}: '
-      + ', '.join(f'{row["step"]} {row["number"]:,}' for _, row in rows.iterrows())
-      for test_set, rows in exclusions.groupby('set', sort=False)
-    )
-    answers['eligibility'] = (DATA, f'{steps}.')
-    answers['flow'] = (DATA, f'Table 1. {steps}.')
-  else:
-    answers['flow'] = (DATA, f'Evaluated: {counted}. What was excluded before: author.')
-  return answers
 
 
 def _counted(results: Results, test_set: str) -> str:
@@ -121,12 +125,108 @@ def _counted(results: Results, test_set: str) -> str:
   nodule = int(cases['label'].sum())
   return (
     f'{paper.set_name(test_set)} {len(cases):,} radiographs of {cases["patient_id"].nunique():,} '
-    f'patients, {nodule:,} with nodule'
+    f'patients, {nodule:,} with nodule{", simulated" if results.is_simulated(test_set) else ""}'
   )
 
 
+def _steps(tables: Mapping[str, Table]) -> str:
+  """What was read and what was excluded, of each set whose builder counted it."""
+  if 'exclusions' not in tables:
+    return ''
+  return '; '.join(
+    f'{paper.set_name(str(test_set))}: '
+    + ', '.join(f'{row["step"]} {row["number"]:,}' for _, row in rows.iterrows())
+    for test_set, rows in tables['exclusions'].numbers.groupby('set', sort=False)
+  ) + '.'  # fmt: skip
+
+
+def _metrics(
+  tables: Mapping[str, Table], pictures: Mapping[str, Picture | None], where: Where
+) -> str:
+  """What was measured of anything."""
+  names = {
+    'auc': 'AUC',
+    'sensitivity': 'sensitivity',
+    'specificity': 'specificity',
+    'dice': 'Dice',
+    'mean_sensitivity': 'free-response ROC',
+    'jafroc': 'JAFROC',
+    'calibration_error': 'expected calibration error',
+    'brier': 'Brier score',
+  }
+  measured = [
+    word
+    for name, word in names.items()
+    if any(
+      name in table.numbers and table.numbers[name].notna().any()
+      for table in (tables.get(key) for key in ('performance', 'localisation', 'calibration'))
+      if table
+    )
+  ]
+  if pictures.get('decision'):
+    measured.append('net benefit')
+  places = where('performance', 'localisation', 'calibration', 'roc', 'froc', 'decision')
+  return f'{", ".join(measured)}{places}.'
+
+
+def _uncertainty(results: Results, tables: Mapping[str, Table], where: Where) -> str:
+  numbers = tables['performance'].numbers
+  several = any(evaluation.cases['patient_id'].duplicated().any() for evaluation in results)
+  auc = 'Obuchowski where patients have several images, DeLong elsewhere' if several else 'DeLong'
+  parts = [f'95 % intervals: AUC, {auc}'] if numbers['auc'].notna().any() else []
+  if numbers[['sensitivity', 'specificity']].notna().any(axis=None):
+    bootstrap = ' or a bootstrap over patients' if several else ''
+    parts.append(f'sensitivity and specificity, Clopper-Pearson{bootstrap}')
+  if numbers['dice'].notna().any():
+    parts.append('Dice, bootstrap over patients (BCa)')
+  if 'localisation' in tables:
+    parts.append('free-response ROC, bootstrap over patients')
+  said = '; '.join(parts) + where('performance', 'localisation') + '.' if parts else ''
+  if 'pairs' in tables:
+    said += f" Models against each other: paired tests, raw P and Holm's{where('pairs')}."
+  if 'seeds' in tables:
+    said += f' Spread between training seeds{where("seeds")}.'
+  return said.strip()
+
+
+def _groups(tables: Mapping[str, Table], where: Where, among: Collection[str]) -> str:
+  """By which of some traits results were taken apart."""
+  if 'subgroups' not in tables:
+    return ''
+  found = set(tables['subgroups'].numbers['trait'])
+  traits = [words.lower() for trait, words in TRAITS.items() if trait in found and trait in among]
+  return f'Results by {", ".join(traits)}{where("subgroups")}.' if traits else ''
+
+
+def _explanation(results: Results, where: Where) -> str:
+  """How heat maps were held against the truth; another tool's Dice may be of something else."""
+  own = [evaluation for evaluation in results if evaluation.folder is not None]
+  held = []
+  if any(evaluation.cases['dice'].notna().any() for evaluation in own):
+    held.append(f'Dice{where("performance")}')
+  if any(evaluation.detections is not None for evaluation in own):
+    held.append(f'free-response ROC{where("localisation", "froc")}')
+  return f'Heat maps, held against located nodules by {" and ".join(held)}.' if held else ''
+
+
+def _development(results: Results, where: Where) -> str:
+  """Whether the sets' training splits stand beside what was tested."""
+  splits = [(evaluation.cohort or {}).get('splits', {}) for evaluation in results]
+  if not any('train' in of_set for of_set in splits):
+    return ''
+  return f'The training split is counted, not described{where("cohorts")}.'
+
+
+def _failures(results: Results, where: Where) -> str:
+  said = ''
+  if any(evaluation.threshold >= 0 for evaluation in results):
+    said = 'All misses and false alarms at the frozen threshold: failures.csv, section Failures.'
+  suspects = where('suspects')
+  return f'{said} Doubtful labels{suspects}.'.strip() if suspects else said
+
+
 def _missing(results: Results) -> str:
-  cases = pd.concat([results.cases(test_set) for test_set in results.test_sets])
+  cases = pd.concat([results.cases(test_set) for test_set in results.sources])
   nodule = cases[cases['label'] == 1]
   unknown: dict[str, Any] = {
     'sex': (cases['sex'] == UNKNOWN).sum(),
@@ -138,5 +238,5 @@ def _missing(results: Results) -> str:
   listed = ', '.join(f'{name} of {number:,}' for name, number in unknown.items() if number)
   return (
     f'Unknown among {len(cases):,} radiographs: {listed or "nothing"}. Unknown is a group of its '
-    'own and never negative; nodules without location are left out of Dice and free-response ROC.'
+    'own and never negative; nodules without location count in no measure of location.'
   )

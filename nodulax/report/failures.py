@@ -45,8 +45,7 @@ def suspects(results: Results) -> pd.DataFrame:
   Journal of Artificial Intelligence Research 2021;70:1373. Every radiograph here was held out from
   training, as that asks for.
   """
-  given = [test_set for test_set in results.test_sets if not results.is_true(test_set)]
-  tables = [_suspects_on(results, test_set) for test_set in given]
+  tables = [_suspects_on(results, test_set) for test_set in results.sources]
   return pd.concat(tables).sort_values('rank', kind='stable', ignore_index=True)
 
 

@@ -120,6 +120,11 @@ class Results:
     """Whether the set is another one of these with its true labels."""
     return any(self.true_of(other) == test_set for other in self.test_sets)
 
+  @property
+  def sources(self) -> list[str]:
+    """The sets, each radiograph in one alone: not a set's true labels too."""
+    return [test_set for test_set in self.test_sets if not self.is_true(test_set)]
+
   def __iter__(self) -> Iterator[Evaluation]:
     """All evaluations, set by set."""
     return itertools.chain.from_iterable(self.on(test_set) for test_set in self.test_sets)

@@ -278,5 +278,4 @@ LAYOUTS = {
   'calibration': calibration_table,
   'subgroups': subgroups_table,
   'suspects': suspects_table,
-  'checklists': checklists_table,
 }

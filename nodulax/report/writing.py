@@ -86,7 +86,6 @@ def write_report(
 
 def _write(folder: pathlib.Path, results: Results, title: str, prevalence: float | None) -> None:
   performance = accuracy.performance(results)
-  exclusions = cohorts.exclusions(results)
   groups = subgroups(results)
   drawn = curves.draw(results, prevalence)
   wrong = [failures(evaluation) for evaluation in results]
@@ -96,7 +95,7 @@ def _write(folder: pathlib.Path, results: Results, title: str, prevalence: float
   varied = {name: sweep(results, name) for name in SWEEPS}
   numbers = {
     'cohorts': cohorts.cohort_counts(results),
-    'exclusions': exclusions,
+    'exclusions': cohorts.exclusions(results),
     'characteristics': cohorts.characteristics(results),
     'performance': performance,
     'pairs': accuracy.pairs(results),
@@ -108,7 +107,6 @@ def _write(folder: pathlib.Path, results: Results, title: str, prevalence: float
     'calibration': calibrations,
     'subgroups': groups,
     'suspects': suspects(results),
-    'checklists': checklists(results, exclusions, version()),
   }
   shown = {name: tables.LAYOUTS[name](rows) for name, rows in numbers.items() if len(rows)}
   pictures: dict[str, Picture | None] = {
@@ -123,6 +121,7 @@ def _write(folder: pathlib.Path, results: Results, title: str, prevalence: float
     'seeds': study_figures.seeds_figure(results, of_seeds),
     **{name: study_figures.sweep_figure(results, rows) for name, rows in varied.items()},
   }
+  shown['checklists'] = tables.checklists_table(checklists(results, shown, pictures, version()))
   radiographs = [
     picture for test_set in results.test_sets if (picture := representative(results, test_set))
   ]
