@@ -10,6 +10,7 @@ Exit status 1 says that some files, listed at the end, could not be read or answ
 not a medical device.
 """
 
+import errno
 import glob
 import os
 import pathlib
@@ -26,11 +27,14 @@ from nodulax.prediction import Prediction, Reading
 from nodulax.prediction_files import Journal, OutputError, record
 from nodulax.radiograph import pictures
 from nodulax.radiograph.preprocessing import Preprocessing
-from nodulax.radiograph.reading import RadiographError
+from nodulax.radiograph.reading import RadiographError, begins_as_radiograph
 from nodulax.reader import Reader, draw, read
 
 DICOM_KINDS = ('dicom_sr', 'dicom_seg', 'dicom_sc')
-SUFFIXES = ('.dcm', '.dicom', '.jpeg', '.jpg', '.png', '')  # looked for in folders
+SUFFIXES = ('.dcm', '.dicom', '.jpeg', '.jpg', '.png')  # in folders, taken whatever is in them
+# After these nothing can be written any more. What else keeps findings from being written, a name
+# that is too long for example, is a fault of one file.
+FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def radiographs_in(
@@ -70,7 +74,7 @@ def radiographs_in(
   for text in paths:
     path = pathlib.Path(text)
     if path.is_dir():
-      inside = _images(path.rglob('*'))
+      inside = _images(text, path.rglob('*'))
       if not inside:
         raise FileNotFoundError(f'{path}: no DICOM, PNG or JPEG file in this folder')
       for file in inside:
@@ -78,7 +82,7 @@ def radiographs_in(
     elif path.is_file():
       add(path.name, path)
     elif glob.has_magic(text):
-      matching = _images(map(pathlib.Path, glob.glob(text, recursive=True)))
+      matching = _images(text, map(pathlib.Path, glob.glob(text, recursive=True)))
       if not matching:
         raise FileNotFoundError(f'{text}: no DICOM, PNG or JPEG file matches')
       add_all(matching)
@@ -135,8 +139,8 @@ def predict(
   reader = Reader(run, batch_size, jax.local_devices())
   (output / 'overlays').mkdir(parents=True, exist_ok=True)
   (output / 'NOTICE.txt').write_text(NOTICE + '\n')
-  journal = Journal(output, reader.description, dicom)
-  left = {name: path for name, path in files.items() if not journal.holds(name, path)}
+  journal = Journal(output, reader.description, dicom, files)
+  left = {name: path for name, path in files.items() if name not in journal.records}
   faults: dict[str, str] = {}
   try:
     with Progress() as progress:
@@ -147,17 +151,20 @@ def predict(
         faults |= {name: what for name, what in batch.items() if isinstance(what, str)}
         predictions = reader(list(readable.values())) if readable else []
         for (name, reading), prediction in zip(readable.items(), predictions, strict=True):
-          _write_overlay(output / 'overlays' / f'{name}.png', reading, prediction)
           done = record(name, reading, prediction)
+          journal.records[name] = done
           kinds = {kind: output / kind / f'{name}.dcm' for kind in dicom}
           try:
+            _write_overlay(output / 'overlays' / f'{name}.png', reading, prediction)
             if write_dicom:
               write_dicom(kinds, files[name], reading, prediction, reader.description)
+            journal.add(files[name], done)  # or the next start tries again
           except ValueError as error:
             faults[name] = str(error)
-            journal.records[name] = done  # and not as done: the next start tries again
-          else:
-            journal.add(files[name], done)
+          except OSError as error:
+            if error.errno in FATAL:
+              raise
+            faults[name] = f'{error.strerror}; rename the file, or use --numbered'
         progress.advance(task, len(batch))
   finally:
     journal.write_tables(output, faults)
@@ -172,13 +179,24 @@ def _dicom_writer() -> Callable[..., None]:
   return write
 
 
-def _images(paths: Iterable[pathlib.Path]) -> list[pathlib.Path]:
-  """The files among `paths` that look like radiographs by their names, in order."""
-  return [
-    path
-    for path in sorted(paths)
-    if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith('.')
-  ]
+def _images(where: str, paths: Iterable[pathlib.Path]) -> list[pathlib.Path]:
+  """The radiographs among `paths`, in order; says how many other files of `where` there are."""
+  files = [path for path in sorted(paths) if path.is_file() and not path.name.startswith('.')]
+  images = [path for path in files if _is_radiograph(path)]
+  if len(images) < len(files):
+    passed_over = f'{len(files) - len(images):,} of {len(files):,} files'
+    logging.warning('%s: passed over %s: no DICOM, PNG or JPEG', where, passed_over)
+  return images
+
+
+def _is_radiograph(path: pathlib.Path) -> bool:
+  """Whether a file is meant to be one, by its name or by how it begins."""
+  if path.suffix.lower() in SUFFIXES:
+    return True
+  try:
+    return begins_as_radiograph(path)
+  except OSError:
+    return True  # so that it is listed as a file that cannot be read
 
 
 def _batches(

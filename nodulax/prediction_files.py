@@ -4,12 +4,14 @@ journal.jsonl grows by one line a radiograph, when everything else of it is on d
 that was stopped goes on after the last one. Its first line says whose it is.
 """
 
+import contextlib
 import csv
 import dataclasses
 import io
 import json
 import os
 import pathlib
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -82,12 +84,19 @@ class Journal:
     folder: of the output.
     description: of the network.
     kinds: which DICOM objects are written beside.
+    files: to read, by name; `records` holds those of them that are done, as they are now.
 
   Raises:
     OutputError: the folder holds the prediction of another network or of other kinds.
   """
 
-  def __init__(self, folder: pathlib.Path, description: Description, kinds: Sequence[str]):
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    description: Description,
+    kinds: Sequence[str],
+    files: dict[str, pathlib.Path],
+  ):
     self._path = folder / 'journal.jsonl'
     thresholds = description.thresholds
     self._model = {
@@ -104,36 +113,27 @@ class Journal:
       **{'schema': SCHEMA, 'version': VERSION, 'notice': NOTICE},
       **{'model': self._model, 'dicom': sorted(kinds)},
     }
-    self.records: dict[str, Record] = {}
-    self._files: dict[str, list[int]] = {}
     lines = list(self._complete_lines())
     if lines and lines[0] != subject:
       raise OutputError(
         f'{folder} holds the findings of another network, or of a call with other --dicom_ flags; '
         'choose another --output'
       )
-    for line in lines[1:]:
-      self.records[line['radiograph']['image']] = line['radiograph']
-      self._files[line['radiograph']['image']] = line['file']
+    before = {line['radiograph']['image']: line for line in lines[1:]}
+    self.records: dict[str, Record] = {}
+    for name, path in files.items():
+      with contextlib.suppress(OSError):  # which reading it will say
+        if name in before and path.is_file() and before[name]['file'] == _state(path):
+          self.records[name] = before[name]['radiograph']
     if not lines:
       self._append(subject)
 
-  def holds(self, name: str, path: pathlib.Path) -> bool:
-    """Whether this very file is done."""
-    try:
-      return name in self._files and self._files[name] == _state(path)
-    except OSError:
-      return False
-
   def add(self, path: pathlib.Path, done: Record) -> None:
-    """Notes that everything of a radiograph is on disk."""
-    state = _state(path)
-    self._append({'file': state, 'radiograph': done})
-    self.records[done['image']] = done
-    self._files[done['image']] = state
+    """Notes that everything of a radiograph is on disk, so that no later call reads it again."""
+    self._append({'file': _state(path), 'radiograph': done})
 
   def write_tables(self, folder: pathlib.Path, faults: dict[str, str]) -> None:
-    """findings.csv, locations.csv, findings.json and nodules.json, of all that is done."""
+    """findings.csv, locations.csv, findings.json and nodules.json, of `records`."""
     records = [self.records[name] for name in sorted(self.records)]
     _replace(folder / 'findings.csv', _csv(COLUMNS, map(_row, records)))
     rows = (row for radiograph in records for row in _location_rows(radiograph))
@@ -237,6 +237,11 @@ def _replace(path: pathlib.Path, text: str) -> None:
 
 
 def _state(path: pathlib.Path) -> list[int]:
-  """What changes when a file does: its bytes and when it was modified."""
-  status = path.stat()
-  return [status.st_size, status.st_mtime_ns]
+  """What tells a file from others and from its later self, without reading the whole of it.
+
+  Its size, when it was modified, and a checksum of its beginning: the files of one export can agree
+  in the first two, while a DICOM file begins with an identifier of its own.
+  """
+  with path.open('rb') as file:
+    status = os.fstat(file.fileno())
+    return [status.st_size, status.st_mtime_ns, zlib.crc32(file.read(4096))]

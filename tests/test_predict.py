@@ -1,6 +1,8 @@
 import csv
 import dataclasses
+import errno
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import cv2
 import jsonschema
 import numpy as np
+import pydicom
 import pytest
 
 from nodulax import checkpoint, findings, predict, prediction, prediction_files
@@ -62,6 +65,7 @@ def test_the_command_reads_what_it_can_and_lists_the_rest(trained_run, radiograp
   assert finished.returncode == 1
   assert '3 of 5 radiographs' in finished.stdout
   assert 'cut.png' in finished.stderr and 'text.dcm' in finished.stderr
+  assert 'passed over 1 of 6 files' in finished.stderr
   assert 'Traceback' not in finished.stderr
   rows = rows_of(output)
   assert list(rows[0])[:2] == ['image', 'probability']
@@ -269,14 +273,54 @@ def test_a_stopped_prediction_goes_on_where_it_stopped(
   assert sorted(seen) == images[4:]
   for name in ('findings.csv', 'locations.csv', 'findings.json', 'nodules.json'):
     assert (parts / name).read_text() == (whole / name).read_text()
-  # Nothing is left to do, unless a file has changed.
+  # Nothing is left to do.
   seen.clear()
   predict.predict(trained_run, files, parts, batch_size=4)
   assert seen == []
-  journal = prediction_files.Journal(parts, checkpoint.describe(trained_run), ())
-  name, path = next(iter(files.items()))
-  changed = pathlib.Path(shutil.copy(path, tmp_path))
-  assert journal.holds(name, path) and not journal.holds(name, changed)
+
+
+def test_the_tables_are_of_the_files_of_this_call_as_they_are_now(
+  trained_run, hospital, tmp_path
+):
+  folder, output = tmp_path / 'in', tmp_path / 'out'
+  folder.mkdir()
+  for number, path in enumerate(images_in(hospital)[:4]):
+    shutil.copy(path, folder / f'{number}{path.suffix}')
+
+  def call() -> dict[str, str]:
+    files = predict.radiographs_in([str(folder)], numbered=True)
+    return predict.predict(trained_run, files, output, batch_size=4)
+
+  assert call() == {}
+  assert [row['image'] for row in rows_of(output)] == ['000001', '000002', '000003', '000004']
+  *_, third, fourth = sorted(folder.iterdir())
+  third.write_bytes(third.read_bytes()[:1000])
+  fourth.unlink()
+  assert call().keys() == {'000003'}
+  for name in ('findings.csv', 'locations.csv', 'nodules.json', 'findings.json'):
+    assert '000004' not in (output / name).read_text()
+  assert [row['image'] for row in rows_of(output)] == ['000001', '000002']
+  whole = json.loads((output / 'findings.json').read_text())
+  assert [radiograph['image'] for radiograph in whole['radiographs']] == ['000001', '000002']
+  assert [fault['image'] for fault in whole['faults']] == ['000003']
+
+
+def test_two_files_of_one_export_are_not_taken_for_each_other(
+  trained_run, hospital, tmp_path, monkeypatch
+):
+  """Uncompressed radiographs can agree in size, and archives keep times by the second."""
+  dicom = next(path for path in images_in(hospital) if path.suffix == '.dcm')
+  for name, end in {'a.dcm': '1', 'b.dcm': '2'}.items():
+    dataset = pydicom.dcmread(dicom)
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f'1.2.3.{end}'
+    dataset.save_as(tmp_path / name)
+    os.utime(tmp_path / name, (1e9, 1e9))
+  assert (tmp_path / 'a.dcm').stat().st_size == (tmp_path / 'b.dcm').stat().st_size
+  read, seen = predict.read, []
+  monkeypatch.setattr(predict, 'read', lambda *args: seen.append(args[0].name) or read(*args))
+  for name in ('a.dcm', 'a.dcm', 'b.dcm'):
+    predict.predict(trained_run, {'000001': tmp_path / name}, tmp_path / 'out', batch_size=1)
+  assert seen == ['a.dcm', 'b.dcm']
 
 
 def test_findings_of_another_network_are_not_mixed(trained_run, hospital, tmp_path):
@@ -284,7 +328,7 @@ def test_findings_of_another_network_are_not_mixed(trained_run, hospital, tmp_pa
   predict.predict(trained_run, files, tmp_path, batch_size=1)
   other = dataclasses.replace(checkpoint.describe(trained_run), step=99)
   with pytest.raises(prediction_files.OutputError, match='another network'):
-    prediction_files.Journal(tmp_path, other, ())
+    prediction_files.Journal(tmp_path, other, (), files)
 
 
 def test_an_unexpected_failure_costs_one_file(trained_run, hospital, tmp_path, monkeypatch):
@@ -301,6 +345,44 @@ def test_an_unexpected_failure_costs_one_file(trained_run, hospital, tmp_path, m
   faults = predict.predict(trained_run, files, tmp_path, batch_size=3)
   assert faults.keys() == {images[1].name} and 'MemoryError' in faults[images[1].name]
   assert {row['image'] for row in rows_of(tmp_path)} == {images[0].name, images[2].name}
+
+
+def test_a_name_too_long_for_its_overlay_costs_one_file(trained_run, hospital, tmp_path):
+  png = next(path for path in images_in(hospital) if path.suffix == '.png')
+  short, long = tmp_path / 'short.png', tmp_path / f'{"x" * 249}.png'
+  for path in (short, long):
+    shutil.copy(png, path)
+  files = predict.radiographs_in([str(long), str(short)])
+  faults = predict.predict(trained_run, files, tmp_path / 'out', batch_size=2)
+  assert list(faults) == [long.name] and '--numbered' in faults[long.name]
+  # What was found in it is told, and its overlay is tried again.
+  assert [row['image'] for row in rows_of(tmp_path / 'out')] == [short.name, long.name]
+  assert predict.predict(trained_run, files, tmp_path / 'out', batch_size=2) == faults
+
+
+def test_a_full_disk_ends_the_prediction(trained_run, hospital, tmp_path, monkeypatch):
+  def write(*_):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  monkeypatch.setattr(predict, '_write_overlay', write)
+  files = predict.radiographs_in([str(images_in(hospital)[0])])
+  with pytest.raises(OSError, match='No space left'):
+    predict.predict(trained_run, files, tmp_path, batch_size=1)
+
+
+def test_a_folder_gives_every_radiograph_whatever_its_name_ends_with(hospital, tmp_path):
+  images = images_in(hospital)
+  png = next(path for path in images if path.suffix == '.png').read_bytes()
+  dicom = next(path for path in images if path.suffix == '.dcm').read_bytes()
+  named = {
+    '1.2.840.113619.2.1': dicom, 'CR.1.2.3': dicom, 'IM0001': dicom, 'a.IMA': dicom,
+    'b.dic': dicom, 'c.img': png, 'd.old': b'\xff\xd8\xff\xe0 of a JPEG', 'e.dcm': b'',
+  }  # fmt: skip
+  other = {'DICOM.txt': b'DICM', 'f': b'', 'g.npy': b'\x93NUMPY', '.hidden.png': png}
+  for name, data in {**named, **other}.items():
+    (tmp_path / name).write_bytes(data)
+  os.mkfifo(tmp_path / 'pipe')  # would be waited for
+  assert list(predict.radiographs_in([str(tmp_path)])) == sorted(named)
 
 
 def test_globs_and_lists_name_files_from_their_common_folder(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from nodulax.radiograph.record import MAX_BYTES, Radiograph, RadiographError
 __all__ = [
   'Radiograph',
   'RadiographError',
+  'begins_as_radiograph',
   'decode_png',
   'decode_radiograph',
   'encode_png',
@@ -38,6 +39,17 @@ def read_radiograph(path: str | os.PathLike[str]) -> Radiograph:
   except OSError as error:
     raise RadiographError(f'{path}: {error.strerror}; make the file readable') from error
   return decode_radiograph(data, str(path))
+
+
+def begins_as_radiograph(path: str | os.PathLike[str]) -> bool:
+  """Whether a file begins as PNG, JPEG or DICOM does; the rest of it is not read.
+
+  Raises:
+    OSError: it cannot be read.
+  """
+  with open(path, 'rb') as file:
+    data = file.read(132)
+  return data.startswith((png.SIGNATURE, jpeg.SIGNATURE)) or dicom.is_dicom(data)
 
 
 def decode_radiograph(data: bytes, name: str) -> Radiograph:
