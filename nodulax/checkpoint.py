@@ -2,12 +2,14 @@
 
 WORKDIR/checkpoints/latest holds what training goes on from (state and progress, together or not at
 all; the data's position follows from the step). WORKDIR/checkpoints/best holds the network with
-the best tune AUC and everything that its use needs beside the weights.
+the best tune AUC and everything that its use needs beside the weights, and the one before it, to
+which a run returns that goes back a checkpoint. Digests tell damage from what was saved.
 """
 
 import asyncio
 import contextlib
 import dataclasses
+import hashlib
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -22,7 +24,7 @@ from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.statistics.overlap import OverlapThreshold
 
 NEEDED = ('checkpoints/best', 'config.json')  # of a run, to use its network
-LATEST_KEPT = 2  # a corrupt one falls back to the one before
+KEPT = 2  # a corrupt one falls back to the one before
 
 
 class CheckpointError(ValueError):
@@ -65,6 +67,7 @@ class Description:
     preprocessing: of every image it ever sees.
     thresholds: frozen on the tune split.
     step: training steps behind it.
+    weights_sha256: of its weights, as `digest` gives it; '' in checkpoints older than it.
   """
 
   name: str
@@ -72,6 +75,7 @@ class Description:
   preprocessing: Preprocessing
   thresholds: Thresholds
   step: int
+  weights_sha256: str = ''
 
   @classmethod
   def from_json(cls, values: Any) -> Self:
@@ -88,8 +92,8 @@ class Checkpoints:
 
   def __init__(self, workdir: epath.PathLike):
     folder = epath.Path(workdir).resolve() / 'checkpoints'
-    self._latest = _manager(folder / 'latest', LATEST_KEPT)
-    self._best = _manager(folder / 'best', 1)
+    self._latest = _manager(folder / 'latest')
+    self._best = _manager(folder / 'best')
 
   def save_latest(self, step: int, state: Any, progress: dict) -> None:
     """Saves what an exact restart needs; returns when the copy is made, writes in the background.
@@ -99,24 +103,27 @@ class Checkpoints:
       state: one device's copy of the training state.
       progress: JSON; what else the training loop must remember.
     """
+    state = _on_host(state)
     with self._writing():
       if step in self._latest.all_steps():  # saved before its evaluation, which a stop cut short
         self._latest.delete(step)
       self._latest.save(
         step,
         args=ocp.args.Composite(
-          state=ocp.args.StandardSave(_on_host(state)),
-          progress=ocp.args.JsonSave(progress),
+          state=ocp.args.StandardSave(state),
+          progress=ocp.args.JsonSave({**progress, 'state_sha256': digest(state)}),
         ),
       )
 
   def save_best(self, variables: Any, description: Description) -> None:
-    """Saves a network that beats the last best one."""
+    """Saves a network that beats the last best one; fills in the digest of its weights."""
+    variables = _on_host(variables)
+    description = dataclasses.replace(description, weights_sha256=digest(variables))
     with self._writing():
       self._best.save(
         description.step,
         args=ocp.args.Composite(
-          variables=ocp.args.StandardSave(_on_host(variables)),
+          variables=ocp.args.StandardSave(variables),
           description=ocp.args.JsonSave(dataclasses.asdict(description)),
         ),
       )
@@ -140,6 +147,8 @@ class Checkpoints:
               progress=ocp.args.JsonRestore(),
             ),
           )
+        progress = restored['progress']
+        _require_digest(restored['state'], progress.pop('state_sha256', ''))
       except Exception as error:  # a damaged file can fail in any way, in any of four libraries
         logging.error(
           'The checkpoint of step %d is damaged and is passed over: %s: %s',
@@ -154,7 +163,7 @@ class Checkpoints:
       for newer in self._best.all_steps():
         if newer > step:
           self._best.delete(newer)
-      return step, restored['state'], restored['progress']
+      return step, restored['state'], progress
     if steps:
       raise CheckpointError(
         f'{self._latest.directory}: none of the checkpoints {steps} can be read; '
@@ -234,7 +243,27 @@ def load(run: epath.PathLike, variables: Any) -> Any:
     CheckpointError: there is none, or its weights are of other shapes.
   """
   here = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), variables)
-  return _read_best(run, variables=ocp.args.StandardRestore(here))['variables']
+  restored = _read_best(run, variables=ocp.args.StandardRestore(here))['variables']
+  try:
+    _require_digest(restored, describe(run).weights_sha256)
+  except ValueError as error:
+    raise CheckpointError(f'{run}: its best checkpoint cannot be read: {error}') from error
+  return restored
+
+
+def digest(tree: Any) -> str:
+  """SHA-256 of every array of a tree: its place, type, shape and values."""
+  total = hashlib.sha256()
+  for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+    array = np.ascontiguousarray(leaf)
+    total.update(f'{jax.tree_util.keystr(path)} {array.dtype} {array.shape}'.encode())
+    total.update(array.tobytes())
+  return total.hexdigest()
+
+
+def _require_digest(tree: Any, expected: str) -> None:
+  if expected and digest(tree) != expected:
+    raise ValueError('its arrays are not those that were saved')
 
 
 def _on_host(tree: Any) -> Any:
@@ -242,9 +271,9 @@ def _on_host(tree: Any) -> Any:
   return jax.tree.map(np.array, tree)
 
 
-def _manager(folder: epath.Path, kept: int) -> ocp.CheckpointManager:
+def _manager(folder: epath.Path) -> ocp.CheckpointManager:
   options = ocp.CheckpointManagerOptions(
-    max_to_keep=kept, create=True, cleanup_tmp_directories=True
+    max_to_keep=KEPT, create=True, cleanup_tmp_directories=True
   )
   return ocp.CheckpointManager(folder, options=options)
 

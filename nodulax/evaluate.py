@@ -107,11 +107,13 @@ def evaluate(
   subject = {
     'run': description.name,
     'step': description.step,
+    'weights_sha256': description.weights_sha256,
     'dataset': shards.name,
     'split': split,
   }
+  origin = provenance.provenance(run, shards.directory, split)
   if hosts.first_says(output.exists()):
-    return _done_before(output, subject)
+    return _done_before(output, {**subject, 'data_sha256': origin['data_sha256']})
 
   devices = parallel.devices()
   network, variables = inference.load_network(run)
@@ -137,7 +139,7 @@ def evaluate(
       dices,
       description.thresholds,
     ),
-    'provenance': provenance.provenance(run, shards.directory, split),
+    'provenance': origin,
   }
   if not hosts.is_first():
     hosts.wait(f'evaluation in {output}')
@@ -241,10 +243,15 @@ def _done_before(output: pathlib.Path, subject: dict[str, Any]) -> dict[str, Any
     raise ValueError(
       f'{output} exists and holds no evaluation; choose another --output or remove it'
     ) from error
-  there = {name: metrics.get(name) for name in subject}
-  if there != subject:
+  there = {**metrics, **metrics.get('provenance', {})}
+  differing = [
+    f'{name} {there.get(name)!r} there, {value!r} now'
+    for name, value in subject.items()
+    if there.get(name) != value
+  ]
+  if differing:
     raise ValueError(
-      f'{output} holds another evaluation ({there} rather than {subject}); '
+      f'{output} holds another evaluation ({"; ".join(differing)}); '
       'choose another --output or remove it'
     )
   return metrics

@@ -62,10 +62,15 @@ def stablehlo(network: Network, variables: Any, image_size: int) -> bytes:
   Its input is u8[B, S, S, 1]; its outputs are the probability f32[B] and the heat map f32[B, h, h].
   """
   constants = jax.tree.map(np.asarray, variables)
-  forward = jax.jit(functools.partial(inference.forward, network, constants))
+  forward = jax.jit(functools.partial(_answer, network, constants))
   shape = jax_export.symbolic_shape(f'b, {image_size}, {image_size}, 1')
   image = jax.ShapeDtypeStruct(shape, jnp.uint8)
   return bytes(jax_export.export(forward, platforms=exported.PLATFORMS)(image).serialize())
+
+
+def _answer(network: Network, variables: Any, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+  logit, heat_map = inference.forward(network, variables, image)
+  return jax.nn.sigmoid(logit), heat_map
 
 
 def onnx(network: Network, variables: Any, image_size: int) -> bytes:
@@ -82,7 +87,7 @@ def onnx(network: Network, variables: Any, image_size: int) -> bytes:
       f"ONNX needs the extra: pip install -e '.[onnx]' ({error})"
     ) from None
   constants = jax.tree.map(np.asarray, variables)
-  forward = functools.partial(inference.forward, network, constants)
+  forward = functools.partial(_answer, network, constants)
   shape = (1, image_size, image_size, 1)
   with contextlib.redirect_stdout(io.StringIO()):  # the converter prints what it goes through
     converted = jax2onnx.to_onnx(forward, [shape]).SerializeToString()

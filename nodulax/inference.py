@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from etils import epath
+from scipy import special
 
 from nodulax import checkpoint, parallel, typed_json
 from nodulax.model import Network
@@ -44,16 +45,17 @@ class Predictor:
     probabilities, heat_maps = [], []
     for batch in batches:
       image = parallel.split({'image': batch['image']}, self._devices)['image']
-      probability, heat_map = jax.device_get(parallel.first(self._step(variables, image)))
-      probabilities.append(probability[batch['valid']].astype(np.float64))
+      logit, heat_map = jax.device_get(parallel.first(self._step(variables, image)))
+      # In float32 every logit past 17 would become the same probability, 1.
+      probabilities.append(special.expit(logit[batch['valid']].astype(np.float64)))
       heat_maps.append(heat_map[batch['valid']])
     return np.concatenate(probabilities), np.concatenate(heat_maps)
 
 
 def forward(network: Network, variables: Any, image: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """Probability f32[B] and heat map f32[B, h, w] of `image u8[B, S, S, 1]`."""
+  """Logit f32[B] and heat map f32[B, h, w] in [0, 1] of `image u8[B, S, S, 1]`."""
   outputs: Any = network.apply(variables, image.astype(jnp.float32) / 255, train=False)
-  return jax.nn.sigmoid(outputs.logit), jax.nn.sigmoid(outputs.map_logits)
+  return outputs.logit, jax.nn.sigmoid(outputs.map_logits)
 
 
 def load_network(run: epath.PathLike) -> tuple[Network, Any]:

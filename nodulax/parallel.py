@@ -16,7 +16,15 @@ AXIS = 'data'
 
 
 def devices(count: int = 0) -> list[jax.Device]:
-  """The first `count` devices of every host, host after host; 0 takes all."""
+  """The first `count` devices of every host, host after host; 0 takes all.
+
+  Raises:
+    ValueError: a host has fewer.
+  """
+  if count < 0 or count > jax.local_device_count():
+    raise ValueError(
+      f'--config.train.devices={count}, but this host has {jax.local_device_count()}; 0 takes all'
+    )
   return [
     device
     for host in range(jax.process_count())

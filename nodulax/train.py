@@ -12,7 +12,17 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from nodulax import checkpoint, evaluate, hosts, inference, optimizer, parallel, storage, workdir
+from nodulax import (
+  checkpoint,
+  evaluate,
+  hosts,
+  inference,
+  optimizer,
+  parallel,
+  storage,
+  typed_json,
+  workdir,
+)
 from nodulax.input.batches import evaluation_batches, training_batches
 from nodulax.input.degraded import mislabelled, reduced
 from nodulax.input.prepared import Prepared, prepare
@@ -49,6 +59,9 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
   """
   with interruptible() as interruption:
     folder = workdir.claim(folder, config, write=hosts.is_first())
+    for knob in ('epochs', 'batch_size', 'accumulate'):
+      if config.train[knob] < 1:
+        raise ValueError(f'--config.train.{knob}={config.train[knob]} must be at least 1')
     devices = parallel.devices(config.train.devices)
     parallel.require_divisible(config.train.batch_size, devices, config.train.accumulate)
     shards = Shards(_training_shards(config), 'train')
@@ -90,6 +103,19 @@ def fit(
   interruption: Interruption,
 ) -> None:
   """Trains the network, from wherever the last start left it. Arguments as in `train`."""
+  # Network and optimizer.
+  axis_name = parallel.AXIS if config.train.synchronised_batch_norm else None
+  network = typed_json.construct(
+    build_network, {**config.model, 'axis_name': axis_name}, 'config.model'
+  )
+  adam = optimizer.adam(
+    optimizer.learning_rate_schedule(**config.optimizer, steps_per_epoch=steps_per_epoch)
+  )
+  train_step = parallel.map_devices(
+    step_function(network, adam, config.train.accumulate), devices, donate=(0,)
+  )
+  predictor = inference.Predictor(network, devices)
+
   # Data.
   preprocessing = Preprocessing.from_dict(config.preprocessing.to_dict())
   training, tune = (
@@ -105,17 +131,6 @@ def fit(
   for part in (training, tune):
     _require_both_classes(part)
   host = {'host': jax.process_index(), 'hosts': jax.process_count()}
-
-  # Network and optimizer.
-  axis_name = parallel.AXIS if config.train.synchronised_batch_norm else None
-  network = build_network(**config.model, axis_name=axis_name)
-  adam = optimizer.adam(
-    optimizer.learning_rate_schedule(**config.optimizer, steps_per_epoch=steps_per_epoch)
-  )
-  train_step = parallel.map_devices(
-    step_function(network, adam, config.train.accumulate), devices, donate=(0,)
-  )
-  predictor = inference.Predictor(network, devices)
 
   # Weights come, in this order, from
   # 1. this run's own latest readable checkpoint,

@@ -26,12 +26,19 @@ FREE = (
 )
 
 
+# What a run makes, and what a study does.
+MADE = ('checkpoints/latest/*', 'raw', 'shards')
+
+
 class WorkdirError(ValueError):
   """A workdir that holds the run of another config; says which knobs differ."""
 
 
 def claim(workdir: epath.PathLike, config: ConfigDict, write: bool = True) -> epath.Path:
   """Makes a run's folder, or finds that it is this config's already.
+
+  A folder in which nothing was made yet is anybody's: its start failed, and the next one may heed
+  what the error said.
 
   Args:
     workdir: the folder.
@@ -45,7 +52,7 @@ def claim(workdir: epath.PathLike, config: ConfigDict, write: bool = True) -> ep
   workdir.mkdir(parents=True, exist_ok=True)
   saved = workdir / 'config.json'
   mine = _portable(json.loads(config.to_json()), workdir)
-  if saved.exists():
+  if saved.exists() and any(made for name in MADE for made in workdir.glob(name)):
     theirs = dict(_knobs(_portable(json.loads(saved.read_text()), workdir)))
     ours = dict(_knobs(mine))
     differing = [

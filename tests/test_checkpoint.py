@@ -1,9 +1,12 @@
 """What a damaged checkpoint says; that an undamaged one is read is held by test_train.py."""
 
+import dataclasses
 import gc
 import json
 import shutil
 
+import jax
+import numpy as np
 import pytest
 
 from nodulax import checkpoint, inference
@@ -44,6 +47,26 @@ def test_a_description_that_cannot_be_is_refused(run, change, says):
     inference.load_network(run)
 
 
+def test_one_flipped_bit_is_told(run):
+  """Orbax alone answers most of these with other weights."""
+  network, variables = inference.load_network(run)
+  path = max(run.glob('checkpoints/best/*/variables/**/d/*'), key=lambda path: path.stat().st_size)
+  content = path.read_bytes()
+  refused = 0
+  for place in range(1000, len(content), len(content) // 8):
+    spoilt = bytearray(content)
+    spoilt[place] ^= 1
+    path.write_bytes(spoilt)
+    try:
+      _, loaded = inference.load_network(run)
+    except CheckpointError as error:
+      assert str(run) in str(error)
+      refused += 1
+    else:
+      jax.tree.map(np.testing.assert_array_equal, loaded, variables)
+  assert refused >= 4
+
+
 def test_weights_that_cannot_be_read_are_told_once(run, monkeypatch, caplog):
   unheard = []
   monkeypatch.setattr('sys.unraisablehook', unheard.append)
@@ -54,3 +77,19 @@ def test_weights_that_cannot_be_read_are_told_once(run, monkeypatch, caplog):
     inference.load_network(run)
   gc.collect()  # a task whose exception nobody fetched says so when it is collected
   assert not unheard and not caplog.records
+
+
+def test_a_run_that_goes_back_a_checkpoint_has_the_best_network_of_then(run, tmp_path):
+  description = checkpoint.describe(run)
+  state = {'count': np.arange(3)}
+  checkpoints = checkpoint.Checkpoints(tmp_path / 'new')
+  for step in (10, 20):
+    checkpoints.save_best(state, dataclasses.replace(description, step=step))
+    checkpoints.save_latest(step, state, {'tuned': step})
+  checkpoints.wait()
+  shutil.rmtree(tmp_path / 'new' / 'checkpoints' / 'latest' / '20')  # lost while it was written
+  checkpoints.close()
+  again = checkpoint.Checkpoints(tmp_path / 'new')
+  assert again.restore_latest(state)[0] == 10
+  again.close()
+  assert checkpoint.describe(tmp_path / 'new').step == 10

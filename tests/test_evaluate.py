@@ -4,16 +4,20 @@ import hashlib
 import importlib.metadata
 import json
 import math
+import re
+import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from etils import epath
 from sklearn import metrics as sklearn_metrics
 
-from nodulax import checkpoint, evaluate, evaluation_files, parallel, provenance
+from nodulax import checkpoint, evaluate, evaluation_files, inference, parallel, provenance
 from nodulax.checkpoint import CheckpointError, Thresholds
 from nodulax.input.shards import Shards, ShardsError
+from nodulax.model.heads import Outputs
 from nodulax.statistics.overlap import OverlapThreshold
 
 
@@ -110,9 +114,41 @@ def test_an_evaluation_is_not_done_twice_and_not_overwritten_by_another(
   assert (output / 'predictions.csv').stat().st_mtime_ns == modified
   with pytest.raises(ValueError, match='holds another evaluation'):
     evaluate.evaluate(trained_run, shards, 'test', output, **options)
+  other = tmp_path / 'other'  # shards of the same builder, built from something else
+  shutil.copytree(shards, other)
+  (records,) = other.rglob('*-tune.array_record-*')
+  content = bytearray(records.read_bytes())
+  content[len(content) // 2] ^= 1
+  records.write_bytes(content)
+  with pytest.raises(ValueError, match='data_sha256 .* there, .* now'):
+    evaluate.evaluate(trained_run, other, 'tune', output, **options)
+  seed = tmp_path / 'seed'  # a run of the same name
+  shutil.copytree(trained_run / 'checkpoints' / 'best', seed / 'checkpoints' / 'best')
+  for path in seed.rglob('description/metadata'):
+    path.write_text(re.sub('"weights_sha256": "[0-9a-f]*', '"weights_sha256": "', path.read_text()))
+  with pytest.raises(ValueError, match="weights_sha256 '.*' there, '' now"):
+    evaluate.evaluate(seed, shards, 'tune', output, **options)
   (tmp_path / 'mine').mkdir()
   with pytest.raises(ValueError, match='holds no evaluation'):
     evaluate.evaluate(trained_run, shards, 'test', tmp_path / 'mine', **options)
+
+
+def test_probabilities_of_certain_radiographs_stay_apart():
+  """In float32 the sigmoid of every logit past 17 is 1."""
+
+  class Certain:
+    def apply(self, variables, image, train):
+      logit = image.mean((1, 2, 3)) * variables
+      return Outputs(logit=logit, map_logits=jnp.zeros((len(image), 2, 2)))
+
+  devices = jax.local_devices()[:1]
+  predictor = inference.Predictor(Certain(), devices)
+  images = np.full((2, 4, 4, 1), 255, np.uint8)
+  images[0] = 178  # logits of 17.5 and 25
+  probability, _ = predictor(
+    parallel.replicate(jnp.float32(25), devices), [{'image': images, 'valid': np.ones(2, bool)}]
+  )
+  np.testing.assert_allclose(1 - probability, 1 / (1 + np.exp([25 * 178 / 255, 25])), rtol=1e-5)
 
 
 def test_a_failed_evaluation_leaves_nothing(trained_run, shards, tmp_path, monkeypatch):

@@ -208,11 +208,30 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(config, trained_run, 
 def test_missing_data_and_too_little_data_say_what_to_do(config, tmp_path):
   config.data.train = 'gmc'
   with pytest.raises(ValueError, match='--config.data.shards.gmc=DIR'):
-    train.train(config, tmp_path / 'a')
-  config.data.train = 'hospital'
+    train.train(config, tmp_path)
+  config.data.train = 'hospital'  # in the same workdir, as whoever reads the error goes on
   config.train.batch_size = 64
   with pytest.raises(ValueError, match='--config.train.batch_size'):
-    train.train(config, tmp_path / 'b')
+    train.train(config, tmp_path)
   config.data.shards.hospital = str(tmp_path)
   with pytest.raises(ShardsError, match='no finished shards'):
-    train.train(config, tmp_path / 'c')
+    train.train(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+  ('knob', 'value', 'says'),
+  [
+    ('model.precision', 'half', "config.model.precision is 'half'"),
+    ('model.precision', 'float64', "config.model.precision is 'float64'"),
+    ('train.accumulate', 0, '--config.train.accumulate=0'),
+    ('train.batch_size', 0, '--config.train.batch_size=0'),
+    ('train.devices', 99, '--config.train.devices=99'),
+  ],
+)
+def test_a_knob_that_cannot_be_is_told_before_any_work(
+  config, tmp_path, monkeypatch, knob, value, says
+):
+  monkeypatch.setattr(train, 'prepare', lambda *_: pytest.fail('the data were prepared'))
+  config.update_from_flattened_dict({knob: value})
+  with pytest.raises(ValueError, match=says):
+    train.train(config, tmp_path)

@@ -5,6 +5,19 @@ from configs import default, demo
 from nodulax import workdir
 
 
+def begin(folder, config):
+  workdir.claim(folder, config)
+  (folder / 'checkpoints' / 'latest' / '10').mkdir(parents=True)
+
+
+def test_a_start_that_failed_holds_nobody_to_its_config(tmp_path):
+  workdir.claim(tmp_path, default.get_config())
+  config = default.get_config()
+  config.data.shards.nih = 'as the error said'
+  workdir.claim(tmp_path, config)
+  assert 'as the error said' in (tmp_path / 'config.json').read_text()
+
+
 def test_a_workdir_is_claimed_once_and_known_again(tmp_path):
   config = default.get_config()
   folder = workdir.claim(tmp_path / 'run', config)
@@ -16,7 +29,7 @@ def test_a_workdir_is_claimed_once_and_known_again(tmp_path):
   ('knob', 'value'), [('optimizer.learning_rate', 1.0), ('data.shards.nih', 'x'), ('seed', 1)]
 )
 def test_a_knob_that_changes_the_result_is_refused_by_name(tmp_path, knob, value):
-  workdir.claim(tmp_path, default.get_config())
+  begin(tmp_path, default.get_config())
   config = default.get_config()
   config.update_from_flattened_dict({knob: value})
   with pytest.raises(workdir.WorkdirError, match=f'{knob}: .* there, {value!r} now'):
@@ -28,7 +41,7 @@ def test_a_knob_that_changes_the_result_is_refused_by_name(tmp_path, knob, value
   [('data.shards.gmc', 'x'), ('train.log_every', 7), ('evaluation.overlays', 1), ('name', 'n')],
 )
 def test_a_knob_that_does_not_is_free(tmp_path, knob, value):
-  workdir.claim(tmp_path, default.get_config())
+  begin(tmp_path, default.get_config())
   config = default.get_config()
   config.update_from_flattened_dict({knob: value})
   workdir.claim(tmp_path, config)
@@ -36,6 +49,7 @@ def test_a_knob_that_does_not_is_free(tmp_path, knob, value):
 
 def test_a_study_is_held_to_its_knobs_and_its_experiments(tmp_path):
   workdir.claim(tmp_path, demo.get_config())
+  (tmp_path / 'raw').mkdir()
   config = demo.get_config()
   config.train.log_every = 50
   config.seeds = (0, 1)  # another seed is more of the same study
@@ -83,7 +97,7 @@ def test_a_run_and_what_lies_beside_it_may_move_together(tmp_path, monkeypatch):
     one.init.checkpoint = f'{study}/first'
     return one
 
-  workdir.claim(tmp_path / 'here' / 'run', config(tmp_path / 'here'))
+  begin(tmp_path / 'here' / 'run', config(tmp_path / 'here'))
   (tmp_path / 'here').rename(tmp_path / 'there')
   workdir.claim(tmp_path / 'there' / 'run', config(tmp_path / 'there'))
   monkeypatch.chdir(tmp_path)

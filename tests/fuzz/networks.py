@@ -31,7 +31,8 @@ def _variables() -> Any:
   shapes = jax.eval_shape(
     lambda x: network.init(jax.random.key(0), x, False), jnp.zeros((1, 32, 32, 1))
   )
-  return jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes)
+  rng = np.random.default_rng(0)  # values that differ, so that a damaged one shows
+  return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes)
 
 
 def _torch_arrays() -> dict[str, np.ndarray]:
@@ -252,7 +253,8 @@ def _read_variables(folder: pathlib.Path) -> None:
 
   loaded = checkpoint.load(folder, _variables())
   for ours, theirs in zip(jax.tree.leaves(_variables()), jax.tree.leaves(loaded), strict=True):
-    assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_array_equal(ours, theirs)
 
 
 # Exported networks.

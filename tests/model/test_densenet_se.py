@@ -136,7 +136,11 @@ def test_half_precision_keeps_parameters_and_statistics_in_float32(variables, dt
   np.testing.assert_allclose(stem['var'], exact_stem['var'], rtol=0.02)
 
 
-def test_recomputation_changes_memory_and_not_gradients(variables):
+def test_recomputation_changes_no_gradient(variables):
+  def program(network):
+    return str(jax.make_jaxpr(lambda x: network.apply(variables, x, False))(IMAGES))
+
+  assert 'remat' in program(tiny(remat=True)) and 'remat' not in program(tiny())
   assert relative_difference(gradient(tiny(remat=True), variables),
                              gradient(tiny(), variables)) < 1e-5
   recomputing = jax.eval_shape(
