@@ -95,7 +95,7 @@ def _named(
         name = re.sub(r'[^A-Za-z0-9_.]', '_', f'{experiment}_{sweep_name}_{value:g}')
         changed = _experiment(config, experiment, changes)
         if sweep.same_steps:
-          _keep_steps(changed, value / sweep.unchanged)
+          _keep_steps(changed, value, sweep.unchanged)
         yield name, experiment, first, sweep_name, float(value), changed
 
 
@@ -112,8 +112,9 @@ def _experiment(config: ConfigDict, experiment: str, changes: dict[str, Any]) ->
   return shared
 
 
-def _keep_steps(config: ConfigDict, share: float) -> None:
-  """As many steps on a share of the radiographs: more epochs, in the same proportions."""
+def _keep_steps(config: ConfigDict, radiographs: int, whole: int) -> None:
+  """As many steps on fewer radiographs, to the nearest epoch: more epochs, learning rates alike."""
+  share = (radiographs // config.train.batch_size) / (whole // config.train.batch_size)
   config.train.epochs = round(config.train.epochs / share)
   config.optimizer.drop_epochs = tuple(
     round(epoch / share) for epoch in config.optimizer.drop_epochs

@@ -68,8 +68,8 @@ def test_a_sweep_changes_one_knob(config):
   assert noisy.config.data.label_noise == 0.2 and noisy.config.train.epochs == 10
   few = by_name['nih_aihub_pixel_training_images_200']
   assert few.config.data.train_images == 200 and few.config.init.checkpoint == 'work/nih_image'
-  # A quarter of the radiographs, four times the epochs.
-  assert few.config.train.epochs == 40 and few.config.optimizer.drop_epochs == (32,)
+  # 12 batches of 16 an epoch rather than 50: 42 epochs are 504 steps, 10 were 500.
+  assert few.config.train.epochs == 42 and few.config.optimizer.drop_epochs == (33,)
   told = describe(list(by_name.values()), config)
   assert told['runs']['aihub_image_label_noise_0.2'] == {
     'model': 'aihub_image', 'seed': 0, 'sweep': 'label_noise', 'value': 0.2
@@ -97,9 +97,12 @@ def test_the_virtual_study_trains_all_on_equal_numbers_and_sweeps_two_knobs():
   assert len(plain) == 12 and {run.seed for run in plain} == {0, 1, 2}
   assert {run.config.data.train_images for run in plain} == {virtual_study.TRAINING_IMAGES}
   assert {run.config.data.label_noise for run in plain} == {0.0}
-  # Every run takes the same number of steps.
-  steps = {run.config.train.epochs * run.config.data.train_images for run in by_name.values()}
-  assert len(steps) == 1
+  # Every run takes 87 * 16 steps, to the nearest whole epoch.
+  for run in by_name.values():
+    epoch = run.config.data.train_images // run.config.train.batch_size
+    assert abs(epoch * run.config.train.epochs - 1392) <= epoch / 2
+    drops = [drop / run.config.train.epochs for drop in run.config.optimizer.drop_epochs]
+    assert drops == pytest.approx([1 / 2, 3 / 4], abs=0.01)
   assert list(planned(virtual_study.get_config('models'))) == [run.name for run in plain]
   with pytest.raises(ValueError, match='only models'):
     virtual_study.get_config('sweeps')
