@@ -37,6 +37,7 @@ MAY_IMPORT = {
     'optimizer',
     'interruption',
     'logbook',
+    'typed_json',
     'workdir',
   ),
   'findings': ('radiograph', 'statistics'),
