@@ -129,18 +129,30 @@ class Table:
 
 
 def read_csv(
-  path: pathlib.Path, required: Sequence[str], optional: Sequence[str] = ()
+  path: pathlib.Path,
+  required: Sequence[str],
+  optional: Sequence[str] = (),
+  *,
+  faults: list[Fault],
+  image: str = '',
 ) -> Iterator[tuple[int, dict[str, str]]]:
   """Reads a table whose columns must be known ones.
 
   Commas at the end of lines, which spreadsheets leave, are ignored.
 
+  Args:
+    path: of the table.
+    required: columns that it must have.
+    optional: columns that it may have.
+    faults: gets one for each row that has another number of cells than the header.
+    image: the column that names the image of such a row, where names may be told.
+
   Yields:
-    (line number in the file, {column: cell without surrounding blanks}).
+    (line number in the file, {column: cell without surrounding blanks}) of every other row.
 
   Raises:
     SourceError: the file is missing, empty, not UTF-8 text, lacks a column, has one that is not
-      known or has one twice, or a row has another number of cells than the header.
+      known or has one twice, or is no CSV table.
   """
   if not path.is_file():
     raise SourceError(f'{path.name}: there is no such file in the folder given as --manual_dir')
@@ -152,13 +164,19 @@ def read_csv(
       _check_columns(path.name, header, required, optional)
       for row in rows:
         cells = _without_empty_end(cell.strip() for cell in row)
+        named = dict(itertools.zip_longest(header, cells[: len(header)], fillvalue=''))
+        line = f'{path.name} line {rows.line_num}'
         if len(cells) > len(header) or (cells and len(row) < len(header)):
-          raise SourceError(
-            f'{path.name}, line {rows.line_num}: {len(row)} cells under {len(header)} columns; '
-            'put cells that contain commas in double quotes'
+          faults.append(
+            Fault(
+              'row malformed',
+              named.get(image) or line,
+              f'{line}: {len(row)} cells under {len(header)} columns; '
+              'put cells that contain commas in double quotes',
+            )
           )
-        if cells:
-          yield rows.line_num, dict(itertools.zip_longest(header, cells, fillvalue=''))
+        elif cells:
+          yield rows.line_num, named
     except UnicodeDecodeError as error:
       raise SourceError(f'{path.name}: not UTF-8 text; save the table as UTF-8 CSV') from error
     except csv.Error as error:

@@ -57,21 +57,25 @@ def validate(cohort: Cohort, *, processes: int) -> Validation:
 
 
 def _same_images(records: Sequence[Record], looks: dict[str, Inspection]) -> Iterator[Fault]:
-  """A fault for each image whose very pixels stand under another patient too."""
+  """A fault for each image whose very pixels have another patient, or another label, too."""
   same = collections.defaultdict(list)
   for record in records:
     if looks[record.name].digest:
       same[looks[record.name].digest].append(record)
   for group in same.values():
     for record in group:
-      others = [other.name for other in group if other.patient != record.patient]
-      if others:
-        yield Fault(
-          'one image, two patients',
-          record.name,
-          f'the same pixels as {", ".join(others)}; find out whose they are, exclude the others',
-          tuple(others),
-        )
+      for what, question in (('patient', 'whose they are'), ('label', 'what they show')):
+        others = [
+          other.name for other in group if getattr(other, what) != getattr(record, what)
+        ]
+        if others:
+          yield Fault(
+            f'one image, two {what}s',
+            record.name,
+            f'the same pixels as {", ".join(others)}; find out {question}, exclude the others',
+            tuple(others),
+          )
+          break  # whose image it is decides what it shows
 
 
 def _similar_images(cohort: Cohort, looks: dict[str, Inspection]) -> Iterator[Fault]:

@@ -118,6 +118,13 @@ def test_annotations_that_do_not_fit_are_named(aihub, build, changes, kind, says
   assert f'{kind}: 1\n  annotation 1 (annotations/0000.json): {says}' in outcome.err
 
 
+def test_two_annotations_of_one_image_are_refused(aihub, build):
+  rewrite(aihub / 'annotations' / '0012.json', image='0003.png')
+  err = build('aihub_nodule', aihub).err
+  assert '1 faults\nimage twice: 1\n  annotation 4 (annotations/0003.json): ' in err
+  assert 'annotation 13 (annotations/0012.json) is of the same image' in err
+
+
 @pytest.mark.parametrize('text', ['{"image": ', '"text"', '[' * 100_000])
 def test_files_that_are_no_annotation_are_named(aihub, build, text):
   (aihub / 'annotations' / '0000.json').write_text(text)

@@ -94,6 +94,7 @@ def test_what_the_table_says_of_an_image(hospital, build, change_csv):
     (3, 'a' * 5000, 'mask unreadable: 1\n  manifest.csv line 2'),
     (0, 'images/absent.png', 'image missing: 1\n  manifest.csv line 2: copy the image'),
     (0, 'images/1.png', 'image twice: 1\n  manifest.csv line 2: line 3 repeats it'),
+    (0, './images//1.png', 'image twice: 1\n  manifest.csv line 2: line 3 repeats it'),
     (1, '', 'patient_id malformed: 1\n  manifest.csv line 2'),
     (2, 'Nodule', "label unknown: 1\n  manifest.csv line 2: label must be 'nodule' or 'normal'"),
     (3, '../../etc/passwd', 'mask malformed: 1\n  manifest.csv line 2'),
@@ -159,6 +160,7 @@ def test_every_fault_is_told_at_once(hospital, build, change_csv):
   def spoil(rows):
     rows[1][2] = 'maybe'
     rows[2][0] = 'images/absent.png'
+    rows[6].append(rows[6][0])
     rows[8][2] = ''
 
   change_csv(hospital / 'manifest.csv', spoil)
@@ -166,10 +168,11 @@ def test_every_fault_is_told_at_once(hospital, build, change_csv):
   path.write_bytes(path.read_bytes()[:-40])
   cv2.imwrite(str(hospital / 'images' / '9.png'), np.zeros((96, 96), np.uint8))
   err = build('gmc_nodule', hospital).err
-  assert '5 faults' in err
+  assert '6 faults' in err
   for line, kind in [
     (2, 'label unknown'),
     (3, 'image missing'),
+    (7, 'row malformed'),
     (9, 'label unknown'),
     (10, 'image unreadable'),
     (11, 'image blank'),

@@ -198,16 +198,19 @@ def test_an_image_on_both_or_on_no_official_list_is_refused(nih, run):
   outcome = run('validate', 'nih_chestxray14', nih, '--split=official')
   assert outcome.status == 1
   assert 'image in no list: 1\n  00000003_000.png: line 4' in outcome.out
-  path.write_text(path.read_text() + '\n00000001_000.png')
-  outcome = run('cohort', 'nih_chestxray14', nih, '--split=official')
+  path.write_text(path.read_text() + '\n00000001_000.png\n00000012_000.png')
+  outcome = run('validate', 'nih_chestxray14', nih, '--split=official')
   assert outcome.status == 1
-  assert '00000001_000.png is on the other list too' in outcome.err
+  assert 'image in no list: 1' in outcome.out
+  assert 'image in both lists: 2\n  00000001_000.png: line 2' in outcome.out
+  assert '\n  00000012_000.png: line 13' in outcome.out
 
 
 @pytest.mark.parametrize(
   ('column', 'value', 'says'),
   [
     (1, 'Nodul', "label unknown: 1\n  00000001_000.png: line 2: 'Nodul'"),
+    (3, '', 'row malformed: 1\n  00000001_000.png: line 2: a cell is of the wrong kind'),
     (4, 'old', 'row malformed: 1\n  00000001_000.png: line 2'),
     (5, 'X', 'row malformed: 1\n  00000001_000.png: line 2'),
     (7, '2.5k', 'row malformed: 1\n  00000001_000.png: line 2'),
@@ -225,6 +228,26 @@ def test_rows_that_do_not_fit_are_named(nih, build, change_csv, column, value, s
   outcome = build('nih_chestxray14', nih)
   assert outcome.status == 1
   assert says in outcome.err
+
+
+def test_bad_rows_of_both_tables_are_told_at_once(nih, build, change_csv):
+  def spoil(rows):
+    rows[12].append('extra')
+    rows[3][1] = 'Nodul'
+
+  change_csv(nih / 'Data_Entry_2017_v2020.csv', spoil)
+  with (nih / 'BBox_List_2017.csv').open('a') as file:
+    file.write('00000004_000.png,Mass,90,,10,10,,,\n00000005_000.png,Mass,90,9,10,10,9,9,9\n')
+  err = build('nih_chestxray14', nih).err
+  assert '4 faults' in err
+  assert 'row malformed: 2\n  00000005_000.png: BBox_List_2017.csv line 4: 9 cells' in err
+  assert '\n  00000012_000.png: Data_Entry_2017_v2020.csv line 13: 12 cells under 11' in err
+  assert 'label unknown: 1\n  00000003_000.png: line 4' in err
+  assert 'box malformed: 1\n  00000004_000.png: BBox_List_2017.csv line 3: not four numbers' in err
+  outcome = build('nih_chestxray14', nih, '--allow_faulty')
+  assert outcome.status == 0, outcome.err
+  left_out = {f'{number:08d}_000.png' for number in (3, 4, 5, 12)}
+  assert left_out.isdisjoint(outcome.all_examples())
 
 
 def test_a_table_with_another_column_is_refused(nih, run, change_csv):

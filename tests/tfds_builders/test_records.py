@@ -14,10 +14,25 @@ def table(tmp_path, text):
 
 def test_a_table_is_read_with_line_numbers_and_without_blanks(tmp_path):
   path = table(tmp_path, '\ufeffa, b,,\r\n1 ,"x, y",,\r\n\r\n2,\r\n')
-  assert list(read_csv(path, ['a'], ['b'])) == [
+  faults = []
+  assert list(read_csv(path, ['a'], ['b'], faults=faults)) == [
     (2, {'a': '1', 'b': 'x, y'}),
     (4, {'a': '2', 'b': ''}),
   ]
+  assert not faults
+
+
+def test_rows_of_another_length_are_told_one_by_one_and_the_others_read(tmp_path):
+  path = table(tmp_path, 'a,b\n1,2,3\n4,5\n6\n')
+  for image, where in (('', ('table.csv line 2', 'table.csv line 4')), ('a', ('1', '6'))):
+    faults = []
+    rows = list(read_csv(path, ['a', 'b'], faults=faults, image=image))
+    assert rows == [(3, {'a': '4', 'b': '5'})]
+    assert tuple(fault.where for fault in faults) == where
+    assert [str(fault).split(': ', 1)[1].split(';')[0] for fault in faults] == [
+      'table.csv line 2: 3 cells under 2 columns',
+      'table.csv line 4: 1 cells under 2 columns',
+    ]
 
 
 @pytest.mark.parametrize(
@@ -26,21 +41,20 @@ def test_a_table_is_read_with_line_numbers_and_without_blanks(tmp_path):
     ('a,c\n1,2\n', "lacks the columns 'b' and has columns that are not known 'c'"),
     ('a,b,extra\n1,2,3\n', "has columns that are not known 'extra'"),
     ('a,b,a\n1,2,3\n', "has columns twice 'a'"),
-    ('a,b\n1,2,3\n', 'line 2: 3 cells under 2 columns'),
-    ('a,b\n1\n', 'line 2: 1 cells under 2 columns'),
     ('a,b\n1,"2\n', 'line 2: not a CSV table'),
     ('', 'the first line names none of the columns; it must name a, b'),
   ],
 )
 def test_a_table_that_does_not_fit_is_refused(tmp_path, text, says):
   with pytest.raises(SourceError, match='table.csv') as error:
-    list(read_csv(table(tmp_path, text), ['a', 'b']))
+    list(read_csv(table(tmp_path, text), ['a', 'b'], faults=[]))
   assert says in str(error.value)
 
 
 def test_a_table_without_a_header_does_not_give_its_first_row_away(tmp_path):
+  path = table(tmp_path, 'scan.png,KIM^YOUNG,nodule\n')
   with pytest.raises(SourceError) as error:
-    list(read_csv(table(tmp_path, 'scan.png,KIM^YOUNG,nodule\n'), ['image', 'patient_id']))
+    list(read_csv(path, ['image', 'patient_id'], faults=[]))
   assert 'KIM' not in str(error.value)
 
 
@@ -48,9 +62,9 @@ def test_other_encodings_and_absent_tables_are_refused(tmp_path):
   path = tmp_path / 'table.csv'
   path.write_bytes('a,b\n결절,1\n'.encode('euc-kr'))
   with pytest.raises(SourceError, match='UTF-8'):
-    list(read_csv(path, ['a', 'b']))
+    list(read_csv(path, ['a', 'b'], faults=[]))
   with pytest.raises(SourceError, match='absent.csv: there is no such file'):
-    list(read_csv(tmp_path / 'absent.csv', ['a']))
+    list(read_csv(tmp_path / 'absent.csv', ['a'], faults=[]))
 
 
 def test_ages_that_nobody_reaches_are_unknown():

@@ -117,6 +117,21 @@ def test_one_image_twice_under_one_patient_is_none(nih, validate, change_csv):
   assert report(validate('nih_chestxray14', nih))[0]['faults'] == []
 
 
+def test_one_image_with_two_labels_is_a_fault(nih, validate, change_csv):
+  images = nih / 'images'
+  (images / '00000019_000.png').write_bytes((images / '00000002_000.png').read_bytes())
+
+  def same_patient(rows):
+    rows[19][3] = rows[2][3]
+
+  change_csv(nih / 'Data_Entry_2017_v2020.csv', same_patient)
+  found, _ = report(validate('nih_chestxray14', nih))
+  assert sorted((fault['kind'], fault['where']) for fault in found['faults']) == [
+    ('one image, two labels', '00000002_000.png'),
+    ('one image, two labels', '00000019_000.png'),
+  ]
+
+
 def test_similar_images_of_two_patients_are_suspects(nih, validate):
   images = nih / 'images'
   pixels = cv2.imread(str(images / '00000002_000.png'), cv2.IMREAD_UNCHANGED)

@@ -126,7 +126,13 @@ def test_normal_images_are_drawn(vindr, run):
   [
     (('Nodule/Mass', 'Nodule'), "label unknown: 1\n  n0: line 2 has 'Nodule'"),
     (('n0,', ','), 'image without a name: 1\n  line 2: image_id is empty'),
-    ((',20,', ',a,'), 'box malformed: 1\n  n0: line 2'),
+    ((',20,', ',a,'), 'box malformed: 1\n  n0: line 2 has no four numbers'),
+    ((',20,', ',nan,'), 'box malformed: 1\n  n0: line 2 has corners'),
+    ((',40,', ',inf,'), 'box malformed: 1\n  n0: line 2 has corners'),
+    ((',40,', ',20,'), 'box malformed: 1\n  n0: line 2 has corners'),
+    ((',30,', ',51,'), 'box malformed: 1\n  n0: line 2 has corners'),
+    ((',R1,', ',,'), 'box malformed: 1\n  n0: line 2 names no reader'),
+    ((',R1,', ',R1,extra,'), 'row malformed: 1\n  n0: train.csv line 2: 9 cells'),
     ((',20,', ',-3,'), 'box outside the image: 1\n  n0: a box reaches'),
   ],
 )
@@ -136,6 +142,16 @@ def test_rows_that_do_not_fit_are_named(vindr, build, change, says):
   # The second reader's box would agree no more.
   path.write_text(text.replace('n0,Nodule/Mass,8,R2,22', 'n0,Nodule/Mass,8,R2,1'))
   assert says in build('vindr_cxr', vindr, '--iou=0.1').err
+
+
+def test_every_row_that_does_not_fit_is_told_at_once_even_of_boxes_that_agree_with_none(vindr, run):
+  path = vindr / 'train.csv'
+  text = path.read_text().replace('d0,Nodule/Mass,8,R1,20', 'd0,Nodule/Mass,8,R1,nan')
+  path.write_text(text.replace('n1,Nodule/Mass,8,R1', 'n1,Nodule/Mass,8').replace('n2', 'n2,', 1))
+  outcome = run('validate', 'vindr_cxr', vindr)
+  assert 'box malformed: 1\n  d0: line 11' in outcome.out
+  assert 'row malformed: 2\n  n1: train.csv line 5: 7 cells under 8 columns' in outcome.out
+  assert '\n  n2: train.csv line 8: 9 cells under 8 columns' in outcome.out
 
 
 def test_a_missing_dicom_file_is_told(vindr, build):

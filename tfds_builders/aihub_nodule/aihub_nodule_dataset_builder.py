@@ -94,7 +94,13 @@ class Builder(base.RadiographBuilder):
       table.files[name] = f'annotations/{path.name}'
       try:
         annotation = _read_annotation(path)
-        table.names[str(_look_up(annotation, fields['image']))] = name
+        image = str(_look_up(annotation, fields['image']) or '')
+        first = table.names.setdefault(image, name) if image else name
+        if first != name:
+          table.faults.append(
+            Fault('image twice', first, f'{name} is of the same image; remove one of them')
+          )
+          continue
         records.append(_record(annotation, fields, labels, name, files))
       except Misfit as misfit:
         table.faults.append(Fault(misfit.kind, name, str(misfit)))

@@ -65,15 +65,18 @@ class Builder(base.RadiographBuilder):
   @classmethod
   def read_table(cls, folder: pathlib.Path, options: Options) -> Table:
     table = Table({'images': 0})
-    for line, row in read_csv(folder / 'manifest.csv', _REQUIRED, _OPTIONAL):
+    names: dict[str, str] = {}
+    manifest = folder / 'manifest.csv'
+    for line, row in read_csv(manifest, _REQUIRED, _OPTIONAL, faults=table.faults):
       table.read['images'] += 1
       key, name = row['image'], f'manifest.csv line {line}'
-      if key in table.names:
+      # One path may be written in several ways: 0.png, ./0.png.
+      first = table.names[key] = names.setdefault(os.path.normpath(key), name)
+      if first != name:
         table.faults.append(
-          Fault('image twice', table.names[key], f'line {line} repeats it; remove one of the lines')
+          Fault('image twice', first, f'line {line} repeats it; remove one of the lines')
         )
         continue
-      table.names[key] = name
       record, faults = _read_row(folder, name, row)
       table.faults += faults
       if record is not None:

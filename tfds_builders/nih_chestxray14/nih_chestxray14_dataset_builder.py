@@ -1,6 +1,7 @@
 """NIH ChestX-ray14: labels mined from reports, of which the study takes nodules and masses."""
 
 import bisect
+import collections
 import dataclasses
 import pathlib
 from typing import Literal
@@ -13,7 +14,6 @@ from tfds_builders.records import (
   Fault,
   Misfit,
   Record,
-  SourceError,
   Table,
   files_in,
   parse_age,
@@ -107,9 +107,10 @@ class Builder(base.RadiographBuilder):
       [folder / 'images', *(folder / f'images_{part:03d}' / 'images' for part in range(1, 13))]
     )
     parts = _read_parts(folder) if options.split == 'official' else {}
-    boxes = _read_boxes(folder)
     table = Table({'images': 0})
-    for line, row in read_csv(folder / 'Data_Entry_2017_v2020.csv', _COLUMNS):
+    boxes = _read_boxes(folder, table.faults)
+    entries = folder / 'Data_Entry_2017_v2020.csv'
+    for line, row in read_csv(entries, _COLUMNS, faults=table.faults, image='Image Index'):
       table.read['images'] += 1
       key = row['Image Index']
       try:
@@ -141,16 +142,22 @@ def _findings(row: dict[str, str]) -> frozenset[str]:
   return findings
 
 
-def _part(key: str, parts: dict[str, str]) -> str:
-  if key not in parts:
-    raise Misfit('image in no list', 'neither published list has it; correct the lists')
-  return parts[key]
+def _part(key: str, parts: dict[str, list[str]]) -> str:
+  match parts.get(key, []):
+    case [part]:
+      return part
+    case []:
+      raise Misfit('image in no list', 'neither published list has it; correct the lists')
+    case _:
+      raise Misfit('image in both lists', 'both published lists have it; correct the lists')
 
 
 def _record(
   row: dict[str, str], has_nodule: bool, boxes: tuple[Box, ...], path: str | None
 ) -> Record:
   try:
+    if not row['Patient ID']:
+      raise ValueError('Patient ID is empty')
     return Record(
       key=row['Image Index'],
       name=row['Image Index'],
@@ -175,28 +182,30 @@ def _pixels(text: str) -> int:
   return count
 
 
-def _read_boxes(folder: pathlib.Path) -> dict[str, tuple[Box, ...]]:
-  """The boxes of nodules and masses, by image."""
+def _read_boxes(folder: pathlib.Path, faults: list[Fault]) -> dict[str, tuple[Box, ...]]:
+  """The boxes of nodules and masses, by image; rows that hold none go to `faults`."""
   boxes: dict[str, tuple[Box, ...]] = {}
   path = folder / 'BBox_List_2017.csv'
-  for line, row in read_csv(path, _BOX_COLUMNS):
+  for line, row in read_csv(path, _BOX_COLUMNS, faults=faults, image='Image Index'):
     if row['Finding Label'] in _NODULE:
+      where = f'{path.name} line {line}'
+      key = row['Image Index']
       try:
         x, y, width, height = (float(row[column]) for column in _BOX_COLUMNS[2:])
       except ValueError:
-        raise SourceError(f'{path.name}, line {line}: the box is not four numbers') from None
-      key = row['Image Index']
-      boxes[key] = (*boxes.get(key, ()), (x, y, x + width, y + height))
+        faults.append(
+          Fault('box malformed', key or where, f'{where}: not four numbers; correct the row')
+        )
+      else:
+        boxes[key] = (*boxes.get(key, ()), (x, y, x + width, y + height))
   return boxes
 
 
-def _read_parts(folder: pathlib.Path) -> dict[str, str]:
-  """Which published list each image is on: 'train_val' or 'test'."""
-  parts: dict[str, str] = {}
+def _read_parts(folder: pathlib.Path) -> dict[str, list[str]]:
+  """Which published lists each image is on: 'train_val' or 'test'."""
+  parts = collections.defaultdict(list)
   for part in ('train_val', 'test'):
     path = folder / f'{part}_list.txt'
-    images = read_text(path, f'{path.name}, which --split=official needs').split()
-    if both := parts.keys() & images:
-      raise SourceError(f'{path.name}: {min(both)} is on the other list too; correct the lists')
-    parts.update(dict.fromkeys(images, part))
+    for image in set(read_text(path, f'{path.name}, which --split=official needs').split()):
+      parts[image].append(part)
   return parts

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import itertools
+import math
 import pathlib
 
 import numpy as np
@@ -103,7 +104,7 @@ def _read_annotations(
   """What the readers found on each image, and each reader's nodule boxes; faults go to `table`."""
   findings = collections.defaultdict(set)
   boxes = collections.defaultdict(list)
-  for line, row in read_csv(path, _COLUMNS):
+  for line, row in read_csv(path, _COLUMNS, faults=table.faults, image='image_id'):
     table.read['annotations'] += 1
     image, finding = row['image_id'], row['class_name']
     if not image:
@@ -118,14 +119,26 @@ def _read_annotations(
       )
     elif finding == _NODULE:
       try:
-        x_min, y_min, x_max, y_max = (float(row[corner]) for corner in _CORNERS)
-      except ValueError:
-        table.faults.append(
-          Fault('box malformed', image, f'line {line} has no four numbers; correct the line')
-        )
-      else:
-        boxes[image].append((row['rad_id'], (x_min, y_min, x_max, y_max)))
+        boxes[image].append((_reader(row), _box(row)))
+      except ValueError as error:
+        table.faults.append(Fault('box malformed', image, f'line {line} {error}; correct it'))
   return findings, boxes
+
+
+def _reader(row: dict[str, str]) -> str:
+  if not row['rad_id']:
+    raise ValueError('names no reader in rad_id')
+  return row['rad_id']
+
+
+def _box(row: dict[str, str]) -> Box:
+  try:
+    x_min, y_min, x_max, y_max = (float(row[corner]) for corner in _CORNERS)
+  except ValueError:
+    raise ValueError('has no four numbers') from None
+  if not (-math.inf < x_min < x_max < math.inf and -math.inf < y_min < y_max < math.inf):
+    raise ValueError('has corners that are not finite or not in order')
+  return x_min, y_min, x_max, y_max
 
 
 def agree(marked: list[tuple[str, Box]], iou: float) -> tuple[Box, ...]:
