@@ -26,6 +26,7 @@ _NUMBER = re.compile(r'[<−]?\d[\d.,]*( \(| to |–\d|†|$)')
 
 _SECTIONS = (
   ('summary', 'At a glance'),
+  ('questions', 'The two questions'),
   ('cohorts', 'Cohorts'),
   ('performance', 'Performance'),
   ('seeds', 'Training seeds'),
@@ -107,6 +108,7 @@ def render(content: Content) -> str:
 def _sections(content: Content) -> list[tuple[str, str]]:
   """The sections of which there is something to show: their anchors and names."""
   needs = {
+    'questions': ('questions',),
     'seeds': ('seeds',),
     'sweeps': ('label_noise', 'training_images'),
     'true_labels': ('true_labels',),

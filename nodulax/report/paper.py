@@ -38,6 +38,18 @@ P_VALUE = {
   ('aihub_image', 'nih_aihub_image', 'vindr'): '<0.001',
 }
 
+# What the paper asks, and the two models of which the first should be the better one if so.
+QUESTIONS = {
+  ('aihub_image', 'nih_image'): 'Do labels referenced to CT beat labels mined from reports?',
+  ('nih_aihub_pixel', 'nih_aihub_image'): 'Do pixel-level labels beat image-level ones?',
+}
+LEARNED_FROM = ('nih', 'aihub')
+
+
+def is_external(test_set: str) -> bool:
+  """Whether none of the paper's models learned from the set's source."""
+  return test_set.removesuffix(TRUE) not in LEARNED_FROM
+
 
 def model_name(model: str) -> str:
   """A model's name for people."""

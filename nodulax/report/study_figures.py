@@ -1,10 +1,13 @@
 """The figures of a study: training seeds, and what was varied."""
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from nodulax.report import paper
 from nodulax.report.drawing import (
@@ -18,12 +21,65 @@ from nodulax.report.drawing import (
   panel_letters,
   panels,
 )
+from nodulax.report.questions import answers
 from nodulax.report.results import Evaluation, Results
 from nodulax.report.seeds import spreads
 from nodulax.report.study_tables import VARIED, varied
-from nodulax.report.table import decimals
+from nodulax.report.sweeps import same_seeds
+from nodulax.report.table import decimals, signed
 
 _SPREAD = 0.5  # of a model's place that its seeds share
+_ASIDE = 4  # points from one model to the next at the same value of a sweep
+
+
+def questions_figure(numbers: pd.DataFrame) -> Picture | None:
+  """The differences that answer the paper's questions, seed by seed; None where none is asked.
+
+  Args:
+    numbers: as `questions.questions` gives.
+  """
+  if numbers.empty:
+    return None
+  asked = list(dict.fromkeys(numbers['question']))
+  sets = list(dict.fromkeys(numbers['set']))
+  seeds = list(dict.fromkeys(numbers['seed']))
+  with mpl.rc_context(STYLE):
+    figure = Figure(figsize=(4.4 * len(asked), 1.1 + len(sets) * (0.25 + 0.2 * len(seeds))))
+    grid = figure.subplots(1, len(asked), squeeze=False, sharex=True, sharey=True)[0]
+    for axes, question in zip(grid, asked, strict=True):
+      axes.set_title(question, fontsize=8)
+      axes.axvline(0, color='#444444', lw=0.8, ls=':')
+      for test_set, rows in numbers[numbers['question'] == question].groupby('set', sort=False):
+        middle = -float(sets.index(str(test_set)))
+        if len(rows) > 1:
+          axes.plot([rows['auc_difference'].mean()] * 2, [middle - 0.4, middle + 0.4],
+                    color='#444444', lw=2.5)  # fmt: skip
+        for _, row in rows.iterrows():
+          number = seeds.index(row['seed'])
+          axes.errorbar(
+            row['auc_difference'], middle + 0.3 - 0.6 * (number + 0.5) / len(seeds),
+            xerr=errors(row.to_frame().T, 'auc_difference'), fmt='o', ms=4, lw=1,
+            color=colour(number), label=f'seed {row["seed"]}',
+          )  # fmt: skip
+      axes.set_xlabel('← no      difference in AUC      yes →')
+      axes.grid(axis='x', color='#dddddd')
+    grid[0].set_yticks(-np.arange(len(sets)), [paper.set_name(name) for name in sets])
+    grid[0].set_ylim(-len(sets) + 0.45, 0.55)
+    legend_above(figure)
+  words = [
+    f'{row["question"]} On {paper.set_name(row["set"])}: mean difference '
+    f'{signed(row["auc_difference_mean"])}, {row["answer"]}'
+    for _, row in answers(numbers).iterrows()
+  ]
+  return finish(
+    figure,
+    'figure_q_questions',
+    "Figure Q. The paper's two questions, seed by seed",
+    'A dot a seed, with its 95 % interval (the radiographs drawn); right of the dotted line the '
+    'answer is yes. The bar is the mean over the seeds: how far the dots lie apart is what another '
+    'training changes.',
+    '; '.join(words) + '.',
+  )
 
 
 def seeds_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
@@ -88,7 +144,8 @@ def sweep_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
   name = numbers['sweep'].iloc[0]
   measures = [measure for measure in ('auc', 'dice') if numbers[measure].notna().any()]
   sets = list(dict.fromkeys(numbers['set']))
-  models = list(dict.fromkeys([*results.models, *numbers['model']]))
+  shown = list(dict.fromkeys(numbers['model']))
+  models = list(dict.fromkeys([*results.models, *shown]))
   letters = panel_letters(sets)
   with mpl.rc_context(STYLE):
     figure = Figure(figsize=(max(2.5 * len(sets), 5) + 0.4, 2.4 * len(measures) + 0.6))
@@ -101,10 +158,17 @@ def sweep_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
         of_set = numbers[numbers['set'] == test_set]
         for model, runs in of_set.groupby('model', sort=False):
           number = models.index(model)
-          means = runs.groupby('value')[measure].mean()
+          aside = ScaledTranslation(
+            _ASIDE * (shown.index(model) - (len(shown) - 1) / 2) / 72, 0, figure.dpi_scale_trans
+          )
+          same = runs['seed'].isin(same_seeds(runs))
+          means = runs[same].groupby('value')[measure].mean()
           axes.plot(means.index, means, color=colour(number), ls=dash(number), lw=1.5,
+                    transform=axes.transData + aside,
                     label=paper.model_name(str(model)))  # fmt: skip
-          _points(axes, runs['value'], runs, measure, number)
+          for seeds, fill in ((runs[same], colour(number)), (runs[~same], 'white')):
+            _points(axes, seeds['value'], seeds, measure, number, mfc=fill,
+                    transform=axes.transData + aside)  # fmt: skip
         if measure == 'auc':
           axes.axhline(0.5, color='#888888', lw=0.8, ls=':')
         axes.grid(axis='y', color='#dddddd')
@@ -127,29 +191,35 @@ def sweep_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
       'everything else the same. ',
       'training_images': 'Models that learned from so many radiographs, everything else the same. ',
     }[name]
-    + 'A dot a training run, with its 95 % interval; lines join the means. Upper row: AUC, where '
-    'the dotted line is chance'
+    + 'A dot a training run, with its 95 % interval (the radiographs drawn). Lines join the means '
+    'of the seeds that were trained at every value; hollow dots are the other seeds and show what '
+    'another training changes. Upper row: AUC, where the dotted line is chance'
     + ('; lower row: Dice on located nodules.' if len(measures) > 1 else '.'),
     f'Results by {VARIED[name].lower()}. ' + _trend(name, numbers),
   )
 
 
 def _points(
-  axes: Axes, places: np.ndarray | pd.Series, runs: pd.DataFrame, measure: str, number: int
+  axes: Axes,
+  places: np.ndarray | pd.Series,
+  runs: pd.DataFrame,
+  measure: str,
+  number: int,
+  **style: Any,
 ) -> None:
   """A dot a run, with its interval."""
   axes.errorbar(places, runs[measure], yerr=errors(runs, measure), fmt='o', ms=4, lw=0.8,
-                color=colour(number))  # fmt: skip
+                color=colour(number), **style)  # fmt: skip
 
 
 def _trend(name: str, numbers: pd.DataFrame) -> str:
   """Each model's mean AUC at the ends of a sweep, in words."""
   words = []
   for (test_set, model), runs in numbers.groupby(['set', 'model'], sort=False):
-    means = runs.groupby('value')['auc'].mean()
+    means = runs[runs['seed'].isin(same_seeds(runs))].groupby('value')['auc'].mean()
     ends = ', '.join(
-      f'{decimals(means[value])} at {varied(name, value)}' for value in (means.index[0],
-                                                                         means.index[-1])
-    )  # fmt: skip
+      f'{decimals(means[value])} at {varied(name, value)}'
+      for value in dict.fromkeys((means.index[0], means.index[-1]))
+    )
     words.append(f'{paper.model_name(str(model))} on {paper.set_name(str(test_set))}: AUC {ends}')
   return '; '.join(words) + '.'

@@ -5,10 +5,60 @@ import math
 import pandas as pd
 
 from nodulax.report import paper
+from nodulax.report.questions import answers
 from nodulax.report.seeds import SIGNIFICANT, agreement, spreads
-from nodulax.report.table import FEW_NOTE, UNKNOWN, Table, count, decimals, estimate, p_value
+from nodulax.report.table import (
+  FEW_NOTE,
+  UNKNOWN,
+  Table,
+  count,
+  decimals,
+  estimate,
+  p_value,
+  signed,
+)
 
 VARIED = {'label_noise': 'Label noise', 'training_images': 'Training radiographs'}
+
+
+def questions_table(numbers: pd.DataFrame) -> Table:
+  """A row a question and set: each seed's difference and p, the spread, and what that answers."""
+  over = answers(numbers)
+  names = ['question', 'set']
+  each = numbers.assign(
+    shown=[
+      f'{signed(row["auc_difference"])}, P {p_value(row["p"])}' for _, row in numbers.iterrows()
+    ],
+    seed=numbers['seed'].map(lambda seed: 'unknown' if pd.isna(seed) else f'{seed:g}'),
+  )
+  by_seed = each.pivot(index=names, columns='seed', values='shown').fillna(UNKNOWN)
+  by_seed = by_seed.reindex(pd.MultiIndex.from_frame(over[names]))[each['seed'].unique()]
+  shown = pd.DataFrame(
+    {
+      'Question': over['question'],
+      'Tested on': over['set'].map(paper.set_name),
+      **{f'Seed {seed}': by_seed[seed].to_numpy() for seed in by_seed},
+      'Mean': over['auc_difference_mean'].map(signed),
+      'Range': _range(over, 'auc_difference'),
+      'Standard deviation': _decimals(over['auc_difference_sd']),
+      'Dice, mean': over['dice_difference_mean'].map(lambda value: signed(value, 2)),
+      'Answer': over['answer'],
+    }
+  )
+  sides = '; '.join(
+    f'{question} {paper.model_name(a)} less {paper.model_name(b)}'
+    for (a, b), question in paper.QUESTIONS.items()
+    if question in set(over['question'])
+  )
+  note = (
+    f'Differences in AUC (and, at the end, in Dice): {sides}. Each seed trained both models anew; '
+    'beside its difference P of the paired test on the same radiographs (DeLong, Obuchowski where '
+    'patients have several images), which asks what other radiographs would change. Mean, range '
+    'and standard deviation are over the seeds and say what another training changes. P is raw: '
+    'two questions, asked beforehand. Intervals are in the figure and the CSV file.'
+  )
+  title = 'Table Q. The paper\'s two questions, seed by seed'
+  return Table('table_q_questions', title, numbers, shown, note, grouped=True)
 
 
 def seeds_table(numbers: pd.DataFrame) -> Table:

@@ -36,6 +36,15 @@ def sweep(results: Results, name: str) -> pd.DataFrame:
   )
 
 
+def same_seeds(runs: pd.DataFrame) -> set[int]:
+  """The seeds that were trained at every value of a model's sweep; all, where there is none.
+
+  With everything else fixed, the seed included, only these say what the value changes.
+  """
+  at_each = [set(of_value) for _, of_value in runs.groupby('value')['seed']]
+  return set.intersection(*at_each) or set.union(*at_each)
+
+
 def _unchanged(results: Results, name: str, models: set[str]) -> list[Evaluation]:
   """The runs in which nothing was varied, of every seed, at their place in the sweep."""
   return [

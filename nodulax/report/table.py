@@ -93,8 +93,13 @@ def estimate(row: pd.Series, name: str, digits: int = 2) -> str:
 
 
 def decimals(value: float, digits: int = 2) -> str:
-  """A number with so many decimals and a true minus sign."""
-  return UNKNOWN if math.isnan(value) else f'{value:.{digits}f}'.replace('-', '−')
+  """A number with so many decimals and a true minus sign, which nought has not."""
+  return UNKNOWN if math.isnan(value) else f'{value:z.{digits}f}'.replace('-', '−')
+
+
+def signed(value: float, digits: int = 3) -> str:
+  """A difference: '+0.031' or '−0.004'."""
+  return f'+{decimals(value, digits)}' if value > 0 else decimals(value, digits)
 
 
 def p_value(value: float) -> str:

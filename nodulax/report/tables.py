@@ -10,6 +10,7 @@ import pandas as pd
 from nodulax.report import paper
 from nodulax.report.accuracy import MEASURES
 from nodulax.report.study_tables import (
+  questions_table,
   seed_pairs_table,
   seeds_table,
   sweep_table,
@@ -269,6 +270,7 @@ LAYOUTS = {
   'characteristics': characteristics_table,
   'performance': performance_table,
   'pairs': pairs_table,
+  'questions': questions_table,
   'seeds': seeds_table,
   'seed_pairs': seed_pairs_table,
   'label_noise': sweep_table,

@@ -34,6 +34,7 @@ from nodulax.report.drawing import Picture
 from nodulax.report.failures import Failures, failures, suspects
 from nodulax.report.model_cards import model_cards
 from nodulax.report.other_tools import read_predictions
+from nodulax.report.questions import questions
 from nodulax.report.radiographs import representative
 from nodulax.report.reading import read_results
 from nodulax.report.results import Results, collect
@@ -91,6 +92,7 @@ def _write(folder: pathlib.Path, results: Results, title: str, prevalence: float
   wrong = [failures(evaluation) for evaluation in results]
   cards = model_cards(results, performance)
   calibrations = curves.calibrations(results)
+  asked = questions(results)
   of_seeds = seeds.seeds(results)
   varied = {name: sweep(results, name) for name in SWEEPS}
   numbers = {
@@ -99,6 +101,7 @@ def _write(folder: pathlib.Path, results: Results, title: str, prevalence: float
     'characteristics': cohorts.characteristics(results),
     'performance': performance,
     'pairs': accuracy.pairs(results),
+    'questions': asked,
     'seeds': of_seeds,
     'seed_pairs': seeds.seed_pairs(results),
     **varied,
@@ -118,6 +121,7 @@ def _write(folder: pathlib.Path, results: Results, title: str, prevalence: float
     'decision': figures.decision_curves(results, drawn, prevalence),
     'nodules': overviews.forest(groups, of_nodules=True),
     'patients': overviews.forest(groups, of_nodules=False),
+    'questions': study_figures.questions_figure(asked),
     'seeds': study_figures.seeds_figure(results, of_seeds),
     **{name: study_figures.sweep_figure(results, rows) for name, rows in varied.items()},
   }

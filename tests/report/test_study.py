@@ -11,7 +11,7 @@ from statsmodels.stats.multitest import multipletests
 
 from configs import virtual_study
 from nodulax import plan
-from nodulax.report import ReportError, failures, seeds, sweeps, write_report
+from nodulax.report import ReportError, failures, seeds, study_figures, sweeps, write_report
 from nodulax.report.drawing import panel_letters, panels
 from nodulax.report.other_tools import read_predictions
 from nodulax.report.reading import read_results
@@ -116,6 +116,18 @@ def test_sweeps_have_a_row_a_run_and_set(study, results):
   assert of_gmc[['value', 'seed']].to_numpy().tolist() == [
     [100, 0], [100, 1], [200, 0], [200, 1], [400, 0], [400, 1], [800, 0], [800, 1], [800, 2],
   ]  # fmt: skip
+
+
+def test_a_sweeps_line_joins_runs_of_the_same_seeds(results, monkeypatch):
+  """All but the value is the same; at the unchanged value there are other seeds too."""
+  monkeypatch.setattr(study_figures, 'finish', lambda figure, *_: figure)
+  for name, same in (('label_noise', {0}), ('training_images', {0, 1})):
+    numbers = sweeps.sweep(results, name)
+    axes = study_figures.sweep_figure(results, numbers).axes[0]
+    (line,) = (line for line in axes.lines if line.get_label() == 'NIH then AI-HUB, pixel')
+    of_nih = numbers[(numbers['set'] == 'nih') & numbers['seed'].isin(same)]
+    expected = of_nih.groupby('value')['auc'].mean()
+    np.testing.assert_allclose(line.get_xydata(), np.c_[expected.index, expected])
 
 
 def test_a_study_as_nodulax_plans_it_is_understood(tmp_path):
