@@ -107,6 +107,7 @@ class RadiographBuilder(FileReaderBuilder):
 
   Attributes:
     PAPER: the paper's numbers for this source.
+    ONE_A_PATIENT: whether of each patient but one image is taken.
     DEPTH: bits of the deepest images of the source.
     PUBLIC_NAMES: whether the source's image names may be told; a hospital's may not.
     EXAMPLE: options worth showing to somebody who asks for help.
@@ -114,6 +115,7 @@ class RadiographBuilder(FileReaderBuilder):
 
   VERSION = tfds.core.Version('1.0.0')
   PAPER: ClassVar[Paper]
+  ONE_A_PATIENT: ClassVar[bool] = False
   DEPTH: ClassVar[Literal[8, 16]] = 16
   PUBLIC_NAMES: ClassVar[bool] = False
   EXAMPLE: ClassVar[str]
@@ -160,6 +162,7 @@ class RadiographBuilder(FileReaderBuilder):
       splitting=splitting,
       exclude=options.excluded_images(),
       allow_missing=options.allow_missing,
+      one_a_patient=cls.ONE_A_PATIENT,
       where_missing=cls.where_missing,
     )
 

@@ -80,6 +80,7 @@ def select(
   splitting: Splitting,
   exclude: Collection[str],
   allow_missing: bool,
+  one_a_patient: bool,
   where_missing: Callable[[Record], str],
 ) -> Cohort:
   """Decides who is in the study, and in which split.
@@ -96,6 +97,8 @@ def select(
     exclude: images to leave out, as the tables name them; their faults are forgiven.
     allow_missing: whether images that are not there are left out, and normal images drawn from
       those that are; otherwise each is a fault.
+    one_a_patient: whether of each patient but one image is taken, of those not left out: the first
+      with a nodule, else the first.
     where_missing: says where a missing image is to be had.
 
   Raises:
@@ -123,6 +126,13 @@ def select(
   )
   if allow_missing:
     candidates = leave_out(MISSING, [record for record in candidates if record.path is None])
+  if one_a_patient:
+    first: dict[str, Record] = {}
+    for record in sorted(candidates, key=lambda record: record.label == 'normal'):
+      first.setdefault(record.patient, record)
+    if len(first) < len(candidates):
+      excluded['another image of the patient'] = len(candidates) - len(first)
+    candidates = [record for record in candidates if first[record.patient] is record]
   draw = np.random.default_rng((seed, 0))
   chosen = [
     record

@@ -1,6 +1,7 @@
 """The commands cohort, validate and build."""
 
 import argparse
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -8,15 +9,16 @@ import pathlib
 import sys
 import tempfile
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from rich.console import Console
 
 from nodulax.radiograph.reading import RadiographError
 from tfds_builders.base import Options, RadiographBuilder
+from tfds_builders.cohort import MISSING, Cohort
 from tfds_builders.cohort_table import cohort_json, print_cohort
-from tfds_builders.records import SourceError
+from tfds_builders.records import Fault, SourceError
 from tfds_builders.schema import NOTICE
 from tfds_builders.validation import list_faults, validate
 from tfds_builders.validation_report import write_report
@@ -61,23 +63,38 @@ def builder_of(source: str) -> type[RadiographBuilder]:
 def _cohort(parsed: argparse.Namespace) -> int:
   builder = builder_of(parsed.source)
   cohort = builder.cohort(parsed.manual_dir, parsed.options)
+  # Of a partial download most images are missing; the tables may be looked at all the same.
+  faults = [fault for fault in cohort.faults if fault.kind != MISSING]
+  missing = len(cohort.faults) - len(faults)
   if parsed.json:
-    print(json.dumps(cohort_json(cohort, parsed.source, builder.PAPER), indent=2))
+    numbers = cohort_json(cohort, parsed.source, builder.PAPER)
+    numbers |= {'faults': [fault.to_json() for fault in faults], 'missing': missing}
+    print(json.dumps(numbers, indent=2))
   else:
     print_cohort(cohort, parsed.source, builder.PAPER, Console())
-  return 0
+    if missing:
+      print(f'{missing:,} images of the cohort are missing; the command validate says which')
+    _print_faults(faults, 'faults of the tables', cohort)
+  return 1 if faults else 0
+
+
+def _print_faults(faults: Sequence[Fault], title: str, cohort: Cohort) -> None:
+  listed = cohort.table.with_files(list_faults(faults))
+  print(f'{len(faults):,} {title}\n{listed}'.rstrip())
 
 
 def _validate(parsed: argparse.Namespace) -> int:
   builder = builder_of(parsed.source)
   cohort = builder.cohort(parsed.manual_dir, parsed.options)
-  validation = validate(cohort, processes=parsed.options.processes)
   output = parsed.output or pathlib.Path(f'validation-{parsed.source}')
-  write_report(output, cohort, validation, parsed.source, builder.PAPER)
+  with _naming('output'):
+    output.mkdir(parents=True, exist_ok=True)  # before the hours of looking
+  validation = validate(cohort, processes=parsed.options.processes)
+  with _naming('output'):
+    write_report(output, cohort, validation, parsed.source, builder.PAPER)
   print_cohort(cohort, parsed.source, builder.PAPER, Console())
-  for found, title in ((validation.faults, 'faults'), (validation.suspects, 'suspects')):
-    listed = cohort.table.with_files(list_faults(found))
-    print(f'{len(found):,} {title}\n{listed}'.rstrip())
+  _print_faults(validation.faults, 'faults', cohort)
+  _print_faults(validation.suspects, 'suspects', cohort)
   print(f'{output / "validation.html"}\n{output / "validation.json"}')
   return 1 if validation.faults else 0
 
@@ -85,12 +102,14 @@ def _validate(parsed: argparse.Namespace) -> int:
 def _build(parsed: argparse.Namespace) -> int:
   import tensorflow_datasets.public_api as tfds
 
+  with _naming('data_dir'):
+    parsed.data_dir.mkdir(parents=True, exist_ok=True)
   builder = builder_of(parsed.source)(data_dir=parsed.data_dir, config=parsed.options)
   if builder.is_prepared():
     print('Built before; remove the folder to build it again:')
   else:
     # Nothing is downloaded, but TFDS makes a folder for it.
-    with tempfile.TemporaryDirectory() as downloads:
+    with tempfile.TemporaryDirectory() as downloads, _naming('data_dir'):
       try:
         builder.download_and_prepare(
           download_dir=downloads,
@@ -100,6 +119,15 @@ def _build(parsed: argparse.Namespace) -> int:
         _remove_empty(pathlib.Path(builder.data_dir).parent, parsed.data_dir)
   print(builder.data_dir)
   return 0
+
+
+@contextlib.contextmanager
+def _naming(option: str) -> Iterator[None]:
+  """Makes what the system says against a folder an error that names the option it came from."""
+  try:
+    yield
+  except OSError as error:
+    raise SourceError(f'--{option}: {error.strerror}: {error.filename}') from error
 
 
 def _remove_empty(folder: pathlib.Path, top: pathlib.Path) -> None:

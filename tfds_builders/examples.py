@@ -13,7 +13,7 @@ from tensorflow_datasets.core import example_serializer
 
 from nodulax.radiograph.reading import decode_radiograph, encode_png
 from tfds_builders import schema
-from tfds_builders.inspection import Inspection, read_mask
+from tfds_builders.inspection import Inspection, decode_mask
 from tfds_builders.locations import draw_ellipses, empty_mask_png
 from tfds_builders.records import Record, SourceError, read_file
 
@@ -117,11 +117,7 @@ def examples(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
 
 def _image_png(entry: Entry) -> bytes:
   assert entry.record.path is not None
-  data = read_file(entry.record.path, entry.record.name)
-  if len(data) != entry.inspection.file_bytes:
-    raise SourceError(
-      f'{entry.record.name}: the file changed while the shards were built; build them again'
-    )
+  data = _read(entry.record.path, entry.record.name, entry.inspection.file_digest)
   if entry.inspection.passes_through:
     return data
   return encode_png(decode_radiograph(data, entry.record.name).pixels)
@@ -130,7 +126,17 @@ def _image_png(entry: Entry) -> bytes:
 def _mask_png(entry: Entry) -> bytes:
   height, width = entry.inspection.height, entry.inspection.width
   if entry.record.mask is not None:
-    return encode_png(read_mask(entry.record))
+    name = f'the mask of {entry.record.name}'
+    data = _read(entry.record.mask, name, entry.inspection.mask_digest)
+    return encode_png(decode_mask(data, name))
   if entry.record.boxes:
     return encode_png(draw_ellipses(entry.record.boxes, height, width))
   return empty_mask_png(height, width)
+
+
+def _read(path: str, name: str, digest: bytes) -> bytes:
+  """The bytes of a file that was inspected, which must be the same still."""
+  data = read_file(path, name)
+  if hashlib.sha256(data).digest() != digest:
+    raise SourceError(f'{name}: the file changed while the shards were built; build them again')
+  return data

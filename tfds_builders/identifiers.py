@@ -49,7 +49,8 @@ def load_key(path: pathlib.Path, shards: pathlib.Path) -> bytes:
     shards: the folder in which shards are written, where no key may lie.
 
   Raises:
-    SourceError: the key would lie beside the shards, others can read it, or it is no key.
+    SourceError: the key would lie beside the shards, others can read it, it is no key, or it can
+      be neither read nor made.
   """
   if path.resolve().is_relative_to(shards.resolve()):
     raise SourceError(
@@ -57,13 +58,14 @@ def load_key(path: pathlib.Path, shards: pathlib.Path) -> bytes:
       f'give --hash_key or ${KEY_VARIABLE} another place'
     )
   try:
-    descriptor = os.open(path, os.O_RDONLY)
+    with open(path, 'rb') as file:
+      if os.name == 'posix' and os.fstat(file.fileno()).st_mode & 0o077:
+        raise SourceError(f'{path}: others can read the key; run: chmod 600 {path}')
+      key = file.read(_KEY_BYTES + 1)
   except FileNotFoundError:
     return _make_key(path)
-  with open(descriptor, 'rb') as file:
-    if os.name == 'posix' and os.fstat(descriptor).st_mode & 0o077:
-      raise SourceError(f'{path}: others can read the key; run: chmod 600 {path}')
-    key = file.read(_KEY_BYTES + 1)
+  except OSError as error:
+    raise _unusable(path, error) from error
   if len(key) != _KEY_BYTES:
     raise SourceError(
       f'{path}: not a key of {_KEY_BYTES} bytes; restore it from a backup, or remove it to have '
@@ -73,8 +75,17 @@ def load_key(path: pathlib.Path, shards: pathlib.Path) -> bytes:
 
 
 def _make_key(path: pathlib.Path) -> bytes:
-  path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
   key = secrets.token_bytes(_KEY_BYTES)
-  with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'wb') as file:
-    file.write(key)
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'wb') as file:
+      file.write(key)
+  except OSError as error:
+    raise _unusable(path, error) from error
   return key
+
+
+def _unusable(path: pathlib.Path, error: OSError) -> SourceError:
+  return SourceError(
+    f'{path}: {error.strerror}; give --hash_key or ${KEY_VARIABLE} a file that can be read or made'
+  )

@@ -27,6 +27,7 @@ class Inspection:
     width, height: of the stored image in pixels; 0 where it could not be read.
     depth: 8 or 16, bits of its samples.
     file_bytes: size of the file.
+    file_digest, mask_digest: SHA-256 of the file, and of its mask's file where there is one.
     passes_through: whether the file itself can stand in a shard.
     boxes: around each located nodule: the table's, else those around the mask's regions.
     lung_box, lung_box_found: as `nodulax.radiograph.lungs` finds it.
@@ -41,6 +42,8 @@ class Inspection:
   height: int = 0
   depth: int = 0
   file_bytes: int = 0
+  file_digest: bytes = b''
+  mask_digest: bytes = b''
   passes_through: bool = False
   boxes: tuple[Box, ...] = ()
   lung_box: Box = (0.0, 0.0, 0.0, 0.0)
@@ -67,7 +70,7 @@ def inspect(record: Record) -> Inspection:
     return Inspection(faults=(Fault('image unreadable', record.name, remedy),))
   pixels = radiograph.pixels
   height, width = pixels.shape
-  boxes, faults = _locate(record, height, width)
+  boxes, mask_digest, faults = _locate(record, height, width)
   if appearance.is_blank(pixels):
     faults.append(
       Fault(
@@ -75,7 +78,10 @@ def inspect(record: Record) -> Inspection:
       )
     )
   lungs = find_lung_box(pixels)
-  suspects = [Fault(kind, record.name, why) for kind, why in appearance.suspicions(pixels)]
+  suspicions = dict(appearance.suspicions(pixels))
+  if not radiograph.frontal:
+    suspicions['maybe not frontal'] = 'its header states a lateral or oblique view; exclude it'
+  suspects = [Fault(kind, record.name, why) for kind, why in suspicions.items()]
   if not lungs.found:
     suspects.append(
       Fault('lungs not found', record.name, 'the network will see the whole image; look at it')
@@ -85,6 +91,8 @@ def inspect(record: Record) -> Inspection:
     height=height,
     depth=8 * pixels.itemsize,
     file_bytes=len(data),
+    file_digest=hashlib.sha256(data).digest(),
+    mask_digest=mask_digest,
     passes_through=passes_through(data),
     boxes=boxes,
     lung_box=lungs.box,
@@ -100,20 +108,18 @@ def inspect(record: Record) -> Inspection:
   )
 
 
-def read_mask(record: Record) -> np.ndarray:
-  """The mask file of a radiograph as u8[H, W] of 0 and 255.
+def decode_mask(data: bytes, name: str) -> np.ndarray:
+  """A mask as u8[H, W] of 0 and 255, from the bytes of its file; `name` is for messages.
 
   Raises:
-    RadiographError: it is missing, damaged or not a grey PNG.
+    RadiographError: it is damaged or not a grey PNG.
   """
-  assert record.mask is not None
-  name = f'the mask of {record.name}'
-  return np.where(decode_png(read_file(record.mask, name), name), np.uint8(255), np.uint8(0))
+  return np.where(decode_png(data, name), np.uint8(255), np.uint8(0))
 
 
-def _locate(record: Record, height: int, width: int) -> tuple[tuple[Box, ...], list[Fault]]:
-  """The boxes of a radiograph of this size, and what is wrong with its boxes or mask."""
-  faults = []
+def _locate(record: Record, height: int, width: int) -> tuple[tuple[Box, ...], bytes, list[Fault]]:
+  """The boxes of a radiograph of this size, its mask's digest, and what is wrong with either."""
+  faults: list[Fault] = []
 
   def fault(kind: str, remedy: str) -> None:
     faults.append(Fault(kind, record.name, remedy))
@@ -128,12 +134,14 @@ def _locate(record: Record, height: int, width: int) -> tuple[tuple[Box, ...], l
         'pixels; give it in pixels of this file',
       )
   if record.mask is None or faults:
-    return record.boxes, faults
+    return record.boxes, b'', faults
+  name = f'the mask of {record.name}'
   try:
-    mask = read_mask(record)
+    data = read_file(record.mask, name)
+    mask = decode_mask(data, name)
   except RadiographError as error:
-    fault('mask unreadable', str(error).removeprefix(f'the mask of {record.name}: '))
-    return record.boxes, faults
+    fault('mask unreadable', str(error).removeprefix(f'{name}: '))
+    return record.boxes, b'', faults
   if mask.shape != (height, width):
     fault(
       'mask of another size',
@@ -144,7 +152,7 @@ def _locate(record: Record, height: int, width: int) -> tuple[tuple[Box, ...], l
     fault('mask empty', 'the mask of a nodule image marks nothing; give no mask if it is unknown')
   elif record.label == 'normal' and mask.any():
     fault('mask of a normal image', 'the mask of a normal image marks something; correct the label')
-  return record.boxes or boxes_around(mask), faults
+  return record.boxes or boxes_around(mask), hashlib.sha256(data).digest(), faults
 
 
 def _spacing(record: Record, radiograph: Radiograph) -> tuple[float, float]:

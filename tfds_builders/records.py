@@ -50,6 +50,10 @@ class Fault:
   def __str__(self) -> str:
     return f'{self.where}: {self.remedy}'
 
+  def to_json(self) -> dict[str, str]:
+    """The fault as JSON holds it."""
+    return {'kind': self.kind, 'where': self.where, 'remedy': self.remedy}
+
 
 @dataclasses.dataclass(frozen=True)
 class Record:

@@ -62,8 +62,8 @@ def _report(cohort: Cohort, validation: Validation, source: str, paper: Paper) -
     'as_they_are': sum(look.passes_through for look in readable),
     'sizes': _tally(readable, lambda look: f'{look.width} x {look.height}'),
     'bits': _tally(readable, lambda look: str(look.depth)),
-    'faults': [_fault_json(fault) for fault in validation.faults],
-    'suspects': [_fault_json(suspect) for suspect in validation.suspects],
+    'faults': [fault.to_json() for fault in validation.faults],
+    'suspects': [suspect.to_json() for suspect in validation.suspects],
     'cohort': cohort_json(cohort, source, paper),
     'notice': NOTICE,
   }
@@ -71,10 +71,6 @@ def _report(cohort: Cohort, validation: Validation, source: str, paper: Paper) -
 
 def _tally(looks: list[Inspection], name) -> dict[str, int]:
   return dict(collections.Counter(map(name, looks)).most_common())
-
-
-def _fault_json(fault: Fault) -> dict[str, str]:
-  return {'kind': fault.kind, 'where': fault.where, 'remedy': fault.remedy}
 
 
 def _pictured(faults: list[Fault], records: dict[str, Record]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import numpy as np
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from nodulax.input.shards import Shards, ShardsError
+from nodulax.input.shards import Shards
 from nodulax.radiograph import pictures
 from nodulax.radiograph.augmentation import Augmentation, warp
 from nodulax.radiograph.preprocessing import Preprocessing
@@ -35,7 +35,7 @@ def draw(
 ) -> np.ndarray:
   """The contact sheet, u8[H, W, 3]."""
   rng = np.random.default_rng(0)
-  labels = [shards[index][0].label for index in range(len(shards))]
+  labels = shards.labels()
   by_label = [[index for index, label in enumerate(labels) if label == kind] for kind in (1, 0)]
   nodules = by_label[0][: max(count // 2, count - len(by_label[1]))]
   chosen = [*nodules, *by_label[1][: count - len(nodules)]]
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
       TILE.value,
     )
     pathlib.Path(OUTPUT.value).write_bytes(pictures.png(sheet))
-  except (ShardsError, OSError) as error:
+  except (ValueError, OSError) as error:  # ShardsError among them, and knobs out of range
     raise SystemExit(f'nodulax: {error}') from error
   print(f'{OUTPUT.value}: {shards.name} {shards.split}, for research, not a medical device')
 

@@ -38,6 +38,8 @@ _JPEG_2000_CODESTREAM = b'\xff\x4f\xff\x51'
 _JPEG_2000_FILE = b'\x00\x00\x00\x0cjP  '
 _SEXES: dict[str, Sex] = {'F': 'female', 'M': 'male'}
 _VIEWS: dict[str, View] = {'PA': 'PA', 'AP': 'AP'}
+# How the standard's terms for other views begin (LL, RL, LLD, RLD, LLO, RLO), and LATERAL, OBLIQUE.
+_NOT_FRONTAL = ('L', 'R', 'OBL')
 _YEARS = {'D': 1 / 365.25, 'W': 7 / 365.25, 'M': 1 / 12, 'Y': 1.0, '': 1.0}
 
 _parsing = threading.Lock()
@@ -77,6 +79,7 @@ def decode_dicom(data: bytes, name: str) -> Radiograph:
       sex=_SEXES.get(dataset.get('PatientSex'), 'unknown'),
       age=_age(dataset),
       view=_VIEWS.get(dataset.get('ViewPosition'), 'unknown'),
+      frontal=not str(dataset.get('ViewPosition') or '').upper().startswith(_NOT_FRONTAL),
       orientation=_orientation(dataset),
     )
   except RadiographError:

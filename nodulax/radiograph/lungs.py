@@ -22,6 +22,8 @@ _SMALLEST_SECOND_LUNG = 0.15
 # the narrowest chest is wider than one lung alone, which is 0.4 to 0.6 times as wide as high.
 _SMALLEST_SIDE = 0.2
 _SMALLEST_LUNG_AREA = 0.03
+# One field with sides longer than this part of the image's is no lung, but all that there is.
+_LARGEST_FIELD_SIDE = 0.95
 _ASPECTS = (0.65, 2.2)
 
 
@@ -73,6 +75,7 @@ def find_lung_box(pixels: np.ndarray) -> LungBox:
       and y_max - y_min >= _SMALLEST_SIDE * height
       and area.sum() >= _SMALLEST_LUNG_AREA * _OUTLINE_SIZE**2
       and _ASPECTS[0] <= (x_max - x_min) / (y_max - y_min) <= _ASPECTS[1]
+      and (len(lungs) > 1 or min(wide[0], high[0]) <= _LARGEST_FIELD_SIDE * _OUTLINE_SIZE)
     ):
       return LungBox((float(x_min), float(y_min), float(x_max), float(y_max)), found=True)
   return whole

@@ -33,6 +33,7 @@ class Radiograph:
     sex: of the patient.
     age: of the patient in years; NaN where unknown.
     view: direction of the X-rays.
+    frontal: False where the file states a lateral or oblique view.
     orientation: the patient's side, L or R, to which rows run, and H or F, to which columns run; a
       radiograph is shown as if one faced the patient, unless its file says otherwise.
   """
@@ -42,6 +43,7 @@ class Radiograph:
   sex: Sex = 'unknown'
   age: float = math.nan
   view: View = 'unknown'
+  frontal: bool = True
   orientation: str = 'LF'
 
 

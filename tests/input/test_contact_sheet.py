@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 
@@ -18,3 +21,15 @@ def test_the_command_draws_radiographs_above_their_augmented_selves(command, sha
   upper, lower = sheet[:64, 192:], sheet[64:, 192:]
   np.testing.assert_array_equal(lower, upper[:, ::-1])
   assert (sheet == TRUTH_COLOUR[::-1]).all(axis=-1).any()
+
+
+def test_a_knob_out_of_range_is_told_in_one_line(shards, tmp_path):
+  finished = subprocess.run(
+    [sys.executable, '-m', 'nodulax.input', f'--dataset={shards}']
+    + [f'--output={tmp_path / "sheet.png"}', '--config.preprocessing.image_size=0'],
+    capture_output=True,
+    text=True,
+  )
+  assert finished.returncode == 1
+  assert 'nodulax: preprocessing.image_size is 0, which it cannot be' in finished.stderr
+  assert 'Traceback' not in finished.stderr

@@ -41,6 +41,18 @@ def test_a_split_gives_back_the_pixels_and_masks_of_the_download(shards, hospita
   assert seen == len(rows) == 48
 
 
+def test_labels_are_read_without_decoding_pixels(shards, monkeypatch):
+  split = Shards(shards, 'train')
+  labels = [split[index][0].label for index in range(len(split))]
+  assert set(labels) == {0, 1}
+
+  def decode(*_):
+    raise AssertionError('pixels were decoded')
+
+  monkeypatch.setattr('nodulax.input.shards.decode_png', decode)
+  assert split.labels() == labels
+
+
 def test_the_folder_is_found_from_above_and_a_wrong_one_is_named(shards, tmp_path):
   found = find_shards(shards)
   assert (found / 'dataset_info.json').exists()

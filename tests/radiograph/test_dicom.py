@@ -306,6 +306,24 @@ def test_attributes_of_the_patient_and_the_detector():
 
 
 @pytest.mark.parametrize(
+  ('stated', 'view', 'frontal'),
+  [
+    ('PA', 'PA', True),
+    ('AP', 'AP', True),
+    ('', 'unknown', True),
+    ('ERECT', 'unknown', True),
+    ('LL', 'unknown', False),
+    ('RLO', 'unknown', False),
+    ('LATERAL', 'unknown', False),
+  ],
+)
+def test_view(stated, view, frontal):
+  radiograph = read(dicom(ViewPosition=stated))
+  assert (radiograph.view, radiograph.frontal) == (view, frontal)
+  assert read(dicom()).frontal
+
+
+@pytest.mark.parametrize(
   ('age', 'years'), [('018M', 1.5), ('62', 62), ('', None), ('old', None), ('999Y', None)]
 )
 def test_age(age, years):

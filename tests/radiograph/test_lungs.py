@@ -136,6 +136,7 @@ def test_a_blank_image_gives_the_whole_image(pixels):
     ([(10, 10, 28, 50), (36, 10, 54, 50)], True),
     ([(10, 10, 54, 50)], True),  # both in one, as where the heart is hidden
     ([(10, 10, 24, 50)], False),  # one lung
+    ([(1, 1, 63, 63)], False),  # one of the image's size
     ([(30, 30, 34, 34)], False),  # tiny
     ([(2, 30, 62, 36)], False),  # flat
     ([(10, 10, 28, 50), (36, 10, 54, 50), (60, 0, 62, 4)], True),  # a speck beside them

@@ -10,6 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from tfds_builders import commands, examples
+from tfds_builders.base import RadiographBuilder
 from tfds_builders.examples import divide
 from tfds_builders.nih_chestxray14.nih_chestxray14_dataset_builder import Builder, Options
 
@@ -135,18 +136,27 @@ def test_a_full_disk_is_told_and_leaves_nothing(nih, build, monkeypatch):
   assert nothing_looks_complete(outcome.data_dir)
 
 
-def test_a_file_that_changes_meanwhile_is_told(nih, build, monkeypatch):
-  plan = Builder._plan
+@pytest.mark.parametrize(
+  ('meddled', 'says'),
+  [
+    ('images/0.png', 'manifest.csv line 2: the file changed'),
+    ('masks/0.png', 'the mask of manifest.csv line 2: the file changed'),
+  ],
+)
+def test_a_file_that_changes_meanwhile_is_told(hospital, build, monkeypatch, meddled, says):
+  plan = RadiographBuilder._plan
 
   def meddle(*arguments):
-    path = nih / 'images' / '00000003_000.png'
-    path.write_bytes(path.read_bytes() + b'x')
+    path = hospital / meddled
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1  # of the same size
+    path.write_bytes(data)
     return plan(*arguments)
 
-  monkeypatch.setattr(Builder, '_plan', meddle)
-  outcome = build('nih_chestxray14', nih)
+  monkeypatch.setattr(RadiographBuilder, '_plan', meddle)
+  outcome = build('gmc_nodule', hospital)
   assert outcome.status == 1
-  assert '00000003_000.png: the file changed' in outcome.err
+  assert f': {says}' in outcome.err
   assert nothing_looks_complete(outcome.data_dir)
 
 
@@ -226,6 +236,25 @@ def test_commands_that_mean_nothing_are_refused(arguments, capsys):
     commands.main(arguments)
   assert ended.value.code == 2
   assert 'usage: python -m tfds_builders' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  ('command', 'option', 'says'),
+  [
+    ('build', '--hash_key=FOLDER', 'Is a directory; give --hash_key'),
+    ('build', '--hash_key=FILE/key', 'Not a directory; give --hash_key'),
+    ('build', '--data_dir=FILE/x', '--data_dir: Not a directory: '),
+    ('validate', '--output=FILE/x', '--output: Not a directory: '),
+    ('validate', '--output=FILE', '--output: File exists: '),
+  ],
+)
+def test_places_that_cannot_be_are_refused_by_their_option(nih, run, command, option, says):
+  given = option.replace('FOLDER', str(nih)).replace('FILE', str(nih / 'BBox_List_2017.csv'))
+  outcome = run(command, 'nih_chestxray14', nih, given)
+  assert outcome.status == 1
+  (line,) = (line for line in outcome.err.splitlines() if line.startswith('nih_chestxray14: '))
+  assert says in line
+  assert 'Looking at' not in outcome.err
 
 
 @pytest.mark.parametrize('source', commands.SOURCES)

@@ -25,6 +25,7 @@ def choose(records, **changes):
     'splitting': 'random',
     'exclude': (),
     'allow_missing': False,
+    'one_a_patient': False,
     'where_missing': lambda record: 'look for it',
   }
   return select(table(records), **arguments | changes)
@@ -158,6 +159,26 @@ def test_missing_images_are_left_out_on_request_before_normal_images_are_drawn()
   assert ('gone7', 'image missing') in cohort.left_out
 
 
+def test_one_image_of_each_patient_is_the_first_of_those_that_are_not_left_out():
+  records = [
+    record('a', patient='P'),
+    record('b', 'nodule', patient='P'),
+    record('c', 'nodule', patient='P'),
+    record('d', 'nodule', patient='P', path=None),
+    record('e', patient='Q'),
+    record('f', patient='Q'),
+  ]
+
+  def chosen(**changes):
+    cohort = choose(records, splitting='test', one_a_patient=True, **changes)
+    return [record.key for record in cohort.records], cohort.excluded
+
+  assert chosen() == (['b', 'e'], {'another image of the patient': 4})
+  assert chosen(exclude={'b', 'e'})[0] == ['c', 'f']
+  assert chosen(exclude={'b', 'c'})[0] == ['d', 'e']
+  assert chosen(exclude={'b', 'c'}, allow_missing=True)[0] == ['a', 'e']
+
+
 def test_the_exclusion_list_leaves_out_images_and_forgives_their_faults():
   source = table(hundred())
   source.names['bad'] = 'line 9'
@@ -169,6 +190,7 @@ def test_the_exclusion_list_leaves_out_images_and_forgives_their_faults():
     splitting='random',
     exclude={'003', 'bad'},
     allow_missing=False,
+    one_a_patient=False,
     where_missing=lambda record: '',
   )
   assert '003' not in {record.key for record in cohort.records}

@@ -261,6 +261,25 @@ def test_a_table_with_another_column_is_refused(nih, run, change_csv):
   assert "has columns that are not known 'Patient'" in outcome.err
 
 
+def test_the_cohort_table_tells_the_faults_of_the_tables_and_counts_missing_images(
+  nih, run, change_csv
+):
+  def spoil(rows):
+    rows[3][1] = 'Nodul'
+
+  (nih / 'images' / '00000005_000.png').unlink()
+  assert cohort_numbers(run, nih)['missing'] == 1
+  change_csv(nih / 'Data_Entry_2017_v2020.csv', spoil)
+  outcome = run('cohort', 'nih_chestxray14', nih)
+  assert outcome.status == 1
+  assert '\n1 images of the cohort are missing' in outcome.out
+  assert '\n1 faults of the tables\nlabel unknown: 1\n  00000003_000.png: line 4' in outcome.out
+  numbers = json.loads(run('cohort', 'nih_chestxray14', nih, '--json').out)
+  assert [(f['kind'], f['where']) for f in numbers['faults']] == [
+    ('label unknown', '00000003_000.png')
+  ]
+
+
 def test_the_cohort_table_for_people_shows_the_papers_numbers(nih, run):
   outcome = run('cohort', 'nih_chestxray14', nih)
   assert outcome.status == 0

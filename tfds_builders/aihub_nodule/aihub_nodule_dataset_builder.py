@@ -65,6 +65,7 @@ class Builder(base.RadiographBuilder):
   tfds_builders/aihub_nodule/README.md says what stands in each, and how to read files that name
   things differently (--mapping).
   """
+  ONE_A_PATIENT = True
   EXAMPLE = '--exclude=low_quality.txt --mapping=fields.json'
   PAPER = Paper(
     images={'cohort': (3177, 3177), 'train': (2223, 2223)},
@@ -88,7 +89,6 @@ class Builder(base.RadiographBuilder):
     fields, labels = _read_mapping(options.mapping)
     files = files_in([folder / 'images'])
     table = Table({'images': len(paths)})
-    records = []
     for number, path in enumerate(paths, 1):
       name = f'annotation {number}'
       table.files[name] = f'annotations/{path.name}'
@@ -101,24 +101,14 @@ class Builder(base.RadiographBuilder):
             Fault('image twice', first, f'{name} is of the same image; remove one of them')
           )
           continue
-        records.append(_record(annotation, fields, labels, name, files))
+        record = _record(annotation, fields, labels, name, files)
+        if record.located:
+          table.records.append(record)
+        else:
+          table.exclude('nodule without a box')
       except Misfit as misfit:
         table.faults.append(Fault(misfit.kind, name, str(misfit)))
-    table.records = _one_a_patient(records, table)
     return table
-
-
-def _one_a_patient(records: list[Record], table: Table) -> list[Record]:
-  """One image of each patient: the first with a boxed nodule, else the first; counts the others."""
-  kept: dict[str, Record] = {}
-  for record in sorted(records, key=lambda record: (record.label == 'normal', record.key)):
-    if not record.located:
-      table.exclude('nodule without a box')
-    elif record.patient in kept:
-      table.exclude('another image of the patient')
-    else:
-      kept[record.patient] = record
-  return list(kept.values())
 
 
 def _read_mapping(path: str) -> tuple[dict[str, str], dict[str, Label]]:
