@@ -28,7 +28,7 @@ import numpy as np
 from absl import app, flags, logging
 from jax import export as jax_export
 
-from nodulax import NOTICE, checkpoint, exported, inference
+from nodulax import NOTICE, checkpoint, exported, inference, storage
 from nodulax.checkpoint import CheckpointError, Description
 from nodulax.model import Network
 
@@ -45,6 +45,7 @@ def export(run: str | os.PathLike, output: str | os.PathLike, *, with_onnx: bool
     CheckpointError: there is no such run.
     ExportError: ONNX was asked for, and cannot be had.
   """
+  run = storage.fetch(run, only=(*checkpoint.NEEDED, 'evaluation/*/metrics.json'))
   description = checkpoint.describe(run)
   network, variables = inference.load_network(run)
   members = {
@@ -193,12 +194,15 @@ def main(arguments: Sequence[str]) -> None:
   if len(arguments) > 1:
     raise app.UsageError(f'unexpected: {" ".join(arguments[1:])}')
   try:
-    export(values.checkpoint, values.output, with_onnx=values.onnx)
+    with storage.file_to_send(values.output) as file:
+      export(values.checkpoint, file, with_onnx=values.onnx)
+      size = file.stat().st_size
     if values.loader:
-      copy_loader(values.loader)
+      folder = storage.check_out(values.loader)
+      copy_loader(folder)
+      storage.publish(folder)
   except (CheckpointError, exported.ExportError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error
-  size = pathlib.Path(values.output).stat().st_size
   print(f'{values.output}: {size / 1e6:.1f} MB, for {", ".join(exported.PLATFORMS)}')
   print(NOTICE)
 

@@ -14,6 +14,7 @@ import errno
 import glob
 import os
 import pathlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -21,7 +22,7 @@ import jax
 from absl import app, flags, logging
 from rich.progress import Progress
 
-from nodulax import NOTICE
+from nodulax import NOTICE, storage
 from nodulax.checkpoint import CheckpointError
 from nodulax.prediction import Prediction, Reading
 from nodulax.prediction_files import Journal, OutputError, record
@@ -35,6 +36,7 @@ SUFFIXES = ('.dcm', '.dicom', '.jpeg', '.jpg', '.png')  # in folders, taken what
 # After these nothing can be written any more. What else keeps findings from being written, a name
 # that is too long for example, is a fault of one file.
 FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+SECONDS_UNSENT = 300  # of work at most that a lost machine costs, where the output is in a bucket
 
 
 def radiographs_in(
@@ -122,7 +124,7 @@ def predict(
   Args:
     run: the workdir of a training run.
     files: as `radiographs_in` gives them.
-    output: the folder to write.
+    output: the folder to write; a copy that `storage.check_out` made is sent back now and then.
     batch_size: radiographs at a time.
     dicom: which DICOM objects to write, of `DICOM_KINDS`, in a folder each.
 
@@ -142,6 +144,7 @@ def predict(
   journal = Journal(output, reader.description, dicom, files)
   left = {name: path for name, path in files.items() if name not in journal.records}
   faults: dict[str, str] = {}
+  sent = time.monotonic()
   try:
     with Progress() as progress:
       task = progress.add_task('Reading radiographs', total=len(files))
@@ -166,8 +169,12 @@ def predict(
               raise
             faults[name] = f'{error.strerror}; rename the file, or use --numbered'
         progress.advance(task, len(batch))
+        if time.monotonic() - sent > SECONDS_UNSENT:
+          storage.publish(output)
+          sent = time.monotonic()
   finally:
     journal.write_tables(output, faults)
+    storage.publish(output)
   return faults
 
 
@@ -242,7 +249,8 @@ def main(arguments: Sequence[str]) -> None:
     listed = read_list(values.list) if values.list else ()
     files = radiographs_in(arguments[1:], listed, numbered=values.numbered)
     kinds = [kind for kind in DICOM_KINDS if values[kind].value]
-    faults = predict(values.checkpoint, files, values.output, values.batch_size, kinds)
+    output = storage.check_out(values.output)
+    faults = predict(values.checkpoint, files, output, values.batch_size, kinds)
   except (CheckpointError, OutputError, ValueError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error
   done_well = len(files) - len(faults)

@@ -7,14 +7,17 @@ names the files that belong together: a machine that is lost while it sends leav
 the time before. On paths on disk all of it does nothing.
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import pathlib
 import re
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
 from typing import Any
 
 import fsspec
@@ -40,7 +43,7 @@ def fetch(folder: epath.PathLike, only: Sequence[str] = ()) -> epath.Path:
 
   Args:
     folder: a path, or an address in object storage.
-    only: the files and folders in it that are needed; all where empty.
+    only: the files and folders in it that are needed, or patterns of files; all where empty.
 
   Raises:
     StorageError: nothing is there, or it cannot be read.
@@ -51,6 +54,41 @@ def fetch(folder: epath.PathLike, only: Sequence[str] = ()) -> epath.Path:
   if not _bring(_address(folder), copy, only):
     raise StorageError(f'{folder}: there is nothing here')
   return epath.Path(copy)
+
+
+def fetch_file(file: epath.PathLike) -> epath.Path:
+  """A file to read: itself where it is on disk, else a fresh copy of the same name.
+
+  Raises:
+    StorageError: it cannot be read.
+  """
+  if not is_remote(file):
+    return epath.Path(file)
+  copy = _copy(file, 'read')
+  copy.parent.mkdir(parents=True, exist_ok=True)
+  arriving = copy.with_name(f'unfinished-{os.getpid()}-{copy.name}')
+  system, path = _connect(_address(file))
+  _attempt(_address(file), system.get_file, path, str(arriving))
+  os.replace(arriving, copy)
+  return epath.Path(copy)
+
+
+@contextlib.contextmanager
+def file_to_send(file: epath.PathLike) -> Iterator[pathlib.Path]:
+  """A file to write: itself where it is on disk, else one that is sent once it is written.
+
+  Raises:
+    StorageError: it cannot be sent.
+  """
+  if not is_remote(file):
+    yield pathlib.Path(file)
+    return
+  address = _address(file)
+  with tempfile.TemporaryDirectory() as folder:
+    leaving = pathlib.Path(folder) / address.split('/')[-1]
+    yield leaving
+    system, path = _connect(address)
+    _attempt(address, system.put_file, str(leaving), path)
 
 
 def check_out(folder: epath.PathLike) -> epath.Path:
@@ -108,7 +146,7 @@ def _bring(address: str, copy: pathlib.Path, only: Sequence[str]) -> bool:
   """Makes `copy` what object storage holds, as far as `only` names it; whether there is any."""
 
   def needed(name: str) -> bool:
-    return not only or any(name == part or name.startswith(f'{part}/') for part in only)
+    return not only or any(fnmatchcase(name, p) or name.startswith(f'{p}/') for p in only)
 
   def present(name: str, version: str) -> bool:
     path = copy / name

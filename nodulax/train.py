@@ -149,7 +149,8 @@ def fit(
     _, source = inference.load_network(config.init.checkpoint)
     state = start_from(state, *pretrained.load_network(source, state.variables))
   elif config.init.imagenet:
-    state = start_from(state, *pretrained.load_imagenet(config.init.imagenet, state.variables))
+    file = storage.fetch_file(config.init.imagenet)
+    state = start_from(state, *pretrained.load_imagenet(file, state.variables))
   if hosts.is_first():
     workdir.cut_back_logs(folder, progress['logs'])
 

@@ -7,7 +7,8 @@ import sys
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from nodulax import checkpoint, evaluate, storage, train
+from nodulax import checkpoint, evaluate, export, exported, predict, storage, train
+from tests.test_predict import images_in
 
 KNOWN = sys.modules['fsspec.registry']._registry  # file systems by scheme
 
@@ -185,6 +186,81 @@ def test_a_damaged_listing_is_an_error_that_names_it(bucket, text):
   bucket.pipe('s3://runs/x/files.json', text.encode())
   with pytest.raises(storage.StorageError, match='s3://runs/x: '):
     storage.fetch('s3://runs/x')
+
+
+def test_a_file_is_fetched_afresh_under_its_own_name(bucket, tmp_path):
+  for data in (b'one', b'other'):
+    bucket.pipe('s3://data/weights/densenet.h5', data)
+    fetched = storage.fetch_file('s3://data/weights/densenet.h5')
+    assert fetched.name == 'densenet.h5' and fetched.read_bytes() == data
+  assert storage.fetch_file(tmp_path / 'a') == tmp_path / 'a'
+  with pytest.raises(storage.StorageError, match='s3://data/none.h5'):
+    storage.fetch_file('s3://data/none.h5')
+
+
+def test_a_file_is_sent_when_it_is_whole_or_not_at_all(bucket, tmp_path):
+  with storage.file_to_send('s3://data/model') as file:
+    file.write_text('whole')
+  assert bucket.cat('s3://data/model') == b'whole'
+  with pytest.raises(KeyboardInterrupt), storage.file_to_send('s3://data/model') as file:
+    file.write_text('ha')
+    raise KeyboardInterrupt
+  assert bucket.cat('s3://data/model') == b'whole'
+  with storage.file_to_send(tmp_path / 'here') as file:
+    assert file == tmp_path / 'here'
+
+
+def test_training_starts_from_weights_in_a_bucket(bucket, config, shards, monkeypatch, tmp_path):
+  def load_imagenet(path, variables):
+    raise ValueError(f'{path.name} holds {path.read_text()}')
+
+  monkeypatch.setattr(train.pretrained, 'load_imagenet', load_imagenet)
+  bucket.pipe('s3://data/densenet121.pth', b'weights')
+  config.data.shards.hospital = str(shards)
+  config.init.imagenet = 's3://data/densenet121.pth'
+  with pytest.raises(ValueError, match='densenet121.pth holds weights'):
+    train.train(config, tmp_path)
+
+
+def test_predictions_are_sent_on_the_way_and_go_on_on_another_machine(
+  bucket, trained_run, hospital, monkeypatch, tmp_path
+):
+  files = predict.radiographs_in([str(path) for path in images_in(hospital)[:8]])
+  publish, read, sent, seen = storage.publish, predict.read, [], []
+
+  def lost_after_one_batch(folder):
+    if sent:
+      raise KeyboardInterrupt
+    sent.append(folder)
+    publish(folder)
+
+  with monkeypatch.context() as lost:
+    lost.setattr(predict, 'SECONDS_UNSENT', 0)
+    lost.setattr(storage, 'publish', lost_after_one_batch)
+    with pytest.raises(KeyboardInterrupt):
+      predict.predict(trained_run, files, storage.check_out('s3://out/x'), batch_size=4)
+  on_machine('second', monkeypatch, tmp_path)
+  monkeypatch.setattr(predict, 'read', lambda *args: seen.append(args[0]) or read(*args))
+  assert predict.predict(trained_run, files, storage.check_out('s3://out/x'), batch_size=4) == {}
+  assert sorted(seen) == sorted(files.values())[4:]
+  predict.predict(trained_run, files, tmp_path / 'here', batch_size=4)
+  for name in ('findings.csv', 'findings.json'):
+    assert bucket.cat(f's3://out/x/{name}') == (tmp_path / 'here' / name).read_bytes()
+  assert len(bucket.find('s3://out/x/overlays')) == 8
+
+
+def test_a_network_in_a_bucket_is_exported_with_what_it_was_measured_at(
+  bucket, trained_run, tmp_path
+):
+  for path in sorted(trained_run.rglob('*')):
+    if path.is_file():
+      bucket.put_file(str(path), f's3://runs/small/{path.relative_to(trained_run)}')
+  bucket.received.clear()
+  export.export('s3://runs/small', tmp_path / 'from_bucket')
+  export.export(trained_run, tmp_path / 'from_disk')
+  cards = [exported.load(tmp_path / name).card for name in ('from_bucket', 'from_disk')]
+  assert cards[0] == cards[1] and 'hospital, test' in cards[0]
+  assert not [name for name in bucket.received if 'heat_maps' in name or 'latest' in name]
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch, tmp_path):

@@ -14,6 +14,8 @@ import time
 import fsspec
 import pytest
 
+from tests.test_predict import images_in
+
 ROOT = pathlib.Path(__file__).parents[2]
 # The config of the fixture `trained_run`, whose results must come out.
 SMALL = [
@@ -161,3 +163,26 @@ def test_a_run_in_a_bucket_goes_on_on_another_machine(
   assert evaluation.returncode == 0, printed
   predictions = (trained_run / 'evaluation' / 'hospital' / 'predictions.csv').read_bytes()
   assert system.cat_file(f'{address}/evaluation/predictions.csv') == predictions
+
+
+@pytest.mark.parametrize('scheme', ['s3'])
+def test_predictions_and_an_exported_network_go_to_a_bucket(
+  bucket, start, hospital, trained_run, tmp_path
+):
+  system, address = bucket
+  radiographs = images_in(hospital)[:2]
+  for command in (
+    ('nodulax.predict', f'--output={address}/findings', *map(str, radiographs)),
+    ('nodulax.export', f'--output={address}/model.nodulax', f'--loader={address}/loader'),
+  ):
+    process = start(*command, f'--checkpoint={trained_run}', machine=tmp_path / 'first')
+    printed, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, printed
+    assert address in printed
+  system.invalidate_cache()
+  findings = system.cat_file(f'{address}/findings/findings.csv').decode()
+  assert all(path.name in findings for path in radiographs)
+  overlays = system.ls(f'{address}/findings/overlays', detail=False)
+  assert len(overlays) == len(radiographs)
+  assert system.cat_file(f'{address}/model.nodulax')[:2] == b'PK'
+  assert system.exists(f'{address}/loader/nodulax/exported.py')

@@ -22,8 +22,9 @@ import yaml
 from absl import flags as absl_flags
 from packaging.requirements import Requirement
 
-from configs import default
+from configs import aihub_image, default, nih_aihub_image, nih_aihub_pixel, nih_image, study
 from nodulax import main  # defines its flags
+from nodulax.model import pretrained
 
 ROOT = pathlib.Path(__file__).parents[2]
 LAUNCH = ROOT / 'launch'
@@ -73,9 +74,12 @@ def test_the_command_names_a_config_and_knobs_that_exist(path):
   arguments = shlex.split(command_of(path))
   flags = dict(word[2:].split('=', 1) for word in arguments if word.startswith('--'))
   knobs = default.get_config().to_dict()
+  published = 'densenet121-a639ec97.pth'
+  assert published in pretrained.PUBLISHED
   assert arguments[arguments.index('-m') + 1] == main.__name__
   assert (ROOT / flags.pop('config')).is_file()
   assert flags.pop('workdir') and flags['config.data.shards.nih']
+  assert flags['config.init.imagenet'].endswith(f'/{published}')  # where this config starts from
   for flag, value in flags.items():
     if not flag.startswith('config.'):
       assert flag in absl_flags.FLAGS
@@ -306,6 +310,23 @@ def test_the_predictions_of_the_readme_are_those_of_the_command():
   shown = re.search(r'<!-- predictions -->\n(.*?)<!-- end of predictions -->', readme, re.S)[1]
   assert shown == printed
   assert '**Predictions, not measurements**' in readme
+
+
+def test_the_predictions_of_the_configs_are_those_of_the_command():
+  """50 epochs of NIH's 7,336 and AI-HUB's 4,447 radiographs; the study trains one and three."""
+  spec = importlib.util.spec_from_file_location('predictions', LAUNCH / 'predictions.py')
+  predictions = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(predictions)
+  speeds = {
+    device.name[:4]: min(device.by_operations(), device.by_traffic())
+    for device in predictions.DEVICES
+  }
+  radiographs = {module: 4_447 for module in (aihub_image, nih_aihub_image, nih_aihub_pixel)}
+  for module, images in {**radiographs, nih_image: 7_336, study: 7_336 + 3 * 4_447}.items():
+    v100, a100 = (images * 50 / speeds[name] / 3600 for name in ('V100', 'A100'))
+    expected = f'no less than {v100:.1f} h on one V100, {a100:.1f} h on one A100, in 16 bits. '
+    told = ' '.join(module.__doc__.split())
+    assert expected + 'Predicted from the compiled step and not measured' in told
 
 
 def test_every_file_is_in_the_readme():
