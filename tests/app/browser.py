@@ -89,6 +89,14 @@ class Browser:
     node = self.call('DOM.querySelector', nodeId=root, selector=selector)['nodeId']
     self.call('DOM.setFileInputFiles', nodeId=node, files=[str(file)])
 
+  def drag(self, selector: str, file: pathlib.Path, drop: bool = True) -> None:
+    """Drags a file from outside the browser over an element, and lets it go there."""
+    box = self.run(f"document.querySelector('{selector}').getBoundingClientRect().toJSON()")
+    middle = {'x': box['x'] + box['width'] / 2, 'y': box['y'] + box['height'] / 2}
+    data = {'items': [], 'files': [str(file)], 'dragOperationsMask': 1}
+    for kind in ('dragEnter', 'dragOver', *(['drop'] if drop else [])):
+      self.call('Input.dispatchDragEvent', type=kind, data=data, **middle)
+
   def press(self, key: str, release: bool = True) -> None:
     """Presses a key, and lets it go."""
     codes = {'Tab': 9, 'ArrowRight': 39, 'ArrowLeft': 37, 'Home': 36}

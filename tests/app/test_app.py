@@ -137,7 +137,9 @@ def picture(browser) -> str:
   return browser.run("document.querySelector('#picture').toDataURL()")
 
 
-def test_a_radiograph_is_read_and_looked_at_by_keyboard(browser, page, hospital, tmp_path):
+def test_a_radiograph_is_chosen_or_dropped_and_seen_by_keyboard(
+  browser, page, hospital, tmp_path
+):
   assert 'Not a medical device' in browser.run('document.body.innerText')
   dicom = next(path for path in images_in(hospital) if path.suffix == '.dcm')
   browser.choose('#file', dicom)
@@ -182,5 +184,13 @@ def test_a_radiograph_is_read_and_looked_at_by_keyboard(browser, page, hospital,
   browser.choose('#file', tmp_path / 'broken.png')
   browser.wait("document.querySelector('#status').className === 'fault'")
   assert 'truncated or damaged' in browser.run("document.querySelector('#status').textContent")
+
+  png = next(path for path in images_in(hospital) if path.suffix == '.png')
+  browser.drag('#drop', png, drop=False)
+  assert browser.run("document.querySelector('#drop').className") == 'over'
+  browser.drag('#drop', png)
+  browser.wait("document.querySelector('#status').textContent.includes('read in')")
+  assert browser.run("document.querySelector('#drop').className") == ''
+  assert picture(browser) != whole
   own = f'http://127.0.0.1:{page[0]}/'
   assert all(url.startswith((own, 'data:')) for url in browser.requests)
