@@ -169,9 +169,16 @@ def sweep_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
           for seeds, fill in ((runs[same], colour(number)), (runs[~same], 'white')):
             _points(axes, seeds['value'], seeds, measure, number, mfc=fill,
                     transform=axes.transData + aside)  # fmt: skip
+        # Shifted artists do not tell the axes how far they reach.
+        reach = of_set[[measure, f'{measure}_low', f'{measure}_high']].to_numpy(float)
+        points = [(value, end) for value, ends in zip(of_set['value'], reach, strict=True)
+                  for end in ends if np.isfinite(end)]  # fmt: skip
+        if points:
+          axes.update_datalim(points)
         if measure == 'auc':
           axes.axhline(0.5, color='#888888', lw=0.8, ls=':')
         axes.grid(axis='y', color='#dddddd')
+        axes.autoscale_view()
     values = sorted(set(numbers['value']))
     for axes in grid[-1]:
       if name == 'training_images':

@@ -128,6 +128,10 @@ def test_a_sweeps_line_joins_runs_of_the_same_seeds(results, monkeypatch):
     of_nih = numbers[(numbers['set'] == 'nih') & numbers['seed'].isin(same)]
     expected = of_nih.groupby('value')['auc'].mean()
     np.testing.assert_allclose(line.get_xydata(), np.c_[expected.index, expected])
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    every = numbers[numbers['set'] == 'nih']
+    assert left <= every['value'].min() and every['value'].max() <= right
+    assert low <= every['auc_low'].min() and every['auc_high'].max() <= high
 
 
 def test_a_study_as_nodulax_plans_it_is_understood(tmp_path):
