@@ -27,15 +27,48 @@ SIZES: dict[str, dict[str, Any]] = {
 he_normal = nn.initializers.he_normal()
 
 
-def max_pool(x: jax.Array) -> jax.Array:
+def max_pool(x: jax.Array, train: bool) -> jax.Array:
   """The 3 x 3 maximum around every second pixel: f32[B, H, W, C] -> f32[B, H/2, W/2, C]."""
-  # Not nn.max_pool: the gradient of reduce_window took a tenth of the whole training step.
+  if not train:
+    return _max_of_slices(x)
+  # The gradient of reduce_window takes a tenth of the whole training step on a CPU; that of the
+  # slices reads and writes 0.4 GB more an image on a TPU.
+  return jax.lax.platform_dependent(x, cpu=_max_of_slices, default=_max_of_windows)
+
+
+def _max_of_slices(x: jax.Array) -> jax.Array:
   for axis in (1, 2):
     even = jax.lax.slice_in_dim(x, 0, None, 2, axis)
     odd = jax.lax.slice_in_dim(x, 1, None, 2, axis)
     before = [(int(a == axis), -int(a == axis), 0) for a in range(4)]
     x = jnp.maximum(jnp.maximum(even, odd), jax.lax.pad(odd, jnp.array(-jnp.inf, x.dtype), before))
   return x
+
+
+def _max_of_windows(x: jax.Array) -> jax.Array:
+  return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+
+
+class Conv1x1(nn.Module):
+  """A 1 x 1 convolution without a bias: dtype[B, H, W, C] -> dtype[B, H, W, features]."""
+
+  features: int
+  train: bool
+  dtype: jax.typing.DTypeLike
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    kernel = self.param('kernel', he_normal, (x.shape[-1], self.features), jnp.float32)
+    x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+    if not self.train:
+      return x @ kernel
+    # A product is twice as fast on a CPU; a TPU's compiler fuses more into a convolution.
+    return jax.lax.platform_dependent(x, kernel, tpu=_convolve, default=jnp.matmul)
+
+
+def _convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  return jax.lax.conv_general_dilated(
+    x, kernel[None, None], (1, 1), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
 
 
 class SqueezeExcitation(nn.Module):
@@ -125,7 +158,7 @@ class DenseNetSE(nn.Module):
       BatchNormRelu, train=train, momentum=self.momentum, epsilon=1.001e-5, dtype=self.dtype,
       axis_name=self.axis_name)
     conv = partial(nn.Conv, use_bias=False, kernel_init=he_normal, dtype=self.dtype)
-    conv1x1 = partial(nn.Dense, use_bias=False, kernel_init=he_normal, dtype=self.dtype)
+    conv1x1 = partial(Conv1x1, train=train, dtype=self.dtype)
     layer = nn.remat(DenseLayer) if self.remat else DenseLayer
 
     def excite(x, name):
@@ -134,7 +167,7 @@ class DenseNetSE(nn.Module):
       return SqueezeExcitation(self.reduction, self.dtype, name=name)(x)
 
     x = conv(self.stem_channels, (7, 7), 2, ((3, 3), (3, 3)), name='stem_conv')(image)
-    x = max_pool(norm(name='stem_norm')(x))
+    x = max_pool(norm(name='stem_norm')(x), train)
     for block, size in enumerate(self.block_sizes, 1):
       for i in range(1, size + 1):
         new = layer(self.growth_rate, norm, conv, conv1x1, name=f'block{block}_layer{i}')(x)

@@ -10,7 +10,14 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 from nodulax.model import SIZES, DenseNetSE
-from nodulax.model.densenet_se import SqueezeExcitation, max_pool
+from nodulax.model.densenet_se import (
+  Conv1x1,
+  SqueezeExcitation,
+  _convolve,
+  _max_of_slices,
+  _max_of_windows,
+  max_pool,
+)
 
 # Faster to compile; nothing here is fast.
 jit = partial(jax.jit, compiler_options={
@@ -175,18 +182,27 @@ def test_synchronised_gradients_are_those_of_the_whole_batch(variables):
 
 def test_max_pool_by_hand():
   image = jnp.arange(16.0).reshape(1, 4, 4, 1) - 20
-  np.testing.assert_array_equal(max_pool(image)[0, :, :, 0], [[-15, -13], [-7, -5]])
+  np.testing.assert_array_equal(max_pool(image, False)[0, :, :, 0], [[-15, -13], [-7, -5]])
 
 
 def test_max_pool_and_its_gradient_are_those_of_reduce_window():
   image = jax.random.normal(jax.random.key(3), (2, 8, 12, 3))
   theirs, their_gradient = jax.vjp(
     lambda x: nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1))), image)
-  ours, our_gradient = jax.vjp(max_pool, image)
-  np.testing.assert_array_equal(ours, theirs)
-  cotangent = jax.random.normal(jax.random.key(4), ours.shape)
-  np.testing.assert_allclose(
-    our_gradient(cotangent)[0], their_gradient(cotangent)[0], rtol=1e-5, atol=1e-6)
+  cotangent = jax.random.normal(jax.random.key(4), theirs.shape)
+  for pool in (_max_of_slices, _max_of_windows, partial(max_pool, train=True)):
+    ours, our_gradient = jax.vjp(pool, image)
+    np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_allclose(
+      our_gradient(cotangent)[0], their_gradient(cotangent)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_1x1_convolution_is_a_product_and_a_convolution():
+  x = jax.random.normal(jax.random.key(3), (2, 8, 12, 6))
+  kernel = jax.random.normal(jax.random.key(4), (6, 5))
+  np.testing.assert_allclose(_convolve(x, kernel), x @ kernel, rtol=1e-5, atol=1e-6)
+  ours = Conv1x1(5, train=True, dtype=jnp.float32).apply({'params': {'kernel': kernel}}, x)
+  np.testing.assert_allclose(ours, x @ kernel, rtol=1e-6)
 
 
 def test_size_that_is_no_multiple_of_32_is_an_error():

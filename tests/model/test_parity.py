@@ -1,9 +1,10 @@
 """DenseNet equals keras.applications and torchvision: features and gradients, weights imported.
 
-Stored references of DenseNet-121 are compared always. `pytest -m slow` compares those of the other
-sizes and, where they are installed (the extra `parity`), runs the published networks themselves.
-`python tests/model/test_parity.py`, with the extra installed and NODULAX_TEST_DATA set, writes the
-references anew.
+Stored references are compared always: features of every size, and of DenseNet-121 gradients too.
+`pytest -m slow` compares the gradients of the other sizes and, where they are installed (the extra
+`parity`), runs the published networks themselves. Images are random, and a real radiograph.
+`python tests/model/test_parity.py keras`, and again with torchvision, with the extra installed and
+NODULAX_TEST_DATA set, writes the references anew.
 
 Every weight is drawn from a seed that is its name, so that no weight need be stored. Of the
 features every eighth channel is stored, of the gradients their norms and their products with one
@@ -13,8 +14,10 @@ or one with itself on other hardware, come to differ by a percent.
 """
 
 import functools
+import itertools
 import os
 import pathlib
+import sys
 import tempfile
 import zlib
 
@@ -52,6 +55,13 @@ def weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def random_images() -> np.ndarray:
   return uniform('images', (2, 128, 128, 3), -1.7, 1.7)
+
+
+def images_of(kind: str, request) -> np.ndarray:
+  """'random' ones, or the real 'radiograph'; skips where there is none."""
+  if kind == 'random':
+    return random_images()
+  return three_channels(read_radiograph(request.getfixturevalue('real_data')))
 
 
 def cotangent(features: np.ndarray) -> np.ndarray:
@@ -172,12 +182,11 @@ def drawn_variables(size: str, shapes: dict, folder) -> tuple[DenseNetSE, dict]:
 
 
 @jax.enable_x64(True)
-def features_and_gradients(size: str, shapes: dict, train: bool, folder):
+def features_and_gradients(size: str, shapes: dict, images: np.ndarray, train: bool, folder):
   """The same of nodulax."""
   network, variables = drawn_variables(size, shapes, folder)
   network = network.clone(dtype=jnp.float64)
   variables = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), variables)
-  images = random_images()
 
   def product(params):
     features, _ = network.apply({**variables, 'params': params}, images, train,
@@ -198,8 +207,11 @@ def radiograph_features(size: str, shapes: dict, radiograph: np.ndarray, folder)
   )['__call__'][0]
 
 
+SIZED = ('121', '169', '201')
 CASES = [pytest.param(library, size, marks=[] if size == '121' else pytest.mark.slow)
-         for size in ('121', '169', '201') for library in LIBRARIES]
+         for size in SIZED for library in LIBRARIES]
+KINDS = ('random', 'radiograph')
+MODES = ('inference', 'training')
 
 
 def reference(library: str, size: str) -> dict[str, np.ndarray]:
@@ -211,30 +223,34 @@ def shapes_of(stored: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
   return {str(name): tuple(map(int, str(shape).split())) for name, shape in stored['shapes']}
 
 
-@pytest.mark.parametrize('train', [False, True], ids=['inference', 'training'])
+@pytest.mark.parametrize('mode', MODES)
+@pytest.mark.parametrize('kind', KINDS)
 @pytest.mark.parametrize(('library', 'size'), CASES)
-def test_equals_the_stored_reference(library, size, train, tmp_path):
-  mode = 'training' if train else 'inference'
+def test_equals_the_stored_reference(library, size, kind, mode, request, tmp_path):
+  images = images_of(kind, request)
   stored = reference(library, size)
-  features, gradients = features_and_gradients(size, shapes_of(stored), train, tmp_path)
+  features, gradients = features_and_gradients(
+    size, shapes_of(stored), images, mode == 'training', tmp_path)
   assert features.min() >= 0
-  assert relative_error(features[..., ::8], stored[f'{mode}/features']) < TOLERANCE
+  assert relative_error(features[..., ::8], stored[f'{kind}/{mode}/features']) < TOLERANCE
   ours = digest(gradients)
   names = [str(name) for name in stored['gradients']]
   assert sorted(ours) == sorted(names)
   # Relative to the norm: a product of two arrays can be nearly zero by chance.
   errors = [np.abs(ours[name] - theirs).max() / theirs[0]
-            for name, theirs in zip(names, stored[f'{mode}/gradients'], strict=True)]
+            for name, theirs in zip(names, stored[f'{kind}/{mode}/gradients'], strict=True)]
   assert max(errors) < TOLERANCE
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('train', [False, True], ids=['inference', 'training'])
+@pytest.mark.parametrize('mode', MODES)
+@pytest.mark.parametrize('kind', KINDS)
 @pytest.mark.parametrize(('library', 'size'), CASES)
-def test_equals_the_library(library, size, train, tmp_path):
+def test_equals_the_library(library, size, kind, mode, request, tmp_path):
+  images, train = images_of(kind, request), mode == 'training'
   published = LIBRARIES[library](size)
-  features, gradients = published.features_and_gradients(random_images(), train)
-  ours, our_gradients = features_and_gradients(size, published.shapes, train, tmp_path)
+  features, gradients = published.features_and_gradients(images, train)
+  ours, our_gradients = features_and_gradients(size, published.shapes, images, train, tmp_path)
   assert relative_error(ours, features) < TOLERANCE
   for name, theirs in flat(import_gradients(published, gradients, size, tmp_path)).items():
     assert relative_error(flat(our_gradients)[name], theirs) < TOLERANCE, name
@@ -272,46 +288,44 @@ def import_gradients(published, gradients: dict, size: str, folder) -> dict:
   return import_arrays(filled, network, folder)['params']
 
 
-@pytest.mark.parametrize('train', [False, True], ids=['inference', 'training'])
+@pytest.mark.parametrize('mode', MODES)
+@pytest.mark.parametrize('size', SIZED)
 @pytest.mark.parametrize('library', LIBRARIES)
-def test_float32_features_equal_the_stored_reference(library, train, tmp_path):
-  stored = reference(library, '121')
-  network, variables = drawn_variables('121', shapes_of(stored), tmp_path)
+def test_float32_features_equal_the_stored_reference(library, size, mode, tmp_path):
+  stored = reference(library, size)
+  network, variables = drawn_variables(size, shapes_of(stored), tmp_path)
   features, _ = quick_jit(
-    lambda images: network.apply(variables, images, train, mutable=['batch_stats']),
+    lambda images: network.apply(variables, images, mode == 'training', mutable=['batch_stats']),
     random_images())
-  mode = 'training' if train else 'inference'
-  assert relative_error(features[..., ::8], stored[f'{mode}/features']) < TOLERANCE
+  assert relative_error(features[..., ::8], stored[f'random/{mode}/features']) < TOLERANCE
 
 
 @pytest.mark.parametrize('library', LIBRARIES)
-def test_equals_the_stored_reference_on_a_real_radiograph(library, real_data, tmp_path):
+def test_excitation_changes_nothing_at_first_on_a_real_radiograph(library, real_data, tmp_path):
   stored = reference(library, '121')
   ours = radiograph_features('121', shapes_of(stored), read_radiograph(real_data), tmp_path)
-  assert relative_error(ours[..., ::8], stored['radiograph/features']) < TOLERANCE
+  assert relative_error(ours[..., ::8], stored['radiograph/inference/features']) < TOLERANCE
 
 
-def write_references(real_data: pathlib.Path) -> None:
+def write_references(libraries: list[str], real_data: pathlib.Path) -> None:
   REFERENCES.mkdir(exist_ok=True)
-  for library, published_library in LIBRARIES.items():
-    for size in ('121', '169', '201'):
-      published = published_library(size)
+  images = {
+    'random': random_images(), 'radiograph': three_channels(read_radiograph(real_data))}
+  for library in libraries:
+    for size in SIZED:
+      published = LIBRARIES[library](size)
       stored = {'shapes': np.array(
         [(name, ' '.join(map(str, shape))) for name, shape in published.shapes.items()])}
-      for mode in ('inference', 'training'):
-        features, gradients = published.features_and_gradients(random_images(), mode == 'training')
+      for kind, mode in itertools.product(KINDS, MODES):
+        features, gradients = published.features_and_gradients(images[kind], mode == 'training')
         with tempfile.TemporaryDirectory() as folder:
           digests = digest(import_gradients(published, gradients, size, folder))
-        stored[f'{mode}/features'] = features[..., ::8].astype(np.float32)
-        stored[f'{mode}/gradients'] = np.array(list(digests.values()))
+        stored[f'{kind}/{mode}/features'] = features[..., ::8].astype(np.float32)
+        stored[f'{kind}/{mode}/gradients'] = np.array(list(digests.values()))
         stored['gradients'] = np.array(list(digests))
-      if size == '121':
-        images = three_channels(read_radiograph(real_data))
-        features, _ = published.features_and_gradients(images, train=False)
-        stored['radiograph/features'] = features[..., ::8].astype(np.float32)
       np.savez_compressed(REFERENCES / f'{library}{size}.npz', **stored)
       print(f'wrote {library}{size}.npz')
 
 
 if __name__ == '__main__':
-  write_references(pathlib.Path(os.environ['NODULAX_TEST_DATA']))
+  write_references(sys.argv[1:], pathlib.Path(os.environ['NODULAX_TEST_DATA']))
