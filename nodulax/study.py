@@ -81,9 +81,9 @@ def prepare(config: ConfigDict, folder: epath.Path, name: str) -> str:
         *options,
       )
     done.write_text(json.dumps(source.to_dict()))
-  truth = folder / 'raw' / name / TRUTH
-  if hosts.is_first() and truth.exists():  # raw/ does not move to another machine with the rest
-    truth.copy(built / TRUTH, overwrite=True)
+  truth, kept = folder / 'raw' / name / TRUTH, built / TRUTH
+  if hosts.is_first() and truth.exists() and not kept.exists():  # raw/ stays on this machine
+    truth.copy(kept)
   return str(built / source.builder)
 
 
