@@ -41,14 +41,8 @@ def _max_of_slices(x: jax.Array) -> jax.Array:
     even = jax.lax.slice_in_dim(x, 0, None, 2, axis)
     odd = jax.lax.slice_in_dim(x, 1, None, 2, axis)
     before = [(int(a == axis), -int(a == axis), 0) for a in range(4)]
-    x = _larger(_larger(even, odd), jax.lax.pad(odd, jnp.array(-jnp.inf, x.dtype), before))
+    x = jnp.maximum(jnp.maximum(even, odd), jax.lax.pad(odd, jnp.array(-jnp.inf, x.dtype), before))
   return x
-
-
-def _larger(a: jax.Array, b: jax.Array) -> jax.Array:
-  # Not jnp.maximum: its gradient compares for equality, and is lost where a compiler has rounded
-  # the two otherwise than in the forward pass.
-  return jnp.where(a >= b, a, b)
 
 
 def _max_of_windows(x: jax.Array) -> jax.Array:
