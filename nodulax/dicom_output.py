@@ -23,7 +23,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from nodulax import NOTICE
-from nodulax.checkpoint import Description
+from nodulax.description import Description
 from nodulax.prediction import Prediction, Reading
 from nodulax.radiograph.dicom import is_dicom, pydicom_silenced
 from nodulax.reader import draw, whole_heat_map

@@ -21,7 +21,8 @@ from absl import app, flags, logging
 from rich.progress import track
 
 from nodulax import NOTICE, checkpoint, hosts, inference, parallel, provenance, storage
-from nodulax.checkpoint import CheckpointError, Thresholds
+from nodulax.checkpoint import CheckpointError
+from nodulax.description import Thresholds
 from nodulax.evaluation_files import write_locations, write_pictures, write_predictions
 from nodulax.input.batches import evaluation_batches
 from nodulax.input.prepared import Prepared, prepare

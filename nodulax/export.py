@@ -29,7 +29,8 @@ from absl import app, flags, logging
 from jax import export as jax_export
 
 from nodulax import NOTICE, checkpoint, exported, inference, storage
-from nodulax.checkpoint import CheckpointError, Description
+from nodulax.checkpoint import CheckpointError
+from nodulax.description import Description
 from nodulax.model import Network
 
 _PACKAGE = pathlib.Path(__file__).parent

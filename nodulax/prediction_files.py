@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nodulax import NOTICE
-from nodulax.checkpoint import Description
+from nodulax.description import Description
 from nodulax.prediction import Prediction, Reading
 
 SCHEMA = 'nodulax.findings'

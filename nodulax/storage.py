@@ -12,26 +12,18 @@ import fcntl
 import json
 import os
 import pathlib
-import re
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
-import fsspec
 from etils import epath
 
+from nodulax import bucket
+from nodulax.bucket import StorageError
+
 SCHEMES = ('gs', 's3')
-MANIFEST = 'files.json'
 # Made again from the config's seeds, and large: raw/ and cache/ of a study, and half-written files.
 NOT_PUBLISHED = ('raw', 'cache', 'unfinished-')
-PAUSES = (1, 10, 60)  # seconds before sending is tried again
-
-
-class StorageError(OSError):
-  """Object storage that cannot be read or written; says which address and what to do."""
 
 
 def is_remote(folder: epath.PathLike) -> bool:
@@ -67,8 +59,8 @@ def fetch_file(file: epath.PathLike) -> epath.Path:
   copy = _copy(file, 'read')
   copy.parent.mkdir(parents=True, exist_ok=True)
   arriving = copy.with_name(f'unfinished-{os.getpid()}-{copy.name}')
-  system, path = _connect(_address(file))
-  _attempt(_address(file), system.get_file, path, str(arriving))
+  system, path = bucket.connect(_address(file))
+  bucket.attempt(_address(file), system.get_file, path, str(arriving))
   os.replace(arriving, copy)
   return epath.Path(copy)
 
@@ -87,8 +79,8 @@ def file_to_send(file: epath.PathLike) -> Iterator[pathlib.Path]:
   with tempfile.TemporaryDirectory() as folder:
     leaving = pathlib.Path(folder) / address.split('/')[-1]
     yield leaving
-    system, path = _connect(address)
-    _attempt(address, system.put_file, str(leaving), path)
+    system, path = bucket.connect(address)
+    bucket.attempt(address, system.put_file, str(leaving), path)
 
 
 def check_out(folder: epath.PathLike) -> epath.Path:
@@ -110,7 +102,7 @@ def check_out(folder: epath.PathLike) -> epath.Path:
     os.close(lock)
     raise StorageError(f'{folder}: another process on this machine works in it') from None
   if not _bring(_address(folder), copy, ()):
-    _send(_address(folder), copy, [], {})  # shows now, not after an hour, whether it may write
+    bucket.send(_address(folder), copy, [], {})  # shows at once whether it may write
     _write_record(copy, {})
   return epath.Path(copy)
 
@@ -138,7 +130,7 @@ def publish(folder: epath.PathLike) -> None:
   changed = [name for name in after if before.get(name) != after[name]]
   gone = before.keys() - after.keys()
   if changed or gone:
-    _send(_address_of(copy), copy, changed, after, gone)
+    bucket.send(_address_of(copy), copy, changed, after, gone)
     _write_record(copy, after)
 
 
@@ -164,15 +156,15 @@ def _bring(address: str, copy: pathlib.Path, only: Sequence[str]) -> bool:
       os.utime(arriving, ns=(modified, modified))
     os.replace(arriving, path)
 
-  system, root = _connect(address)
+  system, root = bucket.connect(address)
   known = _read_record(copy)
-  listed = _attempt(address, _read_manifest, system, root)
-  there = listed if listed is not None else _attempt(address, _list, system, root)
+  listed = bucket.attempt(address, bucket.read_manifest, system, root)
+  there = listed if listed is not None else bucket.attempt(address, bucket.list_files, system, root)
   for name in there:
     if pathlib.PurePosixPath(name).is_absolute() or '..' in name.split('/'):
-      raise StorageError(f'{address}/{MANIFEST}: names a file outside the folder: {name!r}')
+      raise StorageError(f'{address}/{bucket.MANIFEST}: names a file outside the folder: {name!r}')
   wanted = {name: version for name, version in there.items() if needed(name)}
-  _each(address, bring_one, [n for n, version in wanted.items() if not present(n, version)])
+  bucket.each(address, bring_one, [n for n, version in wanted.items() if not present(n, version)])
   for path in [path for path in copy.rglob('*') if path.is_file()]:
     name = path.relative_to(copy).as_posix()
     if needed(name) and name not in wanted and not _is_left_out(path.relative_to(copy).parts):
@@ -184,92 +176,6 @@ def _bring(address: str, copy: pathlib.Path, only: Sequence[str]) -> bool:
   kept = {name: version for name, version in known.items() if not needed(name)}
   _write_record(copy, {**kept, **wanted})
   return listed is not None or bool(there)
-
-
-def _send(
-  address: str,
-  copy: pathlib.Path,
-  changed: Sequence[str],
-  files: dict[str, str],
-  gone: Iterable[str] = (),
-) -> None:
-  """Sends changed files, then the manifest, then removes what it no longer names."""
-  system, root = _connect(address)
-  manifest = json.dumps(files, indent=0).encode()
-
-  def send() -> None:
-    _each(address, lambda name: system.put_file(str(copy / name), f'{root}/{name}'), changed)
-    _attempt(address, system.pipe_file, f'{root}/{MANIFEST}', manifest)
-
-  for pause in PAUSES:
-    try:
-      send()
-      break
-    except StorageError as error:
-      if isinstance(error.__cause__, PermissionError):
-        raise
-      time.sleep(pause)
-  else:
-    send()
-  for name in gone:
-    _attempt(address, _remove, system, f'{root}/{name}')
-
-
-def _remove(system: Any, path: str) -> None:
-  if system.exists(path):
-    system.rm_file(path)
-
-
-def _each(address: str, work: Callable[[str], None], names: Sequence[str]) -> None:
-  with ThreadPoolExecutor(8) as threads:
-    _attempt(address, lambda: list(threads.map(work, names)))
-
-
-def _attempt(address: str, work: Callable, *arguments: Any) -> Any:
-  """Does it; each library has errors of its own, which become one."""
-  try:
-    return work(*arguments)
-  except StorageError:
-    raise
-  except Exception as error:
-    reason = str(error).split('\n')[0] or type(error).__name__
-    raise StorageError(f'{address}: object storage refuses: {reason}') from error
-
-
-def _connect(address: str) -> tuple[Any, str]:
-  scheme = address.split(':')[0]
-  try:
-    system, root = fsspec.core.url_to_fs(address)
-  except ImportError as error:
-    extra = 'gcs' if scheme == 'gs' else scheme
-    raise StorageError(
-      f'{address}: {scheme}:// needs an extra; pip install "nodulax[{extra}]"'
-    ) from error
-  system.invalidate_cache()
-  return system, root
-
-
-def _read_manifest(system: Any, root: str) -> dict[str, str] | None:
-  """The files that belong to a published folder; None where others put them there."""
-  try:
-    files = json.loads(system.cat_file(f'{root}/{MANIFEST}'))
-  except FileNotFoundError:
-    return None
-  if not isinstance(files, dict) or not all(
-    isinstance(version, str) and re.fullmatch(r'\d+-\d+', version) for version in files.values()
-  ):
-    raise ValueError(f'{MANIFEST} is damaged; remove it and the folder is read as it is')
-  return files
-
-
-def _list(system: Any, root: str) -> dict[str, str]:
-  """Every file of a folder, and what tells its contents from later ones."""
-
-  def version(entry: dict[str, Any]) -> str:
-    return str(entry.get('ETag') or entry.get('etag') or entry.get('generation') or entry['size'])
-
-  found = system.find(root, detail=True)
-  return {name[len(root) + 1 :]: version(entry) for name, entry in found.items() if name != root}
 
 
 def _address(folder: epath.PathLike) -> str:

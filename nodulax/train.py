@@ -23,6 +23,7 @@ from nodulax import (
   typed_json,
   workdir,
 )
+from nodulax.description import Description
 from nodulax.input.batches import evaluation_batches, training_batches
 from nodulax.input.degraded import mislabelled, reduced
 from nodulax.input.prepared import Prepared, prepare
@@ -238,7 +239,7 @@ def fit(
             progress['best_auc'] = thresholds.tune_auc
             checkpoints.save_best(
               parallel.first(state.variables),
-              checkpoint.Description(
+              Description(
                 config.name, config.model.to_dict(), preprocessing, thresholds, step
               ),
             )

@@ -8,7 +8,7 @@ import tempfile
 
 import numpy as np
 
-from nodulax.checkpoint import Thresholds
+from nodulax.description import Thresholds
 from nodulax.evaluate import measure
 
 # Of the truth's table and of predictions.csv.

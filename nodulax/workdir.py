@@ -76,7 +76,7 @@ def _portable(config: dict[str, Any], workdir: epath.Path) -> dict[str, Any]:
   study = workdir.resolve().parent
   for paths in (config.get('data', {}).get('shards', {}), config.get('init', {})):
     for knob, given in paths.items():
-      if given and not given.startswith('../'):  # as it is here once made relative
+      if given and '://' not in given and not given.startswith('../'):  # which it is from then on
         whole = epath.Path(given).resolve()
         if whole.is_relative_to(study):
           paths[knob] = f'../{whole.relative_to(study)}'

@@ -10,9 +10,6 @@ import pytest
 
 from nodulax.checkpoint import CheckpointError, Checkpoints
 
-# Orbax drops what it was about to read, and says so when that is collected.
-pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
-
 STATE = {'weights': np.arange(6, dtype=np.float32).reshape(2, 3), 'step': np.array(0, np.int32)}
 
 

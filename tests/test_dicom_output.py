@@ -13,15 +13,15 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian,
 
 pytest.importorskip('highdicom', reason='the extra `dicom` is not installed')
 
-from nodulax import checkpoint, dicom_output, findings, predict, prediction, reader
+from nodulax import description, dicom_output, findings, predict, prediction, reader
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.statistics.overlap import OverlapThreshold
 
-DESCRIPTION = checkpoint.Description(
+DESCRIPTION = description.Description(
   name='pixel',
   model={},
   preprocessing=Preprocessing(64, 0.05, (0, 100), 2.0, 8),
-  thresholds=checkpoint.Thresholds(0.5, OverlapThreshold(0.5, True, 3), 6, 0.7),
+  thresholds=description.Thresholds(0.5, OverlapThreshold(0.5, True, 3), 6, 0.7),
   step=26,
 )
 SHAPE = (640, 480)

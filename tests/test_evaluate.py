@@ -15,7 +15,8 @@ from etils import epath
 from sklearn import metrics as sklearn_metrics
 
 from nodulax import checkpoint, evaluate, evaluation_files, inference, parallel, provenance
-from nodulax.checkpoint import CheckpointError, Thresholds
+from nodulax.checkpoint import CheckpointError
+from nodulax.description import Description, Thresholds
 from nodulax.input.shards import Shards, ShardsError
 from nodulax.model.heads import Outputs
 from nodulax.statistics.overlap import OverlapThreshold
@@ -220,4 +221,4 @@ def test_a_temperature_is_frozen_only_where_the_tune_split_tells_one():
 def test_a_checkpoint_older_than_temperatures_is_read(trained_run):
   values = dataclasses.asdict(checkpoint.describe(trained_run))
   del values['thresholds']['temperature']
-  assert checkpoint.Description.from_json(values).thresholds.temperature is None
+  assert Description.from_json(values).thresholds.temperature is None

@@ -10,7 +10,9 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 LEAVES = ('radiograph', 'phantom', 'statistics', 'model')
-ENGINE = (*LEAVES, 'storage', 'input', 'checkpoint', 'hosts', 'parallel', 'inference')
+ENGINE = (
+  *LEAVES, 'storage', 'input', 'description', 'checkpoint', 'hosts', 'parallel', 'inference'
+)  # fmt: skip
 
 # Which rooms of nodulax each room may import, beside itself and the package's own constants.
 MAY_IMPORT = {
@@ -18,7 +20,8 @@ MAY_IMPORT = {
   'losses': (),
   'optimizer': (),
   'parallel': (),
-  'storage': (),
+  'bucket': (),
+  'storage': ('bucket',),
   'loss_scale': (),
   'hosts': (),
   'interruption': (),
@@ -26,7 +29,8 @@ MAY_IMPORT = {
   'workdir': (),
   'typed_json': (),
   'input': ('radiograph', 'storage'),
-  'checkpoint': ('radiograph', 'statistics', 'storage', 'typed_json'),
+  'description': ('radiograph', 'statistics', 'typed_json'),
+  'checkpoint': ('description', 'storage'),
   'inference': ('model', 'checkpoint', 'parallel', 'typed_json'),
   'step': ('model', 'losses', 'loss_scale', 'parallel'),
   'train': (
@@ -46,8 +50,8 @@ MAY_IMPORT = {
   'provenance': (),
   'prediction': ('findings', 'radiograph', 'statistics'),
   'reader': (*ENGINE, 'prediction'),
-  'prediction_files': ('checkpoint', 'prediction'),
-  'dicom_output': ('checkpoint', 'radiograph', 'prediction', 'reader'),
+  'prediction_files': ('description', 'prediction'),
+  'dicom_output': ('description', 'radiograph', 'prediction', 'reader'),
   'predict': (*ENGINE, 'prediction', 'reader', 'prediction_files', 'dicom_output'),
   'exported': ('findings', 'prediction', 'radiograph', 'statistics'),
   'export': (*ENGINE, 'exported'),
@@ -55,7 +59,7 @@ MAY_IMPORT = {
   'report': ('statistics', 'storage'),
   'train_lungs': ('radiograph', 'phantom'),
   'plan': (),
-  'true_labels': ('evaluate', 'checkpoint'),
+  'true_labels': ('evaluate', 'description'),
   'study': (
     'checkpoint',
     'phantom',

@@ -49,7 +49,7 @@ def bucket(monkeypatch, tmp_path) -> Bucket:
   monkeypatch.setitem(KNOWN, 's3', Bucket)
   for name, empty in {'store': {}, 'pseudo_dirs': [''], 'received': [], 'failing': []}.items():
     monkeypatch.setattr(Bucket, name, empty)
-  monkeypatch.setattr(storage, 'PAUSES', (0,))
+  monkeypatch.setattr('nodulax.bucket.PAUSES', (0,))
   on_machine('first', monkeypatch, tmp_path)
   return Bucket()
 

@@ -104,3 +104,11 @@ def test_a_run_and_what_lies_beside_it_may_move_together(tmp_path, monkeypatch):
   workdir.claim('there/run', config('there'))
   with pytest.raises(workdir.WorkdirError, match=r"init.checkpoint: '\.\./first' there"):
     workdir.claim('there/run', config(tmp_path / 'elsewhere'))
+
+
+def test_an_address_in_object_storage_stays_as_it_is(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  config = default.get_config()
+  config.init.imagenet = 'gs://weights/densenet121.h5'
+  workdir.claim('run', config)
+  assert 'gs://weights/densenet121.h5' in (tmp_path / 'run' / 'config.json').read_text()

@@ -174,10 +174,10 @@ def _keras_archive() -> bytes:
 
 
 def _description() -> Any:
-  from nodulax import checkpoint
+  from nodulax import description
   from nodulax.statistics.overlap import OverlapThreshold
 
-  return checkpoint.Description(
+  return description.Description(
     name='fuzzed',
     model={
       'head': 'pixel', 'size': 'tiny', 'squeeze_excitation': True, 'reduction': 16,
@@ -185,7 +185,7 @@ def _description() -> Any:
       'recompute': False,
     },
     preprocessing=images.PREPROCESSING,
-    thresholds=checkpoint.Thresholds(0.4, OverlapThreshold(0.5, True, 8), 20, 0.7),
+    thresholds=description.Thresholds(0.4, OverlapThreshold(0.5, True, 8), 20, 0.7),
     step=70,
   )  # fmt: skip
 
