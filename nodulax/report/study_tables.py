@@ -37,12 +37,12 @@ def questions_table(numbers: pd.DataFrame) -> Table:
     {
       'Question': over['question'],
       'Tested on': over['set'].map(paper.set_name),
+      'Answer': over['answer'],
       **{f'Seed {seed}': by_seed[seed].to_numpy() for seed in by_seed},
       'Mean': over['auc_difference_mean'].map(signed),
       'Range': _range(over, 'auc_difference'),
       'Standard deviation': _decimals(over['auc_difference_sd']),
       'Dice, mean': over['dice_difference_mean'].map(lambda value: signed(value, 2)),
-      'Answer': over['answer'],
     }
   )
   sides = '; '.join(
