@@ -5,7 +5,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,10 +101,11 @@ class Logbook:
       f'{self._name}: epoch {epoch}, {numbers}{" (best so far)" if best else ""}', highlight=False
     )
 
-  def pictures(self, step: int, name: str, images: np.ndarray) -> None:
-    """`images u8[N, H, W, 3]` to TensorBoard."""
-    with self._writing():
-      self._writer.write_images(step, {name: images})
+  def pictures(self, step: int, name: str, images: Sequence[np.ndarray]) -> None:
+    """Images u8[H, W, 3], if any, to TensorBoard."""
+    if images:
+      with self._writing():
+        self._writer.write_images(step, {name: np.stack(images)})
 
   def resume_clock(self, step: int) -> None:
     """Leaves what was done since the last step (evaluation, saving) out of the speed."""

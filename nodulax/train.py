@@ -305,20 +305,18 @@ def _require_both_classes(prepared: Prepared) -> None:
     )
 
 
-def _draw_batch(batch: dict[str, np.ndarray], count: int) -> np.ndarray:
+def _draw_batch(batch: dict[str, np.ndarray], count: int) -> list[np.ndarray]:
   """Training inputs as the network sees them, the cells that hold nodule coloured."""
-  drawn = [
+  return [
     pictures.overlay(image[..., 0], truth)
     for image, truth in zip(batch['image'][:count], batch['truth'], strict=False)
   ]
-  return np.stack(drawn)
 
 
-def _draw_tune(tune: Prepared, heat_maps: np.ndarray, count: int) -> np.ndarray:
+def _draw_tune(tune: Prepared, heat_maps: np.ndarray, count: int) -> list[np.ndarray]:
   """Tune radiographs, nodules before normals, with heat maps and true outlines."""
   order = sorted(range(len(tune)), key=lambda index: -tune.cases[index].label)[:count]
-  drawn = [
+  return [
     pictures.overlay(tune.images[index], heat_maps[index], tune.truth(index))
     for index in order
   ]
-  return np.stack(drawn)

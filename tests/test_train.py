@@ -205,6 +205,13 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(config, trained_run, 
   assert final_state(folder) == final_state(trained_run)
 
 
+def test_a_run_may_draw_no_pictures(config, tmp_path):
+  config.train.pictures = 0
+  config.train.epochs = 1
+  train.train(config, tmp_path / 'run')
+  assert checkpoint.latest_step(tmp_path / 'run') == 33 // 8
+
+
 def test_missing_data_and_too_little_data_say_what_to_do(config, tmp_path):
   config.data.train = 'gmc'
   with pytest.raises(ValueError, match='--config.data.shards.gmc=DIR'):
