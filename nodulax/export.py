@@ -15,6 +15,7 @@ import hashlib
 import importlib.metadata
 import io
 import json
+import logging
 import os
 import pathlib
 import shutil
@@ -25,7 +26,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags, logging
+from absl import app, flags
+from absl import logging as absl_logging
 from jax import export as jax_export
 
 from nodulax import NOTICE, checkpoint, exported, inference, storage
@@ -91,6 +93,8 @@ def onnx(network: Network, variables: Any, image_size: int) -> bytes:
   constants = jax.tree.map(np.asarray, variables)
   forward = functools.partial(_answer, network, constants)
   shape = (1, image_size, image_size, 1)
+  # It reports each of its plugins that this version of JAX is too new for; none is used here.
+  logging.getLogger('jax2onnx').setLevel(logging.ERROR)
   with contextlib.redirect_stdout(io.StringIO()):  # the converter prints what it goes through
     converted = jax2onnx.to_onnx(forward, [shape]).SerializeToString()
   session = onnxruntime.InferenceSession(converted, providers=['CPUExecutionProvider'])
@@ -190,7 +194,7 @@ def copy_loader(folder: str | os.PathLike) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-  logging.set_verbosity(logging.WARNING)
+  absl_logging.set_verbosity(absl_logging.WARNING)
   values = flags.FLAGS
   if len(arguments) > 1:
     raise app.UsageError(f'unexpected: {" ".join(arguments[1:])}')

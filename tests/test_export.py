@@ -239,7 +239,12 @@ def test_a_full_disk_leaves_no_half_file(trained_run, tmp_path, monkeypatch):
 def test_onnx_gives_the_same_answers(trained_run, tmp_path):
   pytest.importorskip('jax2onnx', reason='the extra `onnx` is not installed')
   onnxruntime = pytest.importorskip('onnxruntime', reason='the extra `onnx` is not installed')
-  export.export(trained_run, tmp_path / 'x', with_onnx=True)
+  finished = subprocess.run(
+    [sys.executable, '-m', 'nodulax.export', '--onnx',
+     f'--checkpoint={trained_run}', f'--output={tmp_path / "x"}'],
+    cwd=pathlib.Path(__file__).parents[1], capture_output=True, text=True)
+  assert finished.returncode == 0, finished.stderr
+  assert 'Traceback' not in finished.stderr and 'WARNING' not in finished.stderr
   members, _ = exported.unpack(tmp_path / 'x')
   session = onnxruntime.InferenceSession(
     members[exported.ONNX], providers=['CPUExecutionProvider']
