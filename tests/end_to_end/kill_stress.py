@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 
 import jax
 import numpy as np
+from absl import flags
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -91,6 +92,7 @@ def train_small(shards: str, folder: str, epochs: int, workers: int) -> None:
   config.train.log_every = 1
   config.train.pictures = 2
   config.train.checkpoint_minutes = 0.0  # after every step
+  flags.FLAGS.mark_as_parsed()  # Grain's worker processes read flags, and absl's main is not here
   train.train(config, folder)
 
 
