@@ -4,7 +4,7 @@ Network 1, from ImageNet, trained on NIH ChestX-ray14 image-level labels.
 
 Data: shards of nih_chestxray14 (and aihub_nodule, gmc_nodule, vindr_cxr to be scored on).
 Hardware: two V100s in the paper. Not yet run on the real data.
-Time: no less than 0.8 h on one V100, 0.5 h on one A100, in 16 bits. Predicted from the compiled
+Time: no less than 0.8 h on one V100, 0.4 h on one A100, in 16 bits. Predicted from the compiled
 step and not measured; launch/README.md says how.
 Expected (the paper's): AUC 0.71 on GMC, 0.73 on VinBig.
 

@@ -7,7 +7,7 @@ else is named. Real ones: --config.sources.nih.raw=DOWNLOAD builds a download fi
 Start: --config.init.imagenet=FILE for the first two experiments, the first one's model for the
 other two.
 Hardware: two V100s in the paper. Not yet run on the real data.
-Time: training takes no less than 2.3 h on one V100, 1.3 h on one A100, in 16 bits. Predicted from
+Time: training takes no less than 2.2 h on one V100, 1.3 h on one A100, in 16 bits. Predicted from
 the compiled step and not measured; launch/README.md says how.
 Expected (the paper's): AUC on GMC / VinBig 0.71 / 0.73, 0.88 / 0.78, not given, 0.91 / 0.86.
 
