@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+import operator
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -38,6 +39,20 @@ from nodulax.radiograph.augmentation import Augmentation
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.step import State, initial_state, step_function
 
+# The least value of each knob that counts something.
+LEAST = {
+  'data.worker_processes': 0,
+  'data.train_images': 0,
+  'train.epochs': 1,
+  'train.batch_size': 1,
+  'train.accumulate': 1,
+  'train.log_every': 1,
+  'train.checkpoint_minutes': 0,
+  'train.pictures': 0,
+  'evaluation.batch_size': 1,
+  'evaluation.overlays': 0,
+}
+
 
 class TrainingError(RuntimeError):
   """Training cannot go on; says at which step, with which images, and what was saved last."""
@@ -60,9 +75,9 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
   """
   with interruptible() as interruption:
     folder = workdir.claim(folder, config, write=hosts.is_first())
-    for knob in ('epochs', 'batch_size', 'accumulate'):
-      if config.train[knob] < 1:
-        raise ValueError(f'--config.train.{knob}={config.train[knob]} must be at least 1')
+    for knob, least in LEAST.items():
+      if (value := operator.attrgetter(knob)(config)) < least:
+        raise ValueError(f'--config.{knob}={value} must be at least {least}')
     devices = parallel.devices(config.train.devices)
     parallel.require_divisible(config.train.batch_size, devices, config.train.accumulate)
     shards = Shards(_training_shards(config), 'train')

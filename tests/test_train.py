@@ -232,6 +232,10 @@ def test_missing_data_and_too_little_data_say_what_to_do(config, tmp_path):
     ('model.precision', 'float64', "config.model.precision is 'float64'"),
     ('train.accumulate', 0, '--config.train.accumulate=0'),
     ('train.batch_size', 0, '--config.train.batch_size=0'),
+    ('train.log_every', 0, '--config.train.log_every=0 must be at least 1'),
+    ('train.pictures', -1, '--config.train.pictures=-1 must be at least 0'),
+    ('data.worker_processes', -1, '--config.data.worker_processes=-1'),
+    ('evaluation.batch_size', 0, '--config.evaluation.batch_size=0'),
     ('train.devices', 99, '--config.train.devices=99'),
   ],
 )
