@@ -37,6 +37,8 @@ class Checkpoints:
     folder = epath.Path(workdir).resolve() / 'checkpoints'
     self._latest = _manager(folder / 'latest')
     self._best = _manager(folder / 'best')
+    self._patience = contextlib.ExitStack()  # until close: saving goes on in other threads
+    self._patience.enter_context(_patient_loops())
 
   def save_latest(self, step: int, state: Any, progress: dict) -> None:
     """Saves what an exact restart needs; returns when the copy is made, writes in the background.
@@ -82,14 +84,13 @@ class Checkpoints:
     steps = sorted(self._latest.all_steps(), reverse=True)
     for step in steps:
       try:
-        with _patient_loops():
-          restored = self._latest.restore(
-            step,
-            args=ocp.args.Composite(
-              state=ocp.args.StandardRestore(_on_host(state)),
-              progress=ocp.args.JsonRestore(),
-            ),
-          )
+        restored = self._latest.restore(
+          step,
+          args=ocp.args.Composite(
+            state=ocp.args.StandardRestore(_on_host(state)),
+            progress=ocp.args.JsonRestore(),
+          ),
+        )
         progress = restored['progress']
         _require_digest(restored['state'], progress.pop('state_sha256', ''))
       except Exception as error:  # a damaged file can fail in any way, in any of four libraries
@@ -139,8 +140,9 @@ class Checkpoints:
       ) from error
 
   def close(self) -> None:
-    self._latest.close()
-    self._best.close()
+    with self._patience:
+      self._latest.close()
+      self._best.close()
 
 
 def latest_step(workdir: epath.PathLike) -> int | None:
@@ -264,8 +266,8 @@ class _PatientLoop(asyncio.SelectorEventLoop):
 def _patient_loops() -> Iterator[None]:
   """New event loops are patient.
 
-  Orbax reads all arrays at once and closes its loop at the first that is damaged; each of the
-  others, when it comes, then prints a stack trace from a thread where nothing can catch it.
+  Orbax reads or writes all arrays at once and closes its loop at the first that fails; each of
+  the others, when it comes, then prints a stack trace from a thread where nothing can catch it.
   """
   usual = asyncio.new_event_loop
   asyncio.new_event_loop = _PatientLoop
