@@ -1,5 +1,8 @@
 """The study's training step fits a TPU: compiled for chips that are not there."""
 
+import json
+import pathlib
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -9,6 +12,7 @@ from nodulax import optimizer, parallel, step
 from nodulax.model.build import build_network
 
 CHIP_MEMORY = 16e9  # bytes of a v5e
+STEP = pathlib.Path(__file__).parents[1] / 'launch' / 'step.json'  # what launch/README.md says
 
 
 @pytest.mark.slow
@@ -53,9 +57,12 @@ def test_the_full_size_step_of_four_chips_fits_them(monkeypatch):
     + memory.temp_size_in_bytes
     + memory.generated_code_size_in_bytes
   )
-  print(
-    f'{needed / 1e9:.2f} GB a chip; an image takes {cost["flops"] / share / 1e9:.1f} GFLOP, '
-    f'{cost["bytes accessed"] / share / 1e9:.2f} GB accessed and '
-    f'{memory.temp_size_in_bytes / share / 1e9:.2f} GB of temporary memory'
-  )
+  counted = {
+    'gflop_per_image': cost['flops'] / share / 1e9,
+    'gb_accessed_per_image': cost['bytes accessed'] / share / 1e9,
+    'temporary_gb_per_image': memory.temp_size_in_bytes / share / 1e9,
+  }
+  print(f'{needed / 1e9:.2f} GB a chip; {counted}')
   assert needed < CHIP_MEMORY
+  published = json.loads(STEP.read_text())
+  assert counted == pytest.approx({name: published[name] for name in counted}, rel=0.1)
