@@ -6,6 +6,7 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from configs import nih_aihub_pixel
 from nodulax import optimizer, parallel, step
@@ -15,7 +16,18 @@ CHIP_MEMORY = 16e9  # bytes of a v5e
 STEP = pathlib.Path(__file__).parents[1] / 'launch' / 'step.json'  # what launch/README.md says
 
 
+@pytest.fixture
+def no_cache():
+  """What was compiled for a chip that is not there cannot be read back from the cache."""
+  jax.config.update('jax_enable_compilation_cache', False)
+  compilation_cache.reset_cache()  # whether it is used is asked once
+  yield
+  jax.config.update('jax_enable_compilation_cache', True)
+  compilation_cache.reset_cache()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures('no_cache')
 def test_the_full_size_step_of_four_chips_fits_them(monkeypatch):
   """Network 2 in bfloat16, 16 radiographs of 512 pixels, by the same pmap that training uses."""
   pytest.importorskip('libtpu', reason='libtpu comes with jax[tpu]')
