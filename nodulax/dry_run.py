@@ -131,7 +131,7 @@ def _seconds_an_image(config: ConfigDict) -> float:
   network = build_network(**config.model, axis_name=parallel.AXIS)
   adam = optimizer.adam(lambda _: config.optimizer.learning_rate)
   state = parallel.replicate(initial_state(network, adam, 0, size), devices)
-  train_step = step_function(network, adam, config.train.accumulate)
+  train_step = step_function(network, adam, **config.loss, accumulate=config.train.accumulate)
   step = parallel.map_devices(train_step, devices, donate=(0,))
   batch = {
     'image': np.zeros((batch_size, size, size, 1), np.uint8),

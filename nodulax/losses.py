@@ -1,6 +1,6 @@
 """The losses of the study, one value a radiograph.
 
-Network 1 learns from `classification` alone, network 2 from the sum of both.
+Network 1 learns from `classification` alone, network 2 from it and a weighted `localization`.
 """
 
 import jax

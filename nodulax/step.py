@@ -38,13 +38,18 @@ class State:
 
 
 def step_function(
-  network: Network, adam: optax.GradientTransformation, accumulate: int = 1
+  network: Network,
+  adam: optax.GradientTransformation,
+  *,
+  localization_weight: float,
+  accumulate: int = 1,
 ) -> Callable:
   """The training step of one device, to be mapped over all of them.
 
   Args:
     network: the network.
     adam: the optimizer.
+    localization_weight: of the map's mean pixel-wise loss, beside the image's loss.
     accumulate: parts that a device works through one after the other, to need less memory. Loss
       and gradient are those of the whole batch. Batch norm is not: it normalises each part (over
       all devices where it is synchronised) by that part's statistics, and its running statistics
@@ -63,16 +68,14 @@ def step_function(
       train=True,
       mutable=['batch_stats'],
     )
-    classification = (
-      losses.classification(outputs.logit, batch['label']) * batch['share']
-    ).sum()
+    classification = (losses.classification(outputs.logit, batch['label']) * batch['share']).sum()
     metrics = {'loss': classification}
     if network.head == 'pixel':
       localization = (
         losses.localization(outputs.map_logits, batch['truth']) * batch['located_share']
       ).sum()
       metrics = {
-        'loss': classification + localization,
+        'loss': classification + localization_weight * localization,
         'classification_loss': classification,
         'localization_loss': localization,
       }
@@ -93,9 +96,7 @@ def step_function(
         state.params, state.batch_stats, batch, scale
       )
       return gradient, batch_stats, metrics
-    parts = jax.tree.map(
-      lambda values: values.reshape(accumulate, -1, *values.shape[1:]), batch
-    )
+    parts = jax.tree.map(lambda values: values.reshape(accumulate, -1, *values.shape[1:]), batch)
 
     def add(total, part):
       gradient, batch_stats = total
@@ -125,7 +126,9 @@ def step_function(
     after = jax.tree.map(lambda old, new: jnp.where(skip, old, new), state, after)
     scale = state.loss_scale.after(skip)
     metrics |= {
-      'skipped': skip, 'skipped_steps': scale.skipped_steps, 'loss_scale': state.loss_scale.value
+      'skipped': skip,
+      'skipped_steps': scale.skipped_steps,
+      'loss_scale': state.loss_scale.value,
     }
     return dataclasses.replace(after, step=state.step + 1, loss_scale=scale), metrics
 

@@ -128,7 +128,9 @@ def fit(
     optimizer.learning_rate_schedule(**config.optimizer, steps_per_epoch=steps_per_epoch)
   )
   train_step = parallel.map_devices(
-    step_function(network, adam, config.train.accumulate), devices, donate=(0,)
+    step_function(network, adam, **config.loss, accumulate=config.train.accumulate),
+    devices,
+    donate=(0,),
   )
   predictor = inference.Predictor(network, devices)
 
@@ -162,8 +164,11 @@ def fit(
     step, state, progress = restored
     tell(f'{config.name}: going on from step {step} of {total_steps}')
   elif config.init.checkpoint:
-    _, source = inference.load_network(config.init.checkpoint)
-    state = start_from(state, *pretrained.load_network(source, state.variables))
+    start, source = inference.load_network(config.init.checkpoint)
+    same_head = start.head == network.head
+    state = start_from(
+      state, *pretrained.load_network(source, state.variables, sub_network=same_head)
+    )
   elif config.init.imagenet:
     file = storage.fetch_file(config.init.imagenet)
     state = start_from(state, *pretrained.load_imagenet(file, state.variables))
@@ -254,9 +259,7 @@ def fit(
             progress['best_auc'] = thresholds.tune_auc
             checkpoints.save_best(
               parallel.first(state.variables),
-              Description(
-                config.name, config.model.to_dict(), preprocessing, thresholds, step
-              ),
+              Description(config.name, config.model.to_dict(), preprocessing, thresholds, step),
             )
 
       if (end_of_epoch or stopping or late) and saved != (step, progress['tuned']):
@@ -332,6 +335,5 @@ def _draw_tune(tune: Prepared, heat_maps: np.ndarray, count: int) -> list[np.nda
   """Tune radiographs, nodules before normals, with heat maps and true outlines."""
   order = sorted(range(len(tune)), key=lambda index: -tune.cases[index].label)[:count]
   return [
-    pictures.overlay(tune.images[index], heat_maps[index], tune.truth(index))
-    for index in order
+    pictures.overlay(tune.images[index], heat_maps[index], tune.truth(index)) for index in order
   ]

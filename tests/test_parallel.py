@@ -24,6 +24,9 @@ def network(head: str, synchronised: bool):
     std=0.226,
     precision='float32',
     recompute=False,
+    pooling='max',
+    skip=False,
+    cell_prior=0.5,
     axis_name=parallel.AXIS if synchronised else None,
   )
 
@@ -48,7 +51,7 @@ def one_sgd_step(head: str, devices, synchronised: bool = True, batch=None):
   net = network(head, synchronised)
   sgd = optax.sgd(1.0)
   state = step.initial_state(net, sgd, seed=0, image_size=SIZE)
-  mapped = parallel.map_devices(step.step_function(net, sgd), these)
+  mapped = parallel.map_devices(step.step_function(net, sgd, localization_weight=1.0), these)
   batch = whole_batch() if batch is None else batch
   after, metrics = mapped(parallel.replicate(state, these), parallel.split(batch, these))
   return state, *jax.device_get((parallel.first(after), parallel.first(metrics)))

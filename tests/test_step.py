@@ -25,6 +25,9 @@ def network(precision: str = 'float32', head: str = 'pixel'):
     std=0.226,
     precision=precision,
     recompute=False,
+    pooling='max',
+    skip=False,
+    cell_prior=0.5,
     axis_name=parallel.AXIS,
   )
 
@@ -55,7 +58,7 @@ def trained(precision: str, steps: int):
   adam = optimizer.adam(optax.constant_schedule(2e-3))
   scale = LossScale.create(initial=2.0**15, grow_after=10) if precision == 'float16' else None
   state = parallel.replicate(step.initial_state(net, adam, 0, SIZE, scale), devices)
-  mapped = parallel.map_devices(step.step_function(net, adam), devices)
+  mapped = parallel.map_devices(step.step_function(net, adam, localization_weight=1.0), devices)
   metrics = {}
   for number in range(steps):
     batch = parallel.split(bright_squares(16, seed=number), devices)
@@ -84,7 +87,9 @@ def one_step(net, batch, accumulate=1, scale=None, devices=2, sgd=None):
   sgd = sgd or optax.sgd(1.0)
   these = jax.local_devices()[:devices]
   state = step.initial_state(net, sgd, 0, SIZE, scale)
-  mapped = parallel.map_devices(step.step_function(net, sgd, accumulate), these)
+  mapped = parallel.map_devices(
+    step.step_function(net, sgd, localization_weight=1.0, accumulate=accumulate), these
+  )
   after, metrics = mapped(parallel.replicate(state, these), parallel.split(batch, these))
   return state, *jax.device_get((parallel.first(after), parallel.first(metrics)))
 

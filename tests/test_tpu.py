@@ -57,7 +57,9 @@ def test_the_full_size_step_of_four_chips_fits_them(monkeypatch):
     'located': on_each((share,), jnp.float32),
     'index': on_each((share,), jnp.int32),
   }
-  mapped = parallel.map_devices(step.step_function(network, adam), chips, donate=(0,))
+  mapped = parallel.map_devices(
+    step.step_function(network, adam, **config.loss), chips, donate=(0,)
+  )
   compiled = mapped.lower(state, batch).compile()
 
   assert 'all-reduce' in compiled.as_text()
