@@ -23,9 +23,7 @@ def get_config() -> ConfigDict:
 
   # The shards of each source: the folder that `python -m tfds_builders build` printed.
   config.data = ConfigDict()
-  config.data.shards = ConfigDict(
-    {'nih': '', 'aihub': '', 'gmc': '', 'vindr': '', 'hospital': ''}
-  )
+  config.data.shards = ConfigDict({'nih': '', 'aihub': '', 'gmc': '', 'vindr': '', 'hospital': ''})
   config.data.train = 'nih'  # the source that trains (its split train) and tunes (its split tune)
   config.data.evaluate = ('nih', 'aihub', 'gmc', 'vindr', 'hospital')  # scored on their split test
   config.data.train_images = 0  # of the split train, as many as that of either class; 0 takes all

@@ -70,7 +70,7 @@ def table() -> str:
     )
   lines += [
     '',
-    f'From XLA\'s counts for {STEP["of"]}: {STEP["gflop_per_image"]} GFLOP, '
+    f"From XLA's counts for {STEP['of']}: {STEP['gflop_per_image']} GFLOP, "
     f'{STEP["gb_accessed_per_image"]} GB accessed and {STEP["temporary_gb_per_image"]} GB of '
     'temporary memory an image.',
   ]

@@ -181,9 +181,7 @@ def structured_report(source: _Source, reading: Reading, prediction: Prediction)
     source.uid('device'), name=source.network, manufacturer_name=_MANUFACTURER
   )
   content = sr.MeasurementReport(
-    sr.ObservationContext(
-      observer_device_context=sr.ObserverContext(codes.DCM.Device, device)
-    ),
+    sr.ObservationContext(observer_device_context=sr.ObserverContext(codes.DCM.Device, device)),
     _CHEST_RADIOGRAPH,
     groups,
     title=codes.DCM.ImagingMeasurementReport,

@@ -33,9 +33,7 @@ from nodulax.statistics import calibration, overlap, roc
 FEWEST_TO_CALIBRATE = 30
 
 
-def freeze_thresholds(
-  tune: Prepared, probability: np.ndarray, heat_maps: np.ndarray
-) -> Thresholds:
+def freeze_thresholds(tune: Prepared, probability: np.ndarray, heat_maps: np.ndarray) -> Thresholds:
   """The thresholds that the tune split suggests, never to be changed afterwards.
 
   Args:
@@ -150,9 +148,7 @@ def evaluate(
   unfinished.mkdir(parents=True)
   try:
     write_predictions(unfinished / 'predictions.csv', prepared.cases, probability, dices)
-    write_locations(
-      unfinished / 'locations.csv', prepared, heat_maps, description.preprocessing
-    )
+    write_locations(unfinished / 'locations.csv', prepared, heat_maps, description.preprocessing)
     write_pictures(unfinished, prepared, heat_maps, overlays)
     if cohort := provenance.cohort(shards.directory):
       (unfinished / 'cohort.json').write_text(json.dumps(cohort, indent=2))

@@ -108,9 +108,7 @@ def onnx(network: Network, variables: Any, image_size: int) -> bytes:
   return converted
 
 
-def write(
-  output: str | os.PathLike, description: Description, members: dict[str, bytes]
-) -> None:
+def write(output: str | os.PathLike, description: Description, members: dict[str, bytes]) -> None:
   """Writes the members and model.json, and reads them again before the file gets its name."""
   thresholds = description.thresholds
   model = {

@@ -93,9 +93,14 @@ class Model:
     Raises:
       ValueError: `pixels` are not such an image.
     """
-    if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.dtype.name not in (
-      'uint8',
-      'uint16',
+    if (
+      not isinstance(pixels, np.ndarray)
+      or pixels.ndim != 2
+      or pixels.dtype.name
+      not in (
+        'uint8',
+        'uint16',
+      )
     ):
       raise ValueError('pixels must be u8 or u16[H, W], one grey channel')
     radiograph = Radiograph(pixels, orientation=orientation)

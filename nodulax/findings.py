@@ -77,6 +77,5 @@ def marked(found: list[Finding], positive: bool, threshold: float) -> list[bool]
     threshold: of the heat map, as `Thresholds.heat_map` gives it.
   """
   return [
-    positive and (number == 0 or finding.score >= threshold)
-    for number, finding in enumerate(found)
+    positive and (number == 0 or finding.score >= threshold) for number, finding in enumerate(found)
   ]

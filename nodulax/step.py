@@ -63,9 +63,7 @@ def step_function(
       train=True,
       mutable=['batch_stats'],
     )
-    classification = (
-      losses.classification(outputs.logit, batch['label']) * batch['share']
-    ).sum()
+    classification = (losses.classification(outputs.logit, batch['label']) * batch['share']).sum()
     metrics = {'loss': classification}
     if network.head == 'pixel':
       localization = (
@@ -93,9 +91,7 @@ def step_function(
         state.params, state.batch_stats, batch, scale
       )
       return gradient, batch_stats, metrics
-    parts = jax.tree.map(
-      lambda values: values.reshape(accumulate, -1, *values.shape[1:]), batch
-    )
+    parts = jax.tree.map(lambda values: values.reshape(accumulate, -1, *values.shape[1:]), batch)
 
     def add(total, part):
       gradient, batch_stats = total
@@ -125,7 +121,9 @@ def step_function(
     after = jax.tree.map(lambda old, new: jnp.where(skip, old, new), state, after)
     scale = state.loss_scale.after(skip)
     metrics |= {
-      'skipped': skip, 'skipped_steps': scale.skipped_steps, 'loss_scale': state.loss_scale.value
+      'skipped': skip,
+      'skipped_steps': scale.skipped_steps,
+      'loss_scale': state.loss_scale.value,
     }
     return dataclasses.replace(after, step=state.step + 1, loss_scale=scale), metrics
 

@@ -142,8 +142,10 @@ def _bring(address: str, copy: pathlib.Path, only: Sequence[str]) -> bool:
 
   def present(name: str, version: str) -> bool:
     path = copy / name
-    return path.is_file() and version == known.get(name) and (
-      listed is None or version == _version(path)
+    return (
+      path.is_file()
+      and version == known.get(name)
+      and (listed is None or version == _version(path))
     )
 
   def bring_one(name: str) -> None:

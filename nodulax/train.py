@@ -254,9 +254,7 @@ def fit(
             progress['best_auc'] = thresholds.tune_auc
             checkpoints.save_best(
               parallel.first(state.variables),
-              Description(
-                config.name, config.model.to_dict(), preprocessing, thresholds, step
-              ),
+              Description(config.name, config.model.to_dict(), preprocessing, thresholds, step),
             )
 
       if (end_of_epoch or stopping or late) and saved != (step, progress['tuned']):
@@ -332,6 +330,5 @@ def _draw_tune(tune: Prepared, heat_maps: np.ndarray, count: int) -> list[np.nda
   """Tune radiographs, nodules before normals, with heat maps and true outlines."""
   order = sorted(range(len(tune)), key=lambda index: -tune.cases[index].label)[:count]
   return [
-    pictures.overlay(tune.images[index], heat_maps[index], tune.truth(index))
-    for index in order
+    pictures.overlay(tune.images[index], heat_maps[index], tune.truth(index)) for index in order
   ]

@@ -124,9 +124,7 @@ def test_configs_import_each_other_alone():
     assert packages <= {'configs', 'ml_collections'}
 
 
-@pytest.mark.parametrize(
-  ('library', 'only'), [('orbax', 'checkpoint.py'), ('pmap', 'parallel.py')]
-)
+@pytest.mark.parametrize(('library', 'only'), [('orbax', 'checkpoint.py'), ('pmap', 'parallel.py')])
 def test_one_file_knows(library, only):
   pattern = r'\bimport orbax' if library == 'orbax' else r'jax\.pmap\b'
   knowing = [path.name for path in FILES if re.search(pattern, path.read_text())]

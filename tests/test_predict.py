@@ -279,9 +279,7 @@ def test_a_stopped_prediction_goes_on_where_it_stopped(
   assert seen == []
 
 
-def test_the_tables_are_of_the_files_of_this_call_as_they_are_now(
-  trained_run, hospital, tmp_path
-):
+def test_the_tables_are_of_the_files_of_this_call_as_they_are_now(trained_run, hospital, tmp_path):
   folder, output = tmp_path / 'in', tmp_path / 'out'
   folder.mkdir()
   for number, path in enumerate(images_in(hospital)[:4]):

@@ -120,7 +120,9 @@ def test_only_what_changed_is_sent_and_what_is_gone_is_removed(bucket):
   storage.publish(folder)
   assert bucket.failing == ['config.json']
   assert sorted(bucket.find('s3://runs/x')) == [
-    '/runs/x/8/state', '/runs/x/config.json', '/runs/x/files.json'
+    '/runs/x/8/state',
+    '/runs/x/config.json',
+    '/runs/x/files.json',
   ]
 
 

@@ -57,9 +57,7 @@ def test_an_experiment_leaves_checkpoints_logs_and_evaluations(trained_run):
   assert [line['step'] for line in logged if 'tune_auc' in line] == [steps // 2, steps]
 
 
-def test_a_run_killed_in_mid_epoch_ends_like_an_uninterrupted_one(
-  config, trained_run, tmp_path
-):
+def test_a_run_killed_in_mid_epoch_ends_like_an_uninterrupted_one(config, trained_run, tmp_path):
   config.train.checkpoint_minutes = 0.0  # a checkpoint after every step
   folder = tmp_path / 'killed'
   process = start(config, folder)

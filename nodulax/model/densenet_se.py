@@ -75,7 +75,8 @@ def _multiply(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def _convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
   return jax.lax.conv_general_dilated(
-    x, kernel[None, None], (1, 1), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+    x, kernel[None, None], (1, 1), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+  )
 
 
 class SqueezeExcitation(nn.Module):
@@ -96,7 +97,8 @@ class SqueezeExcitation(nn.Module):
     dense = partial(nn.Dense, use_bias=False)
     squeezed = x.mean((1, 2), dtype=jnp.float32)
     hidden = nn.relu(
-      dense(max(channels // self.reduction, 1), kernel_init=he_normal, name='reduce')(squeezed))
+      dense(max(channels // self.reduction, 1), kernel_init=he_normal, name='reduce')(squeezed)
+    )
     gate = 2 * nn.sigmoid(dense(channels, kernel_init=nn.initializers.zeros, name='expand')(hidden))
     return x * gate[:, None, None, :].astype(self.dtype)
 
@@ -160,10 +162,16 @@ class DenseNetSE(nn.Module):
     if image.shape[1] % 32 or image.shape[2] % 32:
       raise ValueError(
         f'DenseNet halves the image five times: image_size must be a multiple of 32, '
-        f'not {image.shape[1]} x {image.shape[2]}')
+        f'not {image.shape[1]} x {image.shape[2]}'
+      )
     norm = partial(
-      BatchNormRelu, train=train, momentum=self.momentum, epsilon=1.001e-5, dtype=self.dtype,
-      axis_name=self.axis_name)
+      BatchNormRelu,
+      train=train,
+      momentum=self.momentum,
+      epsilon=1.001e-5,
+      dtype=self.dtype,
+      axis_name=self.axis_name,
+    )
     conv = partial(nn.Conv, use_bias=False, kernel_init=he_normal, dtype=self.dtype)
     conv1x1 = partial(Conv1x1, train=train, dtype=self.dtype)
     layer = nn.remat(DenseLayer) if self.remat else DenseLayer

@@ -34,8 +34,9 @@ class SubNetwork(nn.Module):
 
   @nn.compact
   def __call__(self, features: jax.Array) -> jax.Array:
-    x = nn.Conv(128, (3, 3), kernel_init=nn.initializers.he_normal(), dtype=self.dtype,
-                name='conv1')(features)
+    x = nn.Conv(
+      128, (3, 3), kernel_init=nn.initializers.he_normal(), dtype=self.dtype, name='conv1'
+    )(features)
     return nn.Conv(1, (1, 1), dtype=jnp.float32, name='conv2')(nn.relu(x))[..., 0]
 
 

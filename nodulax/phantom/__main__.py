@@ -30,9 +30,7 @@ def main() -> None:
   parser.add_argument(
     '--label_noise', type=float, help='nih alone: share of wrong labels, in either direction'
   )
-  parser.add_argument(
-    '--masses_only', action='store_true', help='easy: every nodule is a mass'
-  )
+  parser.add_argument('--masses_only', action='store_true', help='easy: every nodule is a mass')
   given = parser.parse_args()
   options: dict[str, float | bool] = {}
   if given.masses_only:

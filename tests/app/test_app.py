@@ -137,9 +137,7 @@ def picture(browser) -> str:
   return browser.run("document.querySelector('#picture').toDataURL()")
 
 
-def test_a_radiograph_is_chosen_or_dropped_and_seen_by_keyboard(
-  browser, page, hospital, tmp_path
-):
+def test_a_radiograph_is_chosen_or_dropped_and_seen_by_keyboard(browser, page, hospital, tmp_path):
   assert 'Not a medical device' in browser.run('document.body.innerText')
   dicom = next(path for path in images_in(hospital) if path.suffix == '.dcm')
   browser.choose('#file', dicom)

@@ -56,8 +56,16 @@ def gs_server(port: int, monkeypatch) -> subprocess.Popen:
   pytest.importorskip('gcp_storage_emulator')
   monkeypatch.setenv('STORAGE_EMULATOR_HOST', f'http://127.0.0.1:{port}')
   return subprocess.Popen(
-    [sys.executable, '-m', 'gcp_storage_emulator', 'start', '--host=127.0.0.1', f'--port={port}',
-     '--in-memory', '--default-bucket=data'],
+    [
+      sys.executable,
+      '-m',
+      'gcp_storage_emulator',
+      'start',
+      '--host=127.0.0.1',
+      f'--port={port}',
+      '--in-memory',
+      '--default-bucket=data',
+    ],
     stderr=subprocess.DEVNULL,
   )
 

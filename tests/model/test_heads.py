@@ -26,8 +26,10 @@ def passing(head: str) -> tuple[Network, dict]:
   kernel[1, 1, 0, 5] = 2
   last = np.zeros((1, 1, 128, 1), np.float32)
   last[0, 0, 5] = 1
-  params = {'conv1': {'kernel': kernel, 'bias': np.zeros(128)},
-            'conv2': {'kernel': last, 'bias': -np.ones(1)}}
+  params = {
+    'conv1': {'kernel': kernel, 'bias': np.zeros(128)},
+    'conv2': {'kernel': last, 'bias': -np.ones(1)},
+  }
   return network, {'params': {'sub_network': params}}
 
 
@@ -58,7 +60,8 @@ def test_outputs_are_float32_and_of_the_stated_shape(head, width, precision):
   network = Network(head, DenseNetSE(**SIZES['tiny'], dtype=precision), 0.5, 0.25)
   image = jax.ShapeDtypeStruct((3, 64, 64, 1), jnp.float32)
   outputs, _ = jax.eval_shape(
-    lambda x: network.init_with_output(jax.random.key(0), x, False), image)
+    lambda x: network.init_with_output(jax.random.key(0), x, False), image
+  )
   assert outputs.logit.shape == (3,)
   assert outputs.map_logits.shape == (3, width, width)
   assert outputs.logit.dtype == outputs.map_logits.dtype == jnp.float32

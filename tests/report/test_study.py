@@ -107,9 +107,7 @@ def test_sweeps_have_a_row_a_run_and_set(study, results):
   ]  # fmt: skip
   assert set(noise['model']) == {'nih_aihub_pixel'}
   assert of_gmc['auc'].iloc[1] == pytest.approx(auc_of(study, 'nih_aihub_pixel_seed1', 'gmc'))
-  assert of_gmc['auc'].iloc[-1] == pytest.approx(
-    auc_of(study, 'nih_aihub_pixel_noise_0.4', 'gmc')
-  )
+  assert of_gmc['auc'].iloc[-1] == pytest.approx(auc_of(study, 'nih_aihub_pixel_noise_0.4', 'gmc'))
   assert (of_gmc['auc_low'] < of_gmc['auc']).all() and (of_gmc['dice'] < of_gmc['dice_high']).all()
   size = sweeps.sweep(results, 'training_images')
   of_gmc = size[size['set'] == 'gmc']
