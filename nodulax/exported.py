@@ -27,9 +27,9 @@ import jax
 import numpy as np
 from jax import export
 
-from nodulax import prediction
-from nodulax.findings import Place
-from nodulax.prediction import Prediction, Reading
+from nodulax.prediction import prediction
+from nodulax.prediction.findings import Place
+from nodulax.prediction.prediction import Prediction, Reading
 from nodulax.radiograph import lungs
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.radiograph.record import Radiograph

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from jax import export as jax_export
 
-from nodulax import checkpoint, export, exported, predict
+from nodulax import export, exported, predict
+from nodulax.checkpoints import checkpoint
 from nodulax.radiograph.reading import read_radiograph
-from tests.test_predict import images_in, rows_of
+from tests.prediction.test_predict import images_in, rows_of
 
 
 @pytest.fixture(scope='module')

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-from nodulax import checkpoint, train
+from nodulax import train
+from nodulax.checkpoints import checkpoint
 from nodulax.input.shards import ShardsError
-from nodulax.workdir import WorkdirError
+from nodulax.training.workdir import WorkdirError
 from tests.end_to_end.kill_stress import final_state, tensorboard_points
 
 START = """

@@ -4,11 +4,11 @@ import argparse
 import pathlib
 from collections.abc import Callable
 
-from .aihub import write_aihub
-from .gmc import write_gmc
-from .nih import write_nih
-from .vindr import write_vindr
-from .writing import PhantomError
+from nodulax.phantom.hospitals.aihub import write_aihub
+from nodulax.phantom.hospitals.gmc import write_gmc
+from nodulax.phantom.hospitals.nih import write_nih
+from nodulax.phantom.hospitals.vindr import write_vindr
+from nodulax.phantom.hospitals.writing import PhantomError
 
 _WRITERS: dict[str, Callable[..., pathlib.Path]] = {
   'nih': write_nih,

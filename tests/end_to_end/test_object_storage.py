@@ -14,7 +14,7 @@ import time
 import fsspec
 import pytest
 
-from tests.test_predict import images_in
+from tests.prediction.test_predict import images_in
 
 ROOT = pathlib.Path(__file__).parents[2]
 # The config of the fixture `trained_run`, whose results must come out.
