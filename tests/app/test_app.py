@@ -19,7 +19,7 @@ from nodulax import predict
 from nodulax.radiograph import pictures
 from nodulax.radiograph.reading import read_radiograph
 from tests.app import browser as browsers
-from tests.test_predict import images_in
+from tests.prediction.test_predict import images_in
 
 ROOT = pathlib.Path(__file__).parents[2]
 OCTETS = {'Content-Type': 'application/octet-stream'}
@@ -137,9 +137,7 @@ def picture(browser) -> str:
   return browser.run("document.querySelector('#picture').toDataURL()")
 
 
-def test_a_radiograph_is_chosen_or_dropped_and_seen_by_keyboard(
-  browser, page, hospital, tmp_path
-):
+def test_a_radiograph_is_chosen_or_dropped_and_seen_by_keyboard(browser, page, hospital, tmp_path):
   assert 'Not a medical device' in browser.run('document.body.innerText')
   dicom = next(path for path in images_in(hospital) if path.suffix == '.dcm')
   browser.choose('#file', dicom)

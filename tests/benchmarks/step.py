@@ -22,9 +22,10 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from nodulax import inference, optimizer, parallel
+from nodulax.distributed import inference, parallel
 from nodulax.model.build import build_network
-from nodulax.step import initial_state, step_function
+from nodulax.training import optimizer
+from nodulax.training.step import initial_state, step_function
 
 
 class Nodulax:
