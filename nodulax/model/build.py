@@ -48,6 +48,8 @@ def build_network(
   ):
     if not fits:
       raise ValueError(f'config.model.{name} is {number}, which it cannot be')
+  if skip and head == 'image':
+    raise ValueError('config.model.skip is for the pixel head; set config.model.head to pixel')
   backbone = DenseNetSE(
     **SIZES[size],
     squeeze_excitation=squeeze_excitation,

@@ -1,7 +1,7 @@
 """The two networks: DenseNet with squeeze-and-excitation, a sub-network and a head."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -54,7 +54,8 @@ class Network(nn.Module):
   Both end in one map of logits. Network 1's is S/32 wide and its mean is the image's logit, so
   the map is a class activation map. Network 2 doubles the features' height and width by bilinear
   interpolation first; its map is S/16 wide, and the image's logit is pooled from it.
-  Without `skip` the parameters of both have the same names and shapes.
+  Without `skip`, which is for the pixel head alone, the parameters of both have the same names and
+  shapes.
 
   Attributes:
     head: 'image' or 'pixel'.
@@ -88,16 +89,19 @@ class Network(nn.Module):
       ValueError: if S is not a multiple of 32, or the head or its pooling is unknown.
     """
     image = (image - self.mean) / self.std
+    features: Any = (
+      self.backbone(image, train, finer=True) if self.skip else self.backbone(image, train)
+    )
     if self.head == 'image':
-      map_logits = SubNetwork(self.backbone.dtype, name='sub_network')(self.backbone(image, train))
+      map_logits = SubNetwork(self.backbone.dtype, name='sub_network')(features)
       return Outputs(map_logits.mean((1, 2)), map_logits)
     if self.head != 'pixel':
       raise ValueError(f"head must be 'image' or 'pixel', not {self.head!r}")
     if self.skip:
-      features, fine = self.backbone(image, train, finer=True)
-      features = jnp.concatenate([_doubled(features), fine], -1)
+      coarse, fine = features
+      features = jnp.concatenate([_doubled(coarse), fine], -1)
     else:
-      features = _doubled(self.backbone(image, train))
+      features = _doubled(features)
     bias = math.log(self.cell_prior / (1 - self.cell_prior))
     map_logits = SubNetwork(self.backbone.dtype, bias, name='sub_network')(features)
     if self.pooling == 'max':
