@@ -75,8 +75,8 @@ def test_the_skip_shows_the_head_features_as_fine_as_its_map():
     lambda x: network.init_with_output(jax.random.key(0), x, False), image
   )
   assert outputs.map_logits.shape == (1, 4, 4)
-  # The last block of 'tiny' ends with 30 channels, the third with 28.
-  assert variables['params']['sub_network']['conv1']['kernel'].shape == (3, 3, 58, 128)
+  # The third and the last block of 'tiny' end with 32 channels each.
+  assert variables['params']['sub_network']['conv1']['kernel'].shape == (3, 3, 64, 128)
 
 
 @pytest.mark.parametrize('precision', ['float32', 'bfloat16', 'float16'])
