@@ -25,7 +25,8 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from nodulax import NOTICE
 from nodulax.description import Description
 from nodulax.prediction import Prediction, Reading
-from nodulax.radiograph.dicom import is_dicom, pydicom_silenced
+from nodulax.radiograph.dicom import is_dicom
+from nodulax.radiograph.dicom_header import pydicom_silenced
 from nodulax.reader import draw, whole_heat_map
 
 _NEEDED = ('SOPClassUID', 'SOPInstanceUID', 'StudyInstanceUID', 'SeriesInstanceUID')
@@ -181,9 +182,7 @@ def structured_report(source: _Source, reading: Reading, prediction: Prediction)
     source.uid('device'), name=source.network, manufacturer_name=_MANUFACTURER
   )
   content = sr.MeasurementReport(
-    sr.ObservationContext(
-      observer_device_context=sr.ObserverContext(codes.DCM.Device, device)
-    ),
+    sr.ObservationContext(observer_device_context=sr.ObserverContext(codes.DCM.Device, device)),
     _CHEST_RADIOGRAPH,
     groups,
     title=codes.DCM.ImagingMeasurementReport,
