@@ -24,7 +24,7 @@ from rich.progress import Progress
 
 from nodulax import NOTICE, storage
 from nodulax.checkpoint import CheckpointError
-from nodulax.prediction import Prediction, Reading
+from nodulax.prediction import Prediction, Reading, as_stored
 from nodulax.prediction_files import Journal, OutputError, record
 from nodulax.radiograph import pictures
 from nodulax.radiograph.preprocessing import Preprocessing
@@ -153,7 +153,10 @@ def predict(
         readable = {name: what for name, what in batch.items() if isinstance(what, Reading)}
         faults |= {name: what for name, what in batch.items() if isinstance(what, str)}
         predictions = reader(list(readable.values())) if readable else []
-        for (name, reading), prediction in zip(readable.items(), predictions, strict=True):
+        for (name, upright), answer in zip(readable.items(), predictions, strict=True):
+          reading, prediction = as_stored(upright, answer)
+          for doubt in reading.radiograph.doubts:
+            logging.warning('%s: %s', name, doubt)
           done = record(name, reading, prediction)
           journal.records[name] = done
           kinds = {kind: output / kind / f'{name}.dcm' for kind in dicom}
