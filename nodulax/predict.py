@@ -15,7 +15,7 @@ import glob
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import jax
@@ -37,6 +37,10 @@ SUFFIXES = ('.dcm', '.dicom', '.jpeg', '.jpg', '.png')  # in folders, taken what
 # that is too long for example, is a fault of one file.
 FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 SECONDS_UNSENT = 300  # of work at most that a lost machine costs, where the output is in a bucket
+
+
+class Unwritten(str):
+  """Why something of a radiograph that was read could not be written beside its findings."""
 
 
 def radiographs_in(
@@ -129,8 +133,8 @@ def predict(
     dicom: which DICOM objects to write, of `DICOM_KINDS`, in a folder each.
 
   Returns:
-    What was wrong with each file that could not be read, or that no DICOM object could be made for,
-    by its name.
+    What was wrong with each file that could not be read, by its name; `Unwritten` where it was read
+    and its findings stand in the tables, but an overlay or a DICOM object could not be written.
 
   Raises:
     CheckpointError: there is no such run.
@@ -166,11 +170,11 @@ def predict(
               write_dicom(kinds, files[name], reading, prediction, reader.description)
             journal.add(files[name], done)  # or the next start tries again
           except ValueError as error:
-            faults[name] = str(error)
+            faults[name] = Unwritten(error)
           except OSError as error:
             if error.errno in FATAL:
               raise
-            faults[name] = f'{error.strerror}; rename the file, or use --numbered'
+            faults[name] = Unwritten(f'{error.strerror}; rename the file, or use --numbered')
         progress.advance(task, len(batch))
         if time.monotonic() - sent > SECONDS_UNSENT:
           storage.publish(output)
@@ -256,12 +260,20 @@ def main(arguments: Sequence[str]) -> None:
     faults = predict(values.checkpoint, files, output, values.batch_size, kinds)
   except (CheckpointError, OutputError, ValueError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error
-  done_well = len(files) - len(faults)
-  print(f'{done_well} of {len(files)} radiographs: {values.output}/findings.csv, overlays/')
+  unwritten = {name: why for name, why in faults.items() if isinstance(why, Unwritten)}
+  unread = {name: why for name, why in faults.items() if name not in unwritten}
+  read_well = len(files) - len(unread)
+  print(f'{read_well} of {len(files)} radiographs: {values.output}/findings.csv, overlays/')
   print(NOTICE)
-  if faults:
-    lines = '\n'.join(f'  {name}: {fault}' for name, fault in faults.items())
-    raise SystemExit(f'{len(faults)} with a fault:\n{lines}')
+  told = _listed('with a fault', unread) + _listed('read, but not all of it written', unwritten)
+  if told:
+    raise SystemExit('\n'.join(told))
+
+
+def _listed(what: str, faults: Mapping[str, str]) -> list[str]:
+  """The lines that name files and their faults; none where there are none."""
+  lines = [f'  {name}: {fault}' for name, fault in faults.items()]
+  return [f'{len(faults)} {what}:', *lines] if faults else []
 
 
 if __name__ == '__main__':

@@ -51,7 +51,8 @@ MAY_IMPORT = {
   'prediction': ('findings', 'radiograph', 'statistics'),
   'reader': (*ENGINE, 'prediction'),
   'prediction_files': ('description', 'prediction'),
-  'dicom_output': ('description', 'radiograph', 'prediction', 'reader'),
+  'dicom_source': ('radiograph',),
+  'dicom_output': ('description', 'dicom_source', 'radiograph', 'prediction', 'reader'),
   'predict': (*ENGINE, 'prediction', 'reader', 'prediction_files', 'dicom_output'),
   'exported': ('findings', 'prediction', 'radiograph', 'statistics'),
   'export': (*ENGINE, 'exported'),
@@ -124,9 +125,7 @@ def test_configs_import_each_other_alone():
     assert packages <= {'configs', 'ml_collections'}
 
 
-@pytest.mark.parametrize(
-  ('library', 'only'), [('orbax', 'checkpoint.py'), ('pmap', 'parallel.py')]
-)
+@pytest.mark.parametrize(('library', 'only'), [('orbax', 'checkpoint.py'), ('pmap', 'parallel.py')])
 def test_one_file_knows(library, only):
   pattern = r'\bimport orbax' if library == 'orbax' else r'jax\.pmap\b'
   knowing = [path.name for path in FILES if re.search(pattern, path.read_text())]
