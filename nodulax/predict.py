@@ -2,12 +2,12 @@
 
   python -m nodulax.predict --checkpoint=RUN --output=DIR image.dcm folder/ 'scans/*/*.png'
 
-Reads DICOM, PNG and JPEG. Writes findings.csv (one row a radiograph), locations.csv (one row a
-finding), findings.json (both; findings.schema.json says what it holds), nodules.json (the form of
-NODE21) and overlays/; for DICOM radiographs, with --dicom_sr, --dicom_seg and --dicom_sc, objects
-for the archive that they came from, which name the patient. Run again it goes on where it stopped.
-Exit status 1 says that some files, listed at the end, could not be read or answered. For research,
-not a medical device.
+Reads DICOM, PNG, JPEG, TIFF, BMP and MetaImage (.mha). Writes findings.csv (one row a radiograph),
+locations.csv (one row a finding), findings.json (both; findings.schema.json says what it holds),
+nodules.json (the form of NODE21) and overlays/; for DICOM radiographs, with --dicom_sr, --dicom_seg
+and --dicom_sc, objects for the archive that they came from, which name the patient. Run again it
+resumes where it stopped. Exit status 1 says that some files, listed at the end, could not be read,
+or that not all of their output could be written. For research, not a medical device.
 """
 
 import errno
@@ -28,11 +28,12 @@ from nodulax.prediction import Prediction, Reading, as_stored
 from nodulax.prediction_files import Journal, OutputError, record
 from nodulax.radiograph import pictures
 from nodulax.radiograph.preprocessing import Preprocessing
-from nodulax.radiograph.reading import RadiographError, begins_as_radiograph
+from nodulax.radiograph.reading import FORMATS, RadiographError, begins_as_radiograph
 from nodulax.reader import Reader, draw, read
 
 DICOM_KINDS = ('dicom_sr', 'dicom_seg', 'dicom_sc')
-SUFFIXES = ('.dcm', '.dicom', '.jpeg', '.jpg', '.png')  # in folders, taken whatever is in them
+# In folders, taken whatever is in them.
+SUFFIXES = ('.bmp', '.dcm', '.dicom', '.jpeg', '.jpg', '.mha', '.png', '.tif', '.tiff')
 # After these nothing can be written any more. What else keeps findings from being written, a name
 # that is too long for example, is a fault of one file.
 FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -82,7 +83,7 @@ def radiographs_in(
     if path.is_dir():
       inside = _images(text, path.rglob('*'))
       if not inside:
-        raise FileNotFoundError(f'{path}: no DICOM, PNG or JPEG file in this folder')
+        raise FileNotFoundError(f'{path}: no {FORMATS} file in this folder')
       for file in inside:
         add(file.relative_to(path).as_posix(), file)
     elif path.is_file():
@@ -90,7 +91,7 @@ def radiographs_in(
     elif glob.has_magic(text):
       matching = _images(text, map(pathlib.Path, glob.glob(text, recursive=True)))
       if not matching:
-        raise FileNotFoundError(f'{text}: no DICOM, PNG or JPEG file matches')
+        raise FileNotFoundError(f'{text}: no {FORMATS} file matches')
       add_all(matching)
     else:
       raise FileNotFoundError(f'{path}: no such file or folder')
@@ -198,8 +199,8 @@ def _images(where: str, paths: Iterable[pathlib.Path]) -> list[pathlib.Path]:
   files = [path for path in sorted(paths) if path.is_file() and not path.name.startswith('.')]
   images = [path for path in files if _is_radiograph(path)]
   if len(images) < len(files):
-    passed_over = f'{len(files) - len(images):,} of {len(files):,} files'
-    logging.warning('%s: passed over %s: no DICOM, PNG or JPEG', where, passed_over)
+    skipped = f'{len(files) - len(images):,} of {len(files):,} files'
+    logging.warning('%s: skipped %s: no %s', where, skipped, FORMATS)
   return images
 
 

@@ -66,7 +66,7 @@ def test_the_command_reads_what_it_can_and_lists_the_rest(trained_run, radiograp
   assert finished.returncode == 1
   assert '3 of 5 radiographs' in finished.stdout
   assert 'cut.png' in finished.stderr and 'text.dcm' in finished.stderr
-  assert 'passed over 1 of 6 files' in finished.stderr
+  assert 'skipped 1 of 6 files' in finished.stderr
   assert 'Traceback' not in finished.stderr
   rows = rows_of(output)
   assert list(rows[0])[:2] == ['image', 'probability']
@@ -114,7 +114,7 @@ def test_files_of_one_name_are_told_apart(tmp_path):
 def test_a_path_that_is_not_there_is_named(tmp_path):
   with pytest.raises(FileNotFoundError, match='nothing.dcm'):
     predict.radiographs_in([str(tmp_path / 'nothing.dcm')])
-  with pytest.raises(FileNotFoundError, match='no DICOM, PNG or JPEG'):
+  with pytest.raises(FileNotFoundError, match='no DICOM, PNG, JPEG, TIFF'):
     predict.radiographs_in([str(tmp_path)])
 
 

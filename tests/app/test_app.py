@@ -88,7 +88,7 @@ def test_a_second_image_needs_no_new_compilation(page, hospital):
   ('body', 'headers', 'status', 'message'),
   [
     (bytes(3 * 2**20), OCTETS, 413, 'larger than 2 MB'),
-    (b'not an image', OCTETS, 422, 'not a PNG, JPEG or DICOM file'),
+    (b'not an image', OCTETS, 422, 'not a DICOM, PNG, JPEG, TIFF, BMP or MetaImage (.mha) file'),
     (b'', OCTETS, 422, 'empty'),
     (b'x', {'Content-Type': 'multipart/form-data'}, 415, 'octet-stream'),
   ],
@@ -137,9 +137,7 @@ def picture(browser) -> str:
   return browser.run("document.querySelector('#picture').toDataURL()")
 
 
-def test_a_radiograph_is_chosen_or_dropped_and_seen_by_keyboard(
-  browser, page, hospital, tmp_path
-):
+def test_a_radiograph_is_chosen_or_dropped_and_seen_by_keyboard(browser, page, hospital, tmp_path):
   assert 'Not a medical device' in browser.run('document.body.innerText')
   dicom = next(path for path in images_in(hospital) if path.suffix == '.dcm')
   browser.choose('#file', dicom)
