@@ -23,9 +23,7 @@ def get_config() -> ConfigDict:
 
   # The shards of each source: the folder that `python -m tfds_builders build` printed.
   config.data = ConfigDict()
-  config.data.shards = ConfigDict(
-    {'nih': '', 'aihub': '', 'gmc': '', 'vindr': '', 'hospital': ''}
-  )
+  config.data.shards = ConfigDict({'nih': '', 'aihub': '', 'gmc': '', 'vindr': '', 'hospital': ''})
   config.data.train = 'nih'  # the source that trains (its split train) and tunes (its split tune)
   config.data.evaluate = ('nih', 'aihub', 'gmc', 'vindr', 'hospital')  # scored on their split test
   config.data.train_images = 0  # of the split train, as many as that of either class; 0 takes all
@@ -49,7 +47,7 @@ def get_config() -> ConfigDict:
 
   config.model = ConfigDict()
   config.model.head = 'image'  # 'image': network 1; 'pixel': network 2
-  config.model.size = '121'  # DenseNet-121, -169, -201, or 'tiny'
+  config.model.size = '121'  # DenseNet-121, -169, -201, or 'tiny', 'small', 'mid'
   config.model.squeeze_excitation = True
   config.model.reduction = 16  # of squeeze-and-excitation
   config.model.batch_norm_momentum = 0.99  # of the running statistics; Keras's default
@@ -57,6 +55,13 @@ def get_config() -> ConfigDict:
   config.model.std = 0.226
   config.model.precision = 'float32'  # of activations; or 'bfloat16', or 'float16' for the V100
   config.model.recompute = False  # True: less memory, more time
+  # Of the pixel head alone.
+  config.model.pooling = 'logsumexp'  # of the map to the image's logit; or 'max', the paper's
+  config.model.skip = False  # True: the head also sees the third block's features
+  config.model.cell_prior = 0.018  # probability that every cell of the map starts with
+
+  config.loss = ConfigDict()
+  config.loss.localization_weight = 64.0  # of the mean pixel-wise loss; the paper's sum has 1
 
   # Weights to start from; both empty: from scratch.
   config.init = ConfigDict()

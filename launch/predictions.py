@@ -5,9 +5,9 @@
 Prints the table of launch/README.md. A step can be no faster than its operations at the device's
 peak, nor than its memory traffic at the device's bandwidth. Both limits are data sheets' and no
 program reaches them; nothing here was measured on these devices. launch/step.json holds what XLA
-counted when it compiled the training step (pytest -m slow -s tests/test_tpu.py prints it; state_gb
-is weights, optimizer and program). On a GPU XLA fuses differently, so that the traffic is another;
-with four images a chip the weights weigh more in it than with sixteen.
+counted when it compiled the training step (pytest -m slow -s tests/training/test_tpu.py prints it;
+state_gb is weights, optimizer and program). On a GPU XLA fuses differently, so that the traffic is
+another; with four images a chip the weights weigh more in it than with sixteen.
 """
 
 import dataclasses
@@ -70,7 +70,7 @@ def table() -> str:
     )
   lines += [
     '',
-    f'From XLA\'s counts for {STEP["of"]}: {STEP["gflop_per_image"]} GFLOP, '
+    f"From XLA's counts for {STEP['of']}: {STEP['gflop_per_image']} GFLOP, "
     f'{STEP["gb_accessed_per_image"]} GB accessed and {STEP["temporary_gb_per_image"]} GB of '
     'temporary memory an image.',
   ]

@@ -14,63 +14,22 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import jax
 import numpy as np
 from absl import app, flags, logging
 from rich.progress import track
 
-from nodulax import NOTICE, checkpoint, hosts, inference, parallel, provenance, storage
-from nodulax.checkpoint import CheckpointError
-from nodulax.description import Thresholds
-from nodulax.evaluation_files import write_locations, write_pictures, write_predictions
+from nodulax import NOTICE
+from nodulax.checkpoints import checkpoint, networks
+from nodulax.checkpoints.checkpoint import CheckpointError
+from nodulax.distributed import hosts, inference, parallel
+from nodulax.evaluation import provenance
+from nodulax.evaluation.files import write_locations, write_pictures, write_predictions
+from nodulax.evaluation.measures import dice_coefficients, measure
 from nodulax.input.batches import evaluation_batches
-from nodulax.input.prepared import Prepared, prepare
+from nodulax.input.prepared import prepare
 from nodulax.input.shards import Shards, ShardsError
-from nodulax.statistics import calibration, overlap, roc
-
-# With fewer tune images than this, a temperature is mostly chance.
-FEWEST_TO_CALIBRATE = 30
-
-
-def freeze_thresholds(
-  tune: Prepared, probability: np.ndarray, heat_maps: np.ndarray
-) -> Thresholds:
-  """The thresholds that the tune split suggests, never to be changed afterwards.
-
-  Args:
-    tune: the tune split, N radiographs.
-    probability: f64[N].
-    heat_maps: f32[N, h, w].
-  """
-  labels = [case.label for case in tune.cases]
-  dices = [
-    overlap.dice_by_threshold(
-      enlarged(heat_maps[index], tune.images.shape[1]),
-      tune.truth(index),
-      truth_outside=tune.truth_outside[index],
-    )
-    for index in _located(tune)
-  ]
-  return Thresholds(
-    probability=roc.youden_threshold(labels, probability),
-    heat_map=overlap.choose_threshold(dices),
-    tune_images=len(tune),
-    tune_auc=roc.auc(labels, probability),
-    temperature=temperature(labels, probability),
-  )
-
-
-def temperature(labels: Sequence[int], probability: np.ndarray) -> float | None:
-  """The temperature that calibrates `probability f64[N]`, or None where the labels tell none.
-
-  They tell none where they are few, or where the likelihood has no optimum: then a probability
-  would become all but 0 or 1.
-  """
-  if len(labels) < FEWEST_TO_CALIBRATE:
-    return None
-  fitted = calibration.fit_temperature(labels, probability)
-  return fitted if calibration.COLDEST < fitted < calibration.HOTTEST else None
+from nodulax.storage import folders
 
 
 def evaluate(
@@ -102,7 +61,7 @@ def evaluate(
     ValueError: `output` holds another evaluation.
   """
   output = pathlib.Path(output)
-  run = storage.fetch(run, only=checkpoint.NEEDED)
+  run = folders.fetch(run, only=checkpoint.NEEDED)
   description = checkpoint.describe(run)
   shards = Shards(dataset, split)
   subject = {
@@ -117,7 +76,7 @@ def evaluate(
     return _done_before(output, {**subject, 'data_sha256': origin['data_sha256']})
 
   devices = parallel.devices()
-  network, variables = inference.load_network(run)
+  network, variables = networks.load_network(run)
   prepared = prepare(shards, description.preprocessing, cache_dir)
   batch_size = inference.rounded_up(batch_size, devices)
   batches = track(
@@ -129,7 +88,7 @@ def evaluate(
   predictor = inference.Predictor(network, devices)
   probability, heat_maps = predictor(parallel.replicate(variables, devices), batches)
 
-  dices = _dices(prepared, heat_maps, description.thresholds)
+  dices = dice_coefficients(prepared, heat_maps, description.thresholds)
   metrics = {
     'notice': NOTICE,
     **subject,
@@ -150,9 +109,7 @@ def evaluate(
   unfinished.mkdir(parents=True)
   try:
     write_predictions(unfinished / 'predictions.csv', prepared.cases, probability, dices)
-    write_locations(
-      unfinished / 'locations.csv', prepared, heat_maps, description.preprocessing
-    )
+    write_locations(unfinished / 'locations.csv', prepared, heat_maps, description.preprocessing)
     write_pictures(unfinished, prepared, heat_maps, overlays)
     if cohort := provenance.cohort(shards.directory):
       (unfinished / 'cohort.json').write_text(json.dumps(cohort, indent=2))
@@ -164,77 +121,6 @@ def evaluate(
     raise
   hosts.wait(f'evaluation in {output}')
   return metrics
-
-
-def measure(
-  labels: np.ndarray,
-  patients: Sequence[str],
-  probability: np.ndarray,
-  dices: np.ndarray,
-  thresholds: Thresholds,
-) -> dict[str, Any]:
-  """The numbers of metrics.json; intervals are at 95 % and take account of patients.
-
-  Args:
-    labels: int[N], 1 with a nodule.
-    patients: whose radiographs they are.
-    probability: f64[N].
-    dices: f64[N], NaN where there is no nodule or its location is unknown.
-    thresholds: frozen on the tune split.
-
-  Returns:
-    JSON. AUC, sensitivity and specificity are None where a class is missing, and so is every
-    bound that cannot be estimated.
-  """
-  auc = sensitivity = specificity = None
-  if 0 < labels.sum() < len(labels):
-    auc = _interval(roc.delong_interval(labels, probability, patients))
-    point = roc.operating_point(labels, probability, thresholds.probability, patients)
-    sensitivity, specificity = _interval(point.sensitivity), _interval(point.specificity)
-  dice = overlap.mean_overlap(dices, patients)
-  return {
-    'images': len(labels),
-    'nodule_images': int(labels.sum()),
-    'patients': len(set(patients)),
-    'auc': auc,
-    'probability_threshold': thresholds.probability,
-    'tune_images': thresholds.tune_images,
-    'tune_auc': thresholds.tune_auc,
-    'temperature': thresholds.temperature,
-    'sensitivity': sensitivity,
-    'specificity': specificity,
-    'dice': {**_interval(dice), 'images': dice.images},
-    'heat_map_threshold': {
-      'value': thresholds.heat_map.value,
-      'of': "each map's maximum" if thresholds.heat_map.relative else '1',
-      'tune_images': thresholds.heat_map.images,
-    },
-  }
-
-
-def enlarged(heat_map: np.ndarray, size: int) -> np.ndarray:
-  """`heat_map f32[h, w]` at the size of the network's input, bilinear: f32[size, size]."""
-  return cv2.resize(heat_map, (size, size), interpolation=cv2.INTER_LINEAR)
-
-
-def _located(prepared: Prepared) -> list[int]:
-  """The nodule images whose nodules are located."""
-  cases = prepared.cases
-  return [index for index, case in enumerate(cases) if case.label and case.location_known]
-
-
-def _dices(prepared: Prepared, heat_maps: np.ndarray, thresholds: Thresholds) -> np.ndarray:
-  """Dice of each radiograph, f64[N]; NaN where there is no located nodule."""
-  dices = np.full(len(prepared), np.nan)
-  for index in _located(prepared):
-    heat = enlarged(heat_maps[index], prepared.images.shape[1])
-    dices[index] = overlap.dice(
-      heat,
-      prepared.truth(index),
-      thresholds.heat_map.of(heat),
-      prepared.truth_outside[index],
-    )
-  return dices
 
 
 def _done_before(output: pathlib.Path, subject: dict[str, Any]) -> dict[str, Any]:
@@ -258,18 +144,13 @@ def _done_before(output: pathlib.Path, subject: dict[str, Any]) -> dict[str, Any
   return metrics
 
 
-def _interval(estimate: Any) -> dict[str, float | None]:
-  numbers = {'value': estimate.value, 'low': estimate.low, 'high': estimate.high}
-  return {name: None if math.isnan(number) else number for name, number in numbers.items()}
-
-
 def main(arguments: Sequence[str]) -> None:
   if len(arguments) > 1:
     raise app.UsageError(f'unexpected argument: {arguments[1]}')
   logging.set_verbosity(logging.WARNING)
   values = flags.FLAGS
   try:
-    output = storage.check_out(values.output)
+    output = folders.check_out(values.output)
     metrics = evaluate(
       values.checkpoint,
       values.dataset,
@@ -279,7 +160,7 @@ def main(arguments: Sequence[str]) -> None:
       overlays=values.overlays,
       cache_dir=values.cache_dir,
     )
-    storage.publish(output)
+    folders.publish(output)
   except (CheckpointError, ShardsError, ValueError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error
   print(json.dumps(metrics, indent=2))

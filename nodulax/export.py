@@ -30,13 +30,22 @@ from absl import app, flags
 from absl import logging as absl_logging
 from jax import export as jax_export
 
-from nodulax import NOTICE, checkpoint, exported, inference, storage
-from nodulax.checkpoint import CheckpointError
-from nodulax.description import Description
+from nodulax import NOTICE, exported
+from nodulax.checkpoints import checkpoint, networks
+from nodulax.checkpoints.checkpoint import CheckpointError
+from nodulax.checkpoints.description import Description
+from nodulax.distributed import inference
 from nodulax.model import Network
+from nodulax.storage import folders
 
 _PACKAGE = pathlib.Path(__file__).parent
-LOADER = ('__init__.py', 'exported.py', 'findings.py', 'prediction.py')
+LOADER = (
+  '__init__.py',
+  'exported.py',
+  'prediction/__init__.py',
+  'prediction/findings.py',
+  'prediction/prediction.py',
+)
 ONNX_TOLERANCE = 1e-4  # of probabilities
 LOADER_FOLDERS = ('radiograph', 'statistics')
 
@@ -48,9 +57,9 @@ def export(run: str | os.PathLike, output: str | os.PathLike, *, with_onnx: bool
     CheckpointError: there is no such run.
     ExportError: ONNX was asked for, and cannot be had.
   """
-  run = storage.fetch(run, only=(*checkpoint.NEEDED, 'evaluation/*/metrics.json'))
+  run = folders.fetch(run, only=(*checkpoint.NEEDED, 'evaluation/*/metrics.json'))
   description = checkpoint.describe(run)
-  network, variables = inference.load_network(run)
+  network, variables = networks.load_network(run)
   members = {
     exported.CARD: card(description, evaluations(run)).encode(),
     exported.STABLEHLO: stablehlo(network, variables, description.preprocessing.image_size),
@@ -108,9 +117,7 @@ def onnx(network: Network, variables: Any, image_size: int) -> bytes:
   return converted
 
 
-def write(
-  output: str | os.PathLike, description: Description, members: dict[str, bytes]
-) -> None:
+def write(output: str | os.PathLike, description: Description, members: dict[str, bytes]) -> None:
   """Writes the members and model.json, and reads them again before the file gets its name."""
   thresholds = description.thresholds
   model = {
@@ -183,6 +190,7 @@ def copy_loader(folder: str | os.PathLike) -> None:
   package = pathlib.Path(folder) / 'nodulax'
   package.mkdir(parents=True, exist_ok=True)
   for name in LOADER:
+    (package / name).parent.mkdir(exist_ok=True)
     shutil.copy(_PACKAGE / name, package / name)
   for name in LOADER_FOLDERS:
     shutil.copytree(
@@ -199,13 +207,13 @@ def main(arguments: Sequence[str]) -> None:
   if len(arguments) > 1:
     raise app.UsageError(f'unexpected: {" ".join(arguments[1:])}')
   try:
-    with storage.file_to_send(values.output) as file:
+    with folders.file_to_send(values.output) as file:
       export(values.checkpoint, file, with_onnx=values.onnx)
       size = file.stat().st_size
     if values.loader:
-      folder = storage.check_out(values.loader)
+      folder = folders.check_out(values.loader)
       copy_loader(folder)
-      storage.publish(folder)
+      folders.publish(folder)
   except (CheckpointError, exported.ExportError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error
   print(f'{values.output}: {size / 1e6:.1f} MB, for {", ".join(exported.PLATFORMS)}')

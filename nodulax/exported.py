@@ -27,9 +27,9 @@ import jax
 import numpy as np
 from jax import export
 
-from nodulax import prediction
-from nodulax.findings import Place
-from nodulax.prediction import Prediction, Reading
+from nodulax.prediction import prediction
+from nodulax.prediction.findings import Place
+from nodulax.prediction.prediction import Prediction, Reading
 from nodulax.radiograph import lungs
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.radiograph.record import Radiograph
@@ -93,9 +93,14 @@ class Model:
     Raises:
       ValueError: `pixels` are not such an image.
     """
-    if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.dtype.name not in (
-      'uint8',
-      'uint16',
+    if (
+      not isinstance(pixels, np.ndarray)
+      or pixels.ndim != 2
+      or pixels.dtype.name
+      not in (
+        'uint8',
+        'uint16',
+      )
     ):
       raise ValueError('pixels must be u8 or u16[H, W], one grey channel')
     radiograph = Radiograph(pixels, orientation=orientation)

@@ -12,10 +12,14 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from nodulax import dry_run, hosts, storage, study, train
-from nodulax.checkpoint import CheckpointError
+from nodulax import train
+from nodulax.checkpoints.checkpoint import CheckpointError
+from nodulax.distributed import hosts
 from nodulax.input.shards import ShardsError
-from nodulax.interruption import Interrupted, interruptible
+from nodulax.storage import folders
+from nodulax.study import dry_run
+from nodulax.study import run as study
+from nodulax.training.interruption import Interrupted, interruptible
 
 CONFIG = config_flags.DEFINE_config_file('config', None, 'File of the config to run.')
 DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print what a study would do, and how long.')
@@ -42,18 +46,18 @@ def main(arguments: Sequence[str]) -> None:
       return
     with interruptible():
       hosts.join(COORDINATOR.value, PROCESSES.value, PROCESS_ID.value)
-      if hosts.several() and storage.is_remote(WORKDIR.value):
+      if hosts.several() and folders.is_remote(WORKDIR.value):
         raise ValueError(
           f'{WORKDIR.value}: several hosts need a workdir on a disk that all of them see'
         )
-      folder = storage.check_out(WORKDIR.value)
+      folder = folders.check_out(WORKDIR.value)
       if 'experiments' in config:
         study.run(config, folder)
       else:
         train.train(config, folder)
         if hosts.is_first():
           study.print_results(folder, ('.',))
-      storage.publish(folder)
+      folders.publish(folder)
   except Interrupted as stopped:
     raise SystemExit(f'{stopped}; the same command goes on from there') from None
   except (

@@ -22,14 +22,15 @@ import jax
 from absl import app, flags, logging
 from rich.progress import Progress
 
-from nodulax import NOTICE, storage
-from nodulax.checkpoint import CheckpointError
-from nodulax.prediction import Prediction, Reading, as_stored
-from nodulax.prediction_files import Journal, OutputError, record
+from nodulax import NOTICE
+from nodulax.checkpoints.checkpoint import CheckpointError
+from nodulax.prediction.files import Journal, OutputError, record
+from nodulax.prediction.prediction import Prediction, Reading, as_stored
+from nodulax.prediction.reader import Reader, draw, read
 from nodulax.radiograph import pictures
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.radiograph.reading import FORMATS, RadiographError, begins_as_radiograph
-from nodulax.reader import Reader, draw, read
+from nodulax.storage import folders
 
 DICOM_KINDS = ('dicom_sr', 'dicom_seg', 'dicom_sc')
 # In folders, taken whatever is in them.
@@ -129,7 +130,7 @@ def predict(
   Args:
     run: the workdir of a training run.
     files: as `radiographs_in` gives them.
-    output: the folder to write; a copy that `storage.check_out` made is sent back now and then.
+    output: the folder to write; a copy that `folders.check_out` made is sent back now and then.
     batch_size: radiographs at a time.
     dicom: which DICOM objects to write, of `DICOM_KINDS`, in a folder each.
 
@@ -178,17 +179,17 @@ def predict(
             faults[name] = Unwritten(f'{error.strerror}; rename the file, or use --numbered')
         progress.advance(task, len(batch))
         if time.monotonic() - sent > SECONDS_UNSENT:
-          storage.publish(output)
+          folders.publish(output)
           sent = time.monotonic()
   finally:
     journal.write_tables(output, faults)
-    storage.publish(output)
+    folders.publish(output)
   return faults
 
 
 def _dicom_writer() -> Callable[..., None]:
   try:
-    from nodulax.dicom_output import write
+    from nodulax.prediction.dicom_objects import write
   except ImportError as error:
     raise OutputError(f"DICOM output needs the extra: pip install '.[dicom]' ({error})") from error
   return write
@@ -257,7 +258,7 @@ def main(arguments: Sequence[str]) -> None:
     listed = read_list(values.list) if values.list else ()
     files = radiographs_in(arguments[1:], listed, numbered=values.numbered)
     kinds = [kind for kind in DICOM_KINDS if values[kind].value]
-    output = storage.check_out(values.output)
+    output = folders.check_out(values.output)
     faults = predict(values.checkpoint, files, output, values.batch_size, kinds)
   except (CheckpointError, OutputError, ValueError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error

@@ -13,31 +13,26 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from nodulax import (
-  checkpoint,
-  evaluate,
-  hosts,
-  inference,
-  optimizer,
-  parallel,
-  storage,
-  typed_json,
-  workdir,
-)
-from nodulax.description import Description
+from nodulax import evaluate
+from nodulax.checkpoints import checkpoint, networks, typed_json
+from nodulax.checkpoints.description import Description
+from nodulax.distributed import hosts, inference, parallel
+from nodulax.evaluation.thresholds import freeze_thresholds
 from nodulax.input.batches import evaluation_batches, training_batches
 from nodulax.input.degraded import mislabelled, reduced
 from nodulax.input.prepared import Prepared, prepare
 from nodulax.input.shards import Shards
-from nodulax.interruption import Interrupted, Interruption, interruptible
-from nodulax.logbook import Logbook
-from nodulax.loss_scale import LossScale
 from nodulax.model import pretrained
 from nodulax.model.build import build_network
 from nodulax.radiograph import pictures
 from nodulax.radiograph.augmentation import Augmentation
 from nodulax.radiograph.preprocessing import Preprocessing
-from nodulax.step import State, initial_state, step_function
+from nodulax.storage import folders
+from nodulax.training import optimizer, workdir
+from nodulax.training.interruption import Interrupted, Interruption, interruptible
+from nodulax.training.logbook import Logbook
+from nodulax.training.loss_scale import LossScale
+from nodulax.training.step import State, initial_state, step_function
 
 # The least value of each knob that counts something.
 LEAST = {
@@ -128,7 +123,9 @@ def fit(
     optimizer.learning_rate_schedule(**config.optimizer, steps_per_epoch=steps_per_epoch)
   )
   train_step = parallel.map_devices(
-    step_function(network, adam, config.train.accumulate), devices, donate=(0,)
+    step_function(network, adam, **config.loss, accumulate=config.train.accumulate),
+    devices,
+    donate=(0,),
   )
   predictor = inference.Predictor(network, devices)
 
@@ -162,10 +159,13 @@ def fit(
     step, state, progress = restored
     tell(f'{config.name}: going on from step {step} of {total_steps}')
   elif config.init.checkpoint:
-    _, source = inference.load_network(config.init.checkpoint)
-    state = start_from(state, *pretrained.load_network(source, state.variables))
+    start, source = networks.load_network(config.init.checkpoint)
+    same_head = start.head == network.head
+    state = start_from(
+      state, *pretrained.load_network(source, state.variables, sub_network=same_head)
+    )
   elif config.init.imagenet:
-    file = storage.fetch_file(config.init.imagenet)
+    file = folders.fetch_file(config.init.imagenet)
     state = start_from(state, *pretrained.load_imagenet(file, state.variables))
   if hosts.is_first():
     workdir.cut_back_logs(folder, progress['logs'])
@@ -245,7 +245,7 @@ def fit(
           state.variables, until_stopped(evaluation_batches(tune, batch_size, **host))
         )
         if not stopping:
-          thresholds = evaluate.freeze_thresholds(tune, probability, heat_maps)
+          thresholds = freeze_thresholds(tune, probability, heat_maps)
           best = thresholds.tune_auc > progress['best_auc']
           log.tune(step, step // steps_per_epoch, {'auc': thresholds.tune_auc}, best)
           log.pictures(step, 'tune', _draw_tune(tune, heat_maps, config.train.pictures))
@@ -254,9 +254,7 @@ def fit(
             progress['best_auc'] = thresholds.tune_auc
             checkpoints.save_best(
               parallel.first(state.variables),
-              Description(
-                config.name, config.model.to_dict(), preprocessing, thresholds, step
-              ),
+              Description(config.name, config.model.to_dict(), preprocessing, thresholds, step),
             )
 
       if (end_of_epoch or stopping or late) and saved != (step, progress['tuned']):
@@ -264,9 +262,9 @@ def fit(
         log.flush()
         progress['logs'] = workdir.log_sizes(folder)
         checkpoints.save_latest(step, parallel.first(state), progress)
-        if storage.is_copy(folder):
+        if folders.is_copy(folder):
           checkpoints.wait()
-          storage.publish(folder)
+          folders.publish(folder)
         saved, saved_at = (step, progress['tuned']), time.monotonic()
         log.resume_clock(step)
       if stopping and progress['tuned'] < total_steps:
@@ -332,6 +330,5 @@ def _draw_tune(tune: Prepared, heat_maps: np.ndarray, count: int) -> list[np.nda
   """Tune radiographs, nodules before normals, with heat maps and true outlines."""
   order = sorted(range(len(tune)), key=lambda index: -tune.cases[index].label)[:count]
   return [
-    pictures.overlay(tune.images[index], heat_maps[index], tune.truth(index))
-    for index in order
+    pictures.overlay(tune.images[index], heat_maps[index], tune.truth(index)) for index in order
   ]

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from jax import export as jax_export
 
-from nodulax import checkpoint, export, exported, predict
+from nodulax import export, exported, predict
+from nodulax.checkpoints import checkpoint
 from nodulax.radiograph.reading import read_radiograph
-from tests.test_predict import images_in, rows_of
+from tests.prediction.test_predict import images_in, rows_of
 
 
 @pytest.fixture(scope='module')
@@ -240,15 +241,22 @@ def test_onnx_gives_the_same_answers(trained_run, tmp_path):
   pytest.importorskip('jax2onnx', reason='the extra `onnx` is not installed')
   onnxruntime = pytest.importorskip('onnxruntime', reason='the extra `onnx` is not installed')
   finished = subprocess.run(
-    [sys.executable, '-m', 'nodulax.export', '--onnx',
-     f'--checkpoint={trained_run}', f'--output={tmp_path / "x"}'],
-    cwd=pathlib.Path(__file__).parents[1], capture_output=True, text=True)
+    [
+      sys.executable,
+      '-m',
+      'nodulax.export',
+      '--onnx',
+      f'--checkpoint={trained_run}',
+      f'--output={tmp_path / "x"}',
+    ],
+    cwd=pathlib.Path(__file__).parents[1],
+    capture_output=True,
+    text=True,
+  )
   assert finished.returncode == 0, finished.stderr
   assert 'Traceback' not in finished.stderr and 'WARNING' not in finished.stderr
   members, _ = exported.unpack(tmp_path / 'x')
-  session = onnxruntime.InferenceSession(
-    members[exported.ONNX], providers=['CPUExecutionProvider']
-  )
+  session = onnxruntime.InferenceSession(members[exported.ONNX], providers=['CPUExecutionProvider'])
   image = np.random.default_rng(5).integers(0, 256, (1, 64, 64, 1), np.uint8)
   answers = session.run(None, {session.get_inputs()[0].name: image.astype(np.float32)})
   expected = exported.load(tmp_path / 'x').network(image)

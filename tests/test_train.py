@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-from nodulax import checkpoint, train
+from nodulax import train
+from nodulax.checkpoints import checkpoint
 from nodulax.input.shards import ShardsError
-from nodulax.workdir import WorkdirError
+from nodulax.training.workdir import WorkdirError
 from tests.end_to_end.kill_stress import final_state, tensorboard_points
 
 START = """
@@ -57,9 +58,7 @@ def test_an_experiment_leaves_checkpoints_logs_and_evaluations(trained_run):
   assert [line['step'] for line in logged if 'tune_auc' in line] == [steps // 2, steps]
 
 
-def test_a_run_killed_in_mid_epoch_ends_like_an_uninterrupted_one(
-  config, trained_run, tmp_path
-):
+def test_a_run_killed_in_mid_epoch_ends_like_an_uninterrupted_one(config, trained_run, tmp_path):
   config.train.checkpoint_minutes = 0.0  # a checkpoint after every step
   folder = tmp_path / 'killed'
   process = start(config, folder)

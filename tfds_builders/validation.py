@@ -65,9 +65,7 @@ def _same_images(records: Sequence[Record], looks: dict[str, Inspection]) -> Ite
   for group in same.values():
     for record in group:
       for what, question in (('patient', 'whose they are'), ('label', 'what they show')):
-        others = [
-          other.name for other in group if getattr(other, what) != getattr(record, what)
-        ]
+        others = [other.name for other in group if getattr(other, what) != getattr(record, what)]
         if others:
           yield Fault(
             f'one image, two {what}s',

@@ -13,8 +13,8 @@ import jax
 from absl import app, flags, logging
 
 from nodulax import NOTICE
-from nodulax.checkpoint import CheckpointError
-from nodulax.reader import Reader
+from nodulax.checkpoints.checkpoint import CheckpointError
+from nodulax.prediction.reader import Reader
 
 HOST = '127.0.0.1'
 

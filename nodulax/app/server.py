@@ -18,11 +18,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nodulax import NOTICE
-from nodulax.prediction import prepare
-from nodulax.prediction_files import record
+from nodulax.prediction.files import record
+from nodulax.prediction.prediction import prepare
+from nodulax.prediction.reader import Reader, whole_heat_map
 from nodulax.radiograph import pictures
 from nodulax.radiograph.reading import Radiograph, RadiographError, decode_radiograph
-from nodulax.reader import Reader, whole_heat_map
 
 LARGEST_PICTURE = 1024  # pixels along the longer side
 _FOLDER = pathlib.Path(__file__).parent

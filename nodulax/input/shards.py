@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from nodulax import storage
 from nodulax.radiograph.reading import decode_png
+from nodulax.storage import folders
 
 
 class ShardsError(ValueError):
@@ -67,7 +67,7 @@ class Shards:
   """
 
   def __init__(self, directory: epath.PathLike, split: str):
-    self.directory = find_shards(storage.fetch(directory))
+    self.directory = find_shards(folders.fetch(directory))
     self.split = split
     builder = tfds.builder_from_directory(self.directory)
     self.name = builder.info.name

@@ -40,7 +40,8 @@ class BatchNormRelu(nn.Module):
     var = self.variable('batch_stats', 'var', jnp.ones, shape, jnp.float32)
     if not self.train:
       return _apply(x, mean.value, jax.lax.rsqrt(var.value + self.epsilon), scale, bias)[0].astype(
-        self.dtype)
+        self.dtype
+      )
     axis_name = None if self.is_initializing() else self.axis_name
     y, batch_mean, batch_var = _normalise(x, scale, bias, self.epsilon, axis_name)
     if not self.is_initializing():
@@ -58,8 +59,7 @@ def _normalise(x, scale, bias, epsilon, axis_name):
 
 def _forward(x, scale, bias, epsilon, axis_name):
   wide = _at_least_float32(x)
-  mean, mean_square = _mean_over_devices(
-    (wide.mean(AXES), jnp.square(wide).mean(AXES)), axis_name)
+  mean, mean_square = _mean_over_devices((wide.mean(AXES), jnp.square(wide).mean(AXES)), axis_name)
   # Rounding may take a variance of zero below it.
   var = jnp.maximum(mean_square - jnp.square(mean), 0)
   inverse = jax.lax.rsqrt(var + epsilon)
@@ -73,8 +73,7 @@ def _backward(epsilon, axis_name, residuals, cotangents):
   of_y = jnp.where(y > 0, _at_least_float32(cotangents[0]), 0)
   of_scale, of_bias = (of_y * normal).sum(AXES), of_y.sum(AXES)
   pixels = x.size // x.shape[-1]
-  mean_of_scale, mean_of_bias = _mean_over_devices(
-    (of_scale / pixels, of_bias / pixels), axis_name)
+  mean_of_scale, mean_of_bias = _mean_over_devices((of_scale / pixels, of_bias / pixels), axis_name)
   of_x = scale * inverse * (of_y - mean_of_bias - normal * mean_of_scale)
   return of_x.astype(x.dtype), of_scale, of_bias
 

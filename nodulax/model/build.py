@@ -17,6 +17,9 @@ def build_network(
   std: float,
   precision: Literal['float32', 'bfloat16', 'float16'],
   recompute: bool,
+  pooling: Literal['max', 'logsumexp'],
+  skip: bool,
+  cell_prior: float,
   axis_name: str | None = None,
 ) -> Network:
   """Network 1 (head 'image') or 2 (head 'pixel') on a DenseNet-SE of a named size.
@@ -28,6 +31,7 @@ def build_network(
     mean, std: of the training images' pixels in [0, 1].
     precision: what activations are computed in.
     recompute: store less of the forward pass, and compute it again in the backward pass.
+    pooling, skip, cell_prior: of the pixel head; see `Network`.
     axis_name: the mapped axis over which batch norm takes its statistics in training.
 
   Raises:
@@ -40,9 +44,12 @@ def build_network(
     ('batch_norm_momentum', batch_norm_momentum, 0 <= batch_norm_momentum < 1),
     ('mean', mean, 0 <= mean <= 1),
     ('std', std, 0 < std <= 1),
+    ('cell_prior', cell_prior, 0 < cell_prior < 1),
   ):
     if not fits:
       raise ValueError(f'config.model.{name} is {number}, which it cannot be')
+  if skip and head == 'image':
+    raise ValueError('config.model.skip is for the pixel head; set config.model.head to pixel')
   backbone = DenseNetSE(
     **SIZES[size],
     squeeze_excitation=squeeze_excitation,
@@ -52,4 +59,12 @@ def build_network(
     remat=recompute,
     axis_name=axis_name,
   )
-  return Network(head=head, backbone=backbone, mean=mean, std=std)
+  return Network(
+    head=head,
+    backbone=backbone,
+    mean=mean,
+    std=std,
+    pooling=pooling,
+    skip=skip,
+    cell_prior=cell_prior,
+  )

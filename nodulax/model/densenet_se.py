@@ -15,10 +15,12 @@ import jax.numpy as jnp
 
 from nodulax.model.batch_norm import BatchNormRelu
 
-# The arguments of DenseNetSE that tell the published networks apart; 'tiny' is for tests and
-# for studies on a laptop.
+# The arguments of DenseNetSE that tell the published networks apart; 'tiny' to 'mid'
+# are for tests, for studies on a laptop and for the network that comes with nodulax.
 SIZES: dict[str, dict[str, Any]] = {
   'tiny': dict(block_sizes=(2, 2, 2, 2), growth_rate=8, stem_channels=16),
+  'small': dict(block_sizes=(2, 3, 4, 3), growth_rate=12, stem_channels=24),
+  'mid': dict(block_sizes=(4, 4, 6, 4), growth_rate=16, stem_channels=32),
   '121': dict(block_sizes=(6, 12, 24, 16), growth_rate=32, stem_channels=64),
   '169': dict(block_sizes=(6, 12, 32, 32), growth_rate=32, stem_channels=64),
   '201': dict(block_sizes=(6, 12, 48, 32), growth_rate=32, stem_channels=64),
@@ -75,7 +77,8 @@ def _multiply(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def _convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
   return jax.lax.conv_general_dilated(
-    x, kernel[None, None], (1, 1), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+    x, kernel[None, None], (1, 1), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+  )
 
 
 class SqueezeExcitation(nn.Module):
@@ -96,7 +99,8 @@ class SqueezeExcitation(nn.Module):
     dense = partial(nn.Dense, use_bias=False)
     squeezed = x.mean((1, 2), dtype=jnp.float32)
     hidden = nn.relu(
-      dense(max(channels // self.reduction, 1), kernel_init=he_normal, name='reduce')(squeezed))
+      dense(max(channels // self.reduction, 1), kernel_init=he_normal, name='reduce')(squeezed)
+    )
     gate = 2 * nn.sigmoid(dense(channels, kernel_init=nn.initializers.zeros, name='expand')(hidden))
     return x * gate[:, None, None, :].astype(self.dtype)
 
@@ -144,15 +148,19 @@ class DenseNetSE(nn.Module):
   remat: bool = False
 
   @nn.compact
-  def __call__(self, image: jax.Array, train: bool) -> jax.Array:
+  def __call__(
+    self, image: jax.Array, train: bool, finer: bool = False
+  ) -> jax.Array | tuple[jax.Array, jax.Array]:
     """Features of a batch of images.
 
     Args:
       image: f32[B, S, S, C], normalised; S a multiple of 32.
       train: use and update the batch's statistics rather than use the running ones.
+      finer: also return the third block's features, before they are halved.
 
     Returns:
-      dtype[B, S/32, S/32, F], not negative.
+      dtype[B, S/32, S/32, F], not negative; with `finer` a pair of it and dtype[B, S/16, S/16, G],
+      not negative either.
 
     Raises:
       ValueError: if S is not a multiple of 32.
@@ -160,10 +168,16 @@ class DenseNetSE(nn.Module):
     if image.shape[1] % 32 or image.shape[2] % 32:
       raise ValueError(
         f'DenseNet halves the image five times: image_size must be a multiple of 32, '
-        f'not {image.shape[1]} x {image.shape[2]}')
+        f'not {image.shape[1]} x {image.shape[2]}'
+      )
     norm = partial(
-      BatchNormRelu, train=train, momentum=self.momentum, epsilon=1.001e-5, dtype=self.dtype,
-      axis_name=self.axis_name)
+      BatchNormRelu,
+      train=train,
+      momentum=self.momentum,
+      epsilon=1.001e-5,
+      dtype=self.dtype,
+      axis_name=self.axis_name,
+    )
     conv = partial(nn.Conv, use_bias=False, kernel_init=he_normal, dtype=self.dtype)
     conv1x1 = partial(Conv1x1, train=train, dtype=self.dtype)
     layer = nn.remat(DenseLayer) if self.remat else DenseLayer
@@ -182,8 +196,11 @@ class DenseNetSE(nn.Module):
       x = excite(x, f'block{block}_excitation')
       if block < len(self.block_sizes):
         x = norm(name=f'transition{block}_norm')(x)
+        if block == 3:
+          fine = x
         # Published DenseNets pool after the convolution; both are linear, so the order is free.
         x = nn.avg_pool(x, window_shape=(2, 2), strides=(2, 2))
         x = conv1x1(x.shape[-1] // 2, name=f'transition{block}_conv')(x)
         x = excite(x, f'transition{block}_excitation')
-    return norm(name='final_norm')(x)
+    features = norm(name='final_norm')(x)
+    return (features, fine) if finer else features

@@ -1,6 +1,7 @@
 """The two networks: DenseNet with squeeze-and-excitation, a sub-network and a head."""
 
-from typing import Literal, NamedTuple
+import math
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -28,15 +29,23 @@ class SubNetwork(nn.Module):
   Two convolutions, 3 x 3 to 128 channels and 1 x 1 to one, with biases. There is no batch norm
   between them: the paper names two convolutions and nothing else, and the features come out of
   a batch norm already.
+
+  Attributes:
+    dtype: what the first convolution computes in.
+    bias: that the map starts with, as a logit.
   """
 
   dtype: jax.typing.DTypeLike
+  bias: float = 0.0
 
   @nn.compact
   def __call__(self, features: jax.Array) -> jax.Array:
-    x = nn.Conv(128, (3, 3), kernel_init=nn.initializers.he_normal(), dtype=self.dtype,
-                name='conv1')(features)
-    return nn.Conv(1, (1, 1), dtype=jnp.float32, name='conv2')(nn.relu(x))[..., 0]
+    x = nn.Conv(
+      128, (3, 3), kernel_init=nn.initializers.he_normal(), dtype=self.dtype, name='conv1'
+    )(features)
+    start = nn.initializers.constant(self.bias)
+    x = nn.Conv(1, (1, 1), dtype=jnp.float32, bias_init=start, name='conv2')(nn.relu(x))
+    return x[..., 0]
 
 
 class Network(nn.Module):
@@ -44,19 +53,29 @@ class Network(nn.Module):
 
   Both end in one map of logits. Network 1's is S/32 wide and its mean is the image's logit, so
   the map is a class activation map. Network 2 doubles the features' height and width by bilinear
-  interpolation first; its map is S/16 wide and the image's logit is the map's maximum.
-  The parameters of both have the same names and shapes.
+  interpolation first; its map is S/16 wide, and the image's logit is pooled from it.
+  Without `skip`, which is for the pixel head alone, the parameters of both have the same names and
+  shapes.
 
   Attributes:
     head: 'image' or 'pixel'.
     backbone: the feature extractor.
     mean, std: of the training images' pixels, in the unit of the image.
+    pooling: of the pixel head's map. 'max', as in the paper, takes the hottest cell's logit;
+      'logsumexp' takes log sum exp of all cells' logits, to which every hot cell contributes and
+      through which every cell learns.
+    skip: whether the pixel head also sees the third dense block's features, which are as fine as
+      its map.
+    cell_prior: the probability that every cell of the pixel head starts with, in (0, 1).
   """
 
   head: Literal['image', 'pixel']
   backbone: DenseNetSE
   mean: float
   std: float
+  pooling: Literal['max', 'logsumexp'] = 'max'
+  skip: bool = False
+  cell_prior: float = 0.5
 
   @nn.compact
   def __call__(self, image: jax.Array, train: bool) -> Outputs:
@@ -67,17 +86,34 @@ class Network(nn.Module):
       train: use and update the batch's statistics rather than use the running ones.
 
     Raises:
-      ValueError: if S is not a multiple of 32, or the head is unknown.
+      ValueError: if S is not a multiple of 32, or the head or its pooling is unknown.
     """
-    features = self.backbone((image - self.mean) / self.std, train)
-    sub_network = SubNetwork(self.backbone.dtype, name='sub_network')
+    image = (image - self.mean) / self.std
+    features: Any = (
+      self.backbone(image, train, finer=True) if self.skip else self.backbone(image, train)
+    )
     if self.head == 'image':
-      map_logits = sub_network(features)
+      map_logits = SubNetwork(self.backbone.dtype, name='sub_network')(features)
       return Outputs(map_logits.mean((1, 2)), map_logits)
-    if self.head == 'pixel':
-      batch, height, width, channels = features.shape
-      size = (batch, 2 * height, 2 * width, channels)
-      # Antialiasing changes nothing where an image grows, and ONNX converters do not know it.
-      map_logits = sub_network(jax.image.resize(features, size, 'bilinear', antialias=False))
+    if self.head != 'pixel':
+      raise ValueError(f"head must be 'image' or 'pixel', not {self.head!r}")
+    if self.skip:
+      coarse, fine = features
+      features = jnp.concatenate([_doubled(coarse), fine], -1)
+    else:
+      features = _doubled(features)
+    bias = math.log(self.cell_prior / (1 - self.cell_prior))
+    map_logits = SubNetwork(self.backbone.dtype, bias, name='sub_network')(features)
+    if self.pooling == 'max':
       return Outputs(map_logits.max((1, 2)), map_logits)
-    raise ValueError(f"head must be 'image' or 'pixel', not {self.head!r}")
+    if self.pooling == 'logsumexp':
+      return Outputs(jax.nn.logsumexp(map_logits, (1, 2)), map_logits)
+    raise ValueError(f"pooling must be 'max' or 'logsumexp', not {self.pooling!r}")
+
+
+def _doubled(features: jax.Array) -> jax.Array:
+  """Twice as high and wide, bilinear: f[B, h, w, F] -> f[B, 2h, 2w, F]."""
+  batch, height, width, channels = features.shape
+  # Antialiasing changes nothing where an image grows, and ONNX converters do not know it.
+  size = (batch, 2 * height, 2 * width, channels)
+  return jax.image.resize(features, size, 'bilinear', antialias=False)

@@ -54,20 +54,29 @@ def _outline(names: Iterable[str]) -> str:
 
 
 KERAS_WEIGHT = {
-  'kernel': 'params/{}/kernel', 'gamma': 'params/{}/scale', 'beta': 'params/{}/bias',
-  'moving_mean': 'batch_stats/{}/mean', 'moving_variance': 'batch_stats/{}/var'}
+  'kernel': 'params/{}/kernel',
+  'gamma': 'params/{}/scale',
+  'beta': 'params/{}/bias',
+  'moving_mean': 'batch_stats/{}/mean',
+  'moving_variance': 'batch_stats/{}/var',
+}
 TORCH_NORM_WEIGHT = {
-  'weight': 'params/{}/scale', 'bias': 'params/{}/bias',
-  'running_mean': 'batch_stats/{}/mean', 'running_var': 'batch_stats/{}/var'}
+  'weight': 'params/{}/scale',
+  'bias': 'params/{}/bias',
+  'running_mean': 'batch_stats/{}/mean',
+  'running_var': 'batch_stats/{}/var',
+}
 
 # Keras names the stem's layers conv1_conv, or conv1/conv in older files.
 KERAS_NAME = re.compile(
   r'(?:.*?/)??(?:(?P<stem>conv1)[_/]|conv(?P<block>\d+)_block(?P<layer>\d+)_(?P<index>[012])_'
-  r'|pool(?P<transition>\d+)_)?(?P<kind>conv|bn)/(?P<weight>\w+)')
+  r'|pool(?P<transition>\d+)_)?(?P<kind>conv|bn)/(?P<weight>\w+)'
+)
 # torchvision's published files say norm.1 where its code says norm1.
 TORCH_NAME = re.compile(
   r'(?:.*\.)?features\.(?:denseblock(?P<block>\d+)\.denselayer(?P<layer>\d+)\.'
-  r'|transition(?P<transition>\d+)\.)?(?P<kind>conv|norm)\.?(?P<index>[0125]?)\.(?P<weight>\w+)')
+  r'|transition(?P<transition>\d+)\.)?(?P<kind>conv|norm)\.?(?P<index>[0125]?)\.(?P<weight>\w+)'
+)
 
 
 def _from_keras(name: str) -> str | None:
@@ -113,9 +122,7 @@ def _fit(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
   return array
 
 
-def load_imagenet(
-  path: str | os.PathLike[str], variables: Variables
-) -> tuple[Variables, Report]:
+def load_imagenet(path: str | os.PathLike[str], variables: Variables) -> tuple[Variables, Report]:
   """Starts a network's backbone from a published DenseNet.
 
   Reads what Keras (.h5 with or without top, .weights.h5, .keras), torchvision (.pth) and timm
@@ -141,14 +148,14 @@ def load_imagenet(
   path = pathlib.Path(path)
   if not path.is_file():
     raise FileNotFoundError(
-      f'{path} is missing. These published files hold ImageNet weights that fit:\n{PUBLISHED}')
+      f'{path} is missing. These published files hold ImageNet weights that fit:\n{PUBLISHED}'
+    )
   try:
     arrays = read_arrays(path)
   except ValueError as error:
     raise WeightsError(str(error)) from error
   target = flatten_dict(variables, sep='/')
-  wanted = {
-    name for name in target if '/backbone/' in name and '_excitation/' not in name}
+  wanted = {name for name in target if '/backbone/' in name and '_excitation/' not in name}
   found: dict[str, np.ndarray] = {}
   unused = []
   for name, array in arrays.items():
@@ -167,24 +174,29 @@ def load_imagenet(
   faults += [f'{name} has no place here' for name in sorted(found.keys() - wanted)]
   faults += [
     f'{name} is {found[name].shape} and not {target[name].shape}'
-    for name in sorted(wanted & found.keys()) if found[name].shape != target[name].shape]
+    for name in sorted(wanted & found.keys())
+    if found[name].shape != target[name].shape
+  ]
   faults += [
     f'{name} holds numbers that are not finite'
     for name in sorted(wanted & found.keys())
-    if not np.isfinite(np.asarray(found[name], np.float32)).all()]
+    if not np.isfinite(np.asarray(found[name], np.float32)).all()
+  ]
   if faults:
     raise WeightsError(
       f'{path} does not fit: it holds {_architecture(found)}, and the network is '
       f'{_architecture(wanted)}. {len(faults)} faults, the first: {"; ".join(faults[:5])}. '
-      f'These published files fit:\n{PUBLISHED}')
+      f'These published files fit:\n{PUBLISHED}'
+    )
   result = target | {name: jnp.asarray(array, jnp.float32) for name, array in found.items()}
   report = Report(tuple(found), tuple(name for name in target if name not in found), tuple(unused))
   return unflatten_dict(result, sep='/'), report
 
 
 def _architecture(names: Iterable[str]) -> str:
-  layers = {match[0]: match[1] for name in names
-            if (match := re.search(r'block(\d+)_layer\d+', name))}
+  layers = {
+    match[0]: match[1] for name in names if (match := re.search(r'block(\d+)_layer\d+', name))
+  }
   if not layers:
     return 'no DenseNet'
   sizes = sorted(Counter(layers.values()).items())
@@ -192,7 +204,7 @@ def _architecture(names: Iterable[str]) -> str:
 
 
 def load_network(
-  source: Variables, variables: Variables
+  source: Variables, variables: Variables, *, sub_network: bool
 ) -> tuple[Variables, Report]:
   """Starts a network from another one, of the same or the other head.
 
@@ -202,6 +214,9 @@ def load_network(
   Args:
     source: variables of the trained network.
     variables: of the network to start.
+    sub_network: whether to take the sub-network too. One that learned to be averaged over the map
+      misleads a network whose map is held against a mask, so a network of another head starts
+      with a new one.
 
   Returns:
     The new variables, and what was taken, new and unused.
@@ -210,15 +225,21 @@ def load_network(
     WeightsError: the backbones differ by more than squeeze-and-excitation.
   """
   target, origin = flatten_dict(variables, sep='/'), flatten_dict(source, sep='/')
-  taken = [name for name in target
-           if name in origin and origin[name].shape == target[name].shape]
+  taken = [
+    name
+    for name in target
+    if name in origin
+    and origin[name].shape == target[name].shape
+    and (sub_network or '/backbone/' in name)
+  ]
   new = [name for name in target if name not in set(taken)]
   misfits = [name for name in new if '/backbone/' in name and '_excitation/' not in name]
   if misfits:
     raise WeightsError(
       f'the network to start from is {_architecture(origin)} and this one is '
       f'{_architecture(target)}: {len(misfits)} arrays do not fit, the first {misfits[0]}. '
-      'Start from a network of the same size')
+      'Start from a network of the same size'
+    )
   result = target | {name: origin[name] for name in taken}
   unused = tuple(name for name in origin if name not in set(taken))
   return unflatten_dict(result, sep='/'), Report(tuple(taken), tuple(new), unused)

@@ -50,7 +50,8 @@ class _Tensor(NamedTuple):
     if count > len(values) or (count and last >= len(values)):
       raise ValueError('a tensor reaches past the end of its numbers')
     return np.lib.stride_tricks.as_strided(
-      values[self.offset:], self.shape, [step * values.itemsize for step in self.strides]).copy()
+      values[self.offset :], self.shape, [step * values.itemsize for step in self.strides]
+    ).copy()
 
 
 def _tensor(storage, offset, shape, strides, *_) -> _Tensor:
@@ -70,7 +71,8 @@ class _StateDictUnpickler(pickle.Unpickler):
     if module == 'torch' and name in STORAGES:
       return STORAGES[name]
     raise ValueError(
-      f'it holds {module}.{name}, which is not a tensor; save the state_dict() alone')
+      f'it holds {module}.{name}, which is not a tensor; save the state_dict() alone'
+    )
 
   def persistent_load(self, pid: Any) -> _Storage:
     match pid:
@@ -103,7 +105,9 @@ def _read_zip(file: BinaryIO, max_bytes: int) -> tuple[Any, dict[str, bytes]]:
       raise ValueError('it has no data.pkl')
     return _unpickle(io.BytesIO(archive.read(members['data.pkl']))), {
       name.removeprefix('data/'): archive.read(member)
-      for name, member in members.items() if name.startswith('data/')}
+      for name, member in members.items()
+      if name.startswith('data/')
+    }
 
 
 def _read_legacy(file: BinaryIO, max_bytes: int) -> tuple[Any, dict[str, bytes]]:
@@ -129,8 +133,10 @@ def _tensors(state: Any) -> dict[str, _Tensor]:
   if not isinstance(state, dict):
     raise ValueError('it is not a state dict')
   return {
-    name: value for name, value in state.items()
-    if isinstance(name, str) and isinstance(value, _Tensor)}
+    name: value
+    for name, value in state.items()
+    if isinstance(name, str) and isinstance(value, _Tensor)
+  }
 
 
 def read_torch(file: BinaryIO, max_bytes: int) -> dict[str, np.ndarray]:
@@ -148,8 +154,16 @@ def read_torch(file: BinaryIO, max_bytes: int) -> dict[str, np.ndarray]:
   file.seek(0)
   try:
     state, numbers = _read_zip(file, max_bytes) if is_zip else _read_legacy(file, max_bytes)
-    return {name: tensor.read(numbers[tensor.storage.key])
-            for name, tensor in _tensors(state).items()}
-  except (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError, TypeError,
-          AttributeError, IndexError) as error:
+    return {
+      name: tensor.read(numbers[tensor.storage.key]) for name, tensor in _tensors(state).items()
+    }
+  except (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    EOFError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+  ) as error:
     raise ValueError(f'it is damaged ({error})') from error

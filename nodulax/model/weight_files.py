@@ -54,7 +54,8 @@ def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
     raise ValueError(f'{path} cannot be read as weights: {error}') from error
   raise ValueError(
     f'{path} is none of the kinds of files that hold weights here: .h5, .weights.h5, .keras, .pth, '
-    '.pt, .safetensors')
+    '.pt, .safetensors'
+  )
 
 
 def _read_keras(file: BinaryIO) -> dict[str, np.ndarray]:

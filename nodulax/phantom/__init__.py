@@ -1,9 +1,9 @@
 """Simulated chest radiographs with known truth, and four virtual hospitals made of them."""
 
-from .aihub import write_aihub
-from .gmc import write_gmc
-from .nih import write_nih
-from .radiography import Simulated, simulate
-from .vindr import write_vindr
+from nodulax.phantom.hospitals.aihub import write_aihub
+from nodulax.phantom.hospitals.gmc import write_gmc
+from nodulax.phantom.hospitals.nih import write_nih
+from nodulax.phantom.hospitals.vindr import write_vindr
+from nodulax.phantom.imaging.radiography import Simulated, simulate
 
 __all__ = ['Simulated', 'simulate', 'write_aihub', 'write_gmc', 'write_nih', 'write_vindr']

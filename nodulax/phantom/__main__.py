@@ -4,11 +4,11 @@ import argparse
 import pathlib
 from collections.abc import Callable
 
-from .aihub import write_aihub
-from .gmc import write_gmc
-from .nih import write_nih
-from .vindr import write_vindr
-from .writing import PhantomError
+from nodulax.phantom.hospitals.aihub import write_aihub
+from nodulax.phantom.hospitals.gmc import write_gmc
+from nodulax.phantom.hospitals.nih import write_nih
+from nodulax.phantom.hospitals.vindr import write_vindr
+from nodulax.phantom.hospitals.writing import PhantomError
 
 _WRITERS: dict[str, Callable[..., pathlib.Path]] = {
   'nih': write_nih,
@@ -30,9 +30,7 @@ def main() -> None:
   parser.add_argument(
     '--label_noise', type=float, help='nih alone: share of wrong labels, in either direction'
   )
-  parser.add_argument(
-    '--masses_only', action='store_true', help='easy: every nodule is a mass'
-  )
+  parser.add_argument('--masses_only', action='store_true', help='easy: every nodule is a mass')
   given = parser.parse_args()
   options: dict[str, float | bool] = {}
   if given.masses_only:

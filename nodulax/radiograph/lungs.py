@@ -1,7 +1,7 @@
 """The lung box: the rectangle around the lung fields of a frontal chest radiograph.
 
 A small network outlines the lungs (`lung_network.py`); it was trained by `python -m
-nodulax.train_lungs` on simulated radiographs alone. The box bounds its outline.
+nodulax.phantom.train_lungs` on simulated radiographs alone. The box bounds its outline.
 """
 
 import dataclasses

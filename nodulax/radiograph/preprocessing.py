@@ -103,16 +103,18 @@ class Preprocessing:
     """The network's view of a radiograph.
 
     Args:
-      pixels: u8 or u16 `[H, W]`, bright = dense.
+      pixels: u8, u16 or f32 `[H, W]`, bright = dense, in any unit.
       lung_box: x_min, y_min, x_max, y_max in pixels.
 
     Returns:
       u8[image_size, image_size].
     """
-    view = _resize(self.crop(pixels.shape, lung_box).cut(pixels), self.image_size)
+    # In float32, so that 8 and 16 bits of one picture get the same window and tone curve.
+    part = self.crop(pixels.shape, lung_box).cut(pixels).astype(np.float32)
+    view = _resize(part, self.image_size)
     black, white = np.percentile(view, self.window)
     scale = 255 / (white - black) if white > black else 0.0
-    eight_bits = np.clip((view.astype(np.float32) - black) * scale, 0, 255).round()
+    eight_bits = np.clip((view - black) * scale, 0, 255).round()
     clahe = cv2.createCLAHE(self.clahe_clip_limit, (self.clahe_tiles, self.clahe_tiles))
     return clahe.apply(eight_bits.astype(np.uint8))
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from nodulax import storage
 from nodulax.report import ReportError, write_report
+from nodulax.storage import folders
 
 WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of runs, or of one run.', required=True)
 OUTPUT = flags.DEFINE_string('output', None, 'Folder to write; report/ in the workdir if empty.')
@@ -27,14 +27,14 @@ def main(arguments: Sequence[str]) -> None:
   if len(arguments) > 1:
     raise app.UsageError(f'unexpected argument: {arguments[1]}')
   try:
-    folder = storage.check_out(WORKDIR.value)
+    folder = folders.check_out(WORKDIR.value)
     page = write_report(
       folder,
       OUTPUT.value or None,
       predictions=PREDICTIONS.value,
       prevalence=PREVALENCE.value,
     )
-    storage.publish(folder)
+    folders.publish(folder)
   except (ReportError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error
   print(f'Report: {page}')

@@ -114,7 +114,5 @@ def _row(run: Evaluation, model: str) -> dict[str, Any]:
 
 def _named(results: Results, runs: list[Evaluation]) -> list[Evaluation]:
   """The runs under the names of their models, of which a repeat's folder may have another."""
-  of_run = {
-    id(repeat): model for model, repeats in results.repeats.items() for repeat in repeats
-  }
+  of_run = {id(repeat): model for model, repeats in results.repeats.items() for repeat in repeats}
   return [dataclasses.replace(run, model=of_run.get(id(run), run.model)) for run in runs]

@@ -57,7 +57,7 @@ def questions_table(numbers: pd.DataFrame) -> Table:
     'and standard deviation are over the seeds and say what another training changes. P is raw: '
     'two questions, asked beforehand. Intervals are in the figure and the CSV file.'
   )
-  title = 'Table Q. The paper\'s two questions, seed by seed'
+  title = "Table Q. The paper's two questions, seed by seed"
   return Table('table_q_questions', title, numbers, shown, note, grouped=True)
 
 

@@ -19,7 +19,7 @@ from nodulax import predict
 from nodulax.radiograph import pictures
 from nodulax.radiograph.reading import read_radiograph
 from tests.app import browser as browsers
-from tests.test_predict import images_in
+from tests.prediction.test_predict import images_in
 
 ROOT = pathlib.Path(__file__).parents[2]
 OCTETS = {'Content-Type': 'application/octet-stream'}

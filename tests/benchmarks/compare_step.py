@@ -28,11 +28,13 @@ def measured(work: Callable[[], object]) -> tuple[float, float]:
 
 def main() -> None:
   parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
   parser.add_argument('batch', type=int)
   parser.add_argument('image_size', type=int)
   parser.add_argument(
-    '--peers', nargs='+', choices=('torch', 'flax', 'devices'), default=['torch', 'flax'])
+    '--peers', nargs='+', choices=('torch', 'flax', 'devices'), default=['torch', 'flax']
+  )
   parser.add_argument('--rounds', type=int, default=5)
   parser.add_argument('--size', default='121', help="network 1's; the peers are always 121")
   args = parser.parse_args()
@@ -47,8 +49,7 @@ def main() -> None:
   steps = {'nodulax': Nodulax(args.batch, args.image_size, jax.devices()[:1], size=args.size)}
   for peer in args.peers:
     if peer == 'devices':
-      steps[peer] = Nodulax(
-        args.batch, args.image_size, jax.devices()[:DEVICES], size=args.size)
+      steps[peer] = Nodulax(args.batch, args.image_size, jax.devices()[:DEVICES], size=args.size)
     elif peer == 'torch':
       from torch_peer import Torch
 
@@ -59,8 +60,11 @@ def main() -> None:
       steps[peer] = Flax(args.batch, args.image_size)
   for name, step in steps.items():
     if step.compile_s is not None:
-      print(f'{name:8} compiles in {step.compile_s:.0f} s, '
-            f'{step.compile_processor_s:.0f} s of a processor', flush=True)
+      print(
+        f'{name:8} compiles in {step.compile_s:.0f} s, '
+        f'{step.compile_processor_s:.0f} s of a processor',
+        flush=True,
+      )
     step.load()
 
   spent = collections.defaultdict(list)
@@ -77,8 +81,7 @@ def main() -> None:
         seconds = statistics.median(times[clock] for times in theirs) / args.batch
         line += f'  {which} {seconds:.3f} s an image'
         if name != 'nodulax':
-          ratio = statistics.median(
-            a[clock] / b[clock] for a, b in zip(ours, theirs, strict=True))
+          ratio = statistics.median(a[clock] / b[clock] for a, b in zip(ours, theirs, strict=True))
           line += f', nodulax is {ratio:.2f} of it'
       print(line, flush=True)
 

@@ -35,8 +35,11 @@ class Flax:
     self._image = jax.random.uniform(jax.random.key(1), (batch, image_size, image_size, 1))
     self._label = jnp.arange(batch, dtype=jnp.float32)[:, None] % 2
     start, processor = time.perf_counter(), time.process_time()
-    self._step = jax.jit(self._update, donate_argnums=0).lower(
-      jax.eval_shape(self._init), self._image, self._label).compile()
+    self._step = (
+      jax.jit(self._update, donate_argnums=0)
+      .lower(jax.eval_shape(self._init), self._image, self._label)
+      .compile()
+    )
     self.compile_s = time.perf_counter() - start
     self.compile_processor_s = time.process_time() - processor
 
@@ -61,7 +64,8 @@ class Flax:
 
     def loss(params):
       logit, updates = self._network.apply(
-        {**variables, 'params': params}, image, True, mutable=['batch_stats'])
+        {**variables, 'params': params}, image, True, mutable=['batch_stats']
+      )
       return optax.sigmoid_binary_cross_entropy(logit, label).mean(), updates
 
     (value, updates), gradient = jax.value_and_grad(loss, has_aux=True)(variables['params'])

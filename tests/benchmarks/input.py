@@ -44,34 +44,54 @@ def cache(files: list[pathlib.Path]) -> Prepared:
   pixels = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in files]
   cases = [
     Case(
-      image_id=file.name, patient_id=file.name, label=0, location_known=True, boxes=(),
-      lung_box=(0.0, 0.0, float(image.shape[1]), float(image.shape[0])), height=image.shape[0],
-      width=image.shape[1], sex='unknown', age=math.nan, view='PA',
-      pixel_spacing_mm=(math.nan, math.nan), nodule_diameter_mm=math.nan, zone='unknown',
-      conspicuity='unknown', source='benchmark')
-    for file, image in zip(files, pixels, strict=True)]
-  images = np.stack([
-    preprocessing.image(image, case.lung_box) for image, case in zip(pixels, cases, strict=True)])
+      image_id=file.name,
+      patient_id=file.name,
+      label=0,
+      location_known=True,
+      boxes=(),
+      lung_box=(0.0, 0.0, float(image.shape[1]), float(image.shape[0])),
+      height=image.shape[0],
+      width=image.shape[1],
+      sex='unknown',
+      age=math.nan,
+      view='PA',
+      pixel_spacing_mm=(math.nan, math.nan),
+      nodule_diameter_mm=math.nan,
+      zone='unknown',
+      conspicuity='unknown',
+      source='benchmark',
+    )
+    for file, image in zip(files, pixels, strict=True)
+  ]
+  images = np.stack(
+    [preprocessing.image(image, case.lung_box) for image, case in zip(pixels, cases, strict=True)]
+  )
   times = -(-RADIOGRAPHS // len(files))
   images = np.tile(images, (times, 1, 1))
   return Prepared(
-    'benchmark', 'train', cases * times, images, np.zeros_like(images), np.zeros(len(images)), None)
+    'benchmark', 'train', cases * times, images, np.zeros_like(images), np.zeros(len(images)), None
+  )
 
 
 class Radiographs(torch.utils.data.Dataset):
   """PNG files through albumentations, with what precedes augmentation cached or not."""
 
   def __init__(self, files: list[pathlib.Path], cached: bool):
-    self._prepare = albumentations.Compose([
-      albumentations.Resize(SIZE, SIZE),
-      albumentations.CLAHE((2.0, 2.0), (8, 8), p=1)])
-    self._augment = albumentations.Compose([
-      albumentations.HorizontalFlip(p=RANGES.flip),
-      albumentations.Affine(
-        scale=(1 - RANGES.scale, 1 + RANGES.scale),
-        translate_percent=(-RANGES.shift, RANGES.shift),
-        rotate=(-RANGES.rotation, RANGES.rotation),
-        shear={'x': (-RANGES.shear, RANGES.shear), 'y': 0}, p=1)])
+    self._prepare = albumentations.Compose(
+      [albumentations.Resize(SIZE, SIZE), albumentations.CLAHE((2.0, 2.0), (8, 8), p=1)]
+    )
+    self._augment = albumentations.Compose(
+      [
+        albumentations.HorizontalFlip(p=RANGES.flip),
+        albumentations.Affine(
+          scale=(1 - RANGES.scale, 1 + RANGES.scale),
+          translate_percent=(-RANGES.shift, RANGES.shift),
+          rotate=(-RANGES.rotation, RANGES.rotation),
+          shear={'x': (-RANGES.shear, RANGES.shear), 'y': 0},
+          p=1,
+        ),
+      ]
+    )
     self._files = files
     self._cache = [self._read(file) for file in files] if cached else None
 
@@ -88,7 +108,8 @@ class Radiographs(torch.utils.data.Dataset):
 
 def main() -> None:
   parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
   parser.add_argument('--images', type=int, default=128)
   parser.add_argument('--rounds', type=int, default=3)
   args = parser.parse_args()
@@ -100,13 +121,15 @@ def main() -> None:
     prepared = cache(files)
     uncached, cached = (
       torch.utils.data.DataLoader(Radiographs(files, cached), BATCH, shuffle=True)
-      for cached in (False, True))
+      for cached in (False, True)
+    )
 
     def epochs_in_a_row() -> None:
       # A stream of its own, which else would work ahead while the others are measured; and long,
       # so that what it read ahead when it ends weighs little.
       batches = training_batches(
-        prepared, batch_size=BATCH, map_size=16, augmentation=RANGES, seed=0)
+        prepared, batch_size=BATCH, map_size=16, augmentation=RANGES, seed=0
+      )
       for _ in range(EPOCHS * len(files) // BATCH):
         next(batches)
       batches.close()
@@ -114,7 +137,8 @@ def main() -> None:
     epochs: dict[str, Callable] = {
       'nodulax': epochs_in_a_row,
       'PyTorch and albumentations': lambda: collections.deque(uncached, 0),
-      'the same, preprocessing cached': lambda: collections.deque(cached, 0)}
+      'the same, preprocessing cached': lambda: collections.deque(cached, 0),
+    }
     spent = collections.defaultdict(list)
     for _ in range(args.rounds + 1):
       for name, run in epochs.items():
@@ -122,13 +146,15 @@ def main() -> None:
         run()
         count = EPOCHS if name == 'nodulax' else 1
         spent[name].append(
-          ((time.perf_counter() - wall) / count, (time.process_time() - processor) / count))
+          ((time.perf_counter() - wall) / count, (time.process_time() - processor) / count)
+        )
   for name, times in spent.items():
     line = f'{name:30}'
     for clock, which in enumerate(('wall', 'processor')):
       seconds = statistics.median(each[clock] for each in times[1:])
       ratio = statistics.median(
-        b[clock] / a[clock] for a, b in zip(spent['nodulax'][1:], times[1:], strict=True))
+        b[clock] / a[clock] for a, b in zip(spent['nodulax'][1:], times[1:], strict=True)
+      )
       line += f'  {len(files) / seconds:6.0f} images a second of the {which}'
       line += f' ({ratio:.2f} times as slow)' if name != 'nodulax' else ''
     print(line)

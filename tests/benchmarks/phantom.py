@@ -5,9 +5,9 @@ import time
 import cv2
 import numpy as np
 
-from nodulax.phantom.hospitals import NIH
-from nodulax.phantom.nodule import draw_nodule
-from nodulax.phantom.radiography import simulate
+from nodulax.phantom.anatomy.nodule import draw_nodule
+from nodulax.phantom.hospitals.profiles import NIH
+from nodulax.phantom.imaging.radiography import simulate
 
 
 def seconds_an_image(image_size: int, images: int) -> float:

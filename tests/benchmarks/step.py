@@ -22,27 +22,49 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from nodulax import inference, optimizer, parallel
+from nodulax.distributed import inference, parallel
 from nodulax.model.build import build_network
-from nodulax.step import initial_state, step_function
+from nodulax.training import optimizer
+from nodulax.training.step import initial_state, step_function
 
 
 class Nodulax:
   """The compiled training step and the predictor, with something to run them on."""
 
   def __init__(
-    self, batch: int, image_size: int, devices: Sequence[jax.Device], *, size: str = '121',
-    precision: str = 'float32', recompute: bool = False,
+    self,
+    batch: int,
+    image_size: int,
+    devices: Sequence[jax.Device],
+    *,
+    size: str = '121',
+    precision: str = 'float32',
+    recompute: bool = False,
   ):
     self._batch, self._image_size, self._devices = batch, image_size, devices
     self._network = build_network(
-      head='image', size=size, squeeze_excitation=True, reduction=16, batch_norm_momentum=0.99,
-      mean=0.5, std=0.25, precision=precision, recompute=recompute, axis_name=parallel.AXIS)
+      head='image',
+      size=size,
+      squeeze_excitation=True,
+      reduction=16,
+      batch_norm_momentum=0.99,
+      mean=0.5,
+      std=0.25,
+      precision=precision,
+      recompute=recompute,
+      pooling='max',
+      skip=False,
+      cell_prior=0.5,
+      axis_name=parallel.AXIS,
+    )
     self._adam = optimizer.adam(lambda step: 1e-4)
-    step = parallel.map_devices(step_function(self._network, self._adam), devices, donate=(0,))
+    step = parallel.map_devices(
+      step_function(self._network, self._adam, localization_weight=1.0), devices, donate=(0,)
+    )
     state = jax.tree.map(
       lambda leaf: jax.ShapeDtypeStruct((len(devices), *leaf.shape), leaf.dtype),
-      jax.eval_shape(self._initial_state))
+      jax.eval_shape(self._initial_state),
+    )
     start, processor = time.perf_counter(), time.process_time()
     self.compiled = step.lower(state, self._example()).compile()
     self.compile_s = time.perf_counter() - start
@@ -69,13 +91,16 @@ class Nodulax:
   def _example(self) -> dict[str, np.ndarray]:
     size, side = self._image_size, self._image_size // 32
     rng = np.random.default_rng(1)
-    return parallel.split({
-      'image': rng.integers(0, 256, (self._batch, size, size, 1), np.uint8),
-      'label': np.arange(self._batch, dtype=np.float32) % 2,
-      'located': np.ones(self._batch, np.float32),
-      'truth': np.zeros((self._batch, side, side), np.float32),
-      'index': np.arange(self._batch, dtype=np.int32),
-    }, self._devices)
+    return parallel.split(
+      {
+        'image': rng.integers(0, 256, (self._batch, size, size, 1), np.uint8),
+        'label': np.arange(self._batch, dtype=np.float32) % 2,
+        'located': np.ones(self._batch, np.float32),
+        'truth': np.zeros((self._batch, side, side), np.float32),
+        'index': np.arange(self._batch, dtype=np.int32),
+      },
+      self._devices,
+    )
 
 
 def best_seconds(run: Callable[[], None], runs: int = 5) -> float:
@@ -99,7 +124,8 @@ def one_chip(topology: str) -> list[jax.Device]:
 
 def main() -> None:
   parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
   parser.add_argument('batch', type=int)
   parser.add_argument('image_size', type=int)
   parser.add_argument('--bf16', action='store_true')
@@ -108,24 +134,36 @@ def main() -> None:
   args = parser.parse_args()
   devices = one_chip(args.tpu) if args.tpu else jax.devices()[:1]
   step = Nodulax(
-    args.batch, args.image_size, devices,
-    precision='bfloat16' if args.bf16 else 'float32', recompute=args.remat)
+    args.batch,
+    args.image_size,
+    devices,
+    precision='bfloat16' if args.bf16 else 'float32',
+    recompute=args.remat,
+  )
   cost, memory = step.compiled.cost_analysis(), step.compiled.memory_analysis()
   result = {
-    'peer': 'nodulax', 'target': args.tpu or 'this machine', 'batch': args.batch,
-    'image_size': args.image_size, 'bf16': args.bf16, 'remat': args.remat,
+    'peer': 'nodulax',
+    'target': args.tpu or 'this machine',
+    'batch': args.batch,
+    'image_size': args.image_size,
+    'bf16': args.bf16,
+    'remat': args.remat,
     'threads': len(os.sched_getaffinity(0)),
     'compile_s': round(step.compile_s, 1),
     'gflop_per_image': round(cost['flops'] / args.batch / 1e9, 1),
     'gb_accessed_per_image': round(cost['bytes accessed'] / args.batch / 1e9, 3),
     'temp_gb_per_image': round(memory.temp_size_in_bytes / args.batch / 1e9, 3),
-    'train_s_per_image': None, 'infer_s_per_image': None, 'peak_rss_gb': None}
+    'train_s_per_image': None,
+    'infer_s_per_image': None,
+    'peak_rss_gb': None,
+  }
   if not args.tpu:
     step.load()
     result |= {
       'train_s_per_image': round(best_seconds(step.train) / args.batch, 4),
       'infer_s_per_image': round(best_seconds(step.infer) / args.batch, 4),
-      'peak_rss_gb': round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)}
+      'peak_rss_gb': round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
+    }
   print(json.dumps(result))
 
 

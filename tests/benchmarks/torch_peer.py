@@ -20,8 +20,12 @@ class DenseLayer(nn.Module):
 
 def densenet121() -> nn.Module:
   channels = 64
-  layers = [nn.Conv2d(1, channels, 7, 2, 3, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
-            nn.MaxPool2d(3, 2, 1)]
+  layers = [
+    nn.Conv2d(1, channels, 7, 2, 3, bias=False),
+    nn.BatchNorm2d(channels),
+    nn.ReLU(),
+    nn.MaxPool2d(3, 2, 1),
+  ]
   for size in (6, 12, 24, 16):
     for _ in range(size):
       layers.append(DenseLayer(channels))
@@ -42,8 +46,7 @@ class Torch:
   def __init__(self, batch: int, image_size: int):
     self._network = densenet121().to(memory_format=torch.channels_last)
     self._adam = torch.optim.Adam(self._network.parameters(), 1e-4)
-    self._image = torch.rand(batch, 1, image_size, image_size).to(
-      memory_format=torch.channels_last)
+    self._image = torch.rand(batch, 1, image_size, image_size).to(memory_format=torch.channels_last)
     self._label = torch.arange(batch, dtype=torch.float32)[:, None] % 2
 
   def load(self) -> None:

@@ -32,7 +32,7 @@ def final_state(folder: pathlib.Path) -> dict[str, bytes]:
   """Every array of the last checkpoint, as bytes."""
   import orbax.checkpoint as ocp
 
-  from nodulax import checkpoint
+  from nodulax.checkpoints import checkpoint
 
   step = checkpoint.latest_step(folder)
   with ocp.StandardCheckpointer() as reader:

@@ -21,7 +21,7 @@ import shutil
 import numpy as np
 from jsrt import run, write_hospital
 
-from nodulax import checkpoint
+from nodulax.checkpoints import checkpoint
 from nodulax.report.reading import read_evaluation
 from nodulax.statistics import froc, roc
 

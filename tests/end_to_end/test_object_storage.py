@@ -14,7 +14,7 @@ import time
 import fsspec
 import pytest
 
-from tests.test_predict import images_in
+from tests.prediction.test_predict import images_in
 
 ROOT = pathlib.Path(__file__).parents[2]
 # The config of the fixture `trained_run`, whose results must come out.
@@ -56,8 +56,16 @@ def gs_server(port: int, monkeypatch) -> subprocess.Popen:
   pytest.importorskip('gcp_storage_emulator')
   monkeypatch.setenv('STORAGE_EMULATOR_HOST', f'http://127.0.0.1:{port}')
   return subprocess.Popen(
-    [sys.executable, '-m', 'gcp_storage_emulator', 'start', '--host=127.0.0.1', f'--port={port}',
-     '--in-memory', '--default-bucket=data'],
+    [
+      sys.executable,
+      '-m',
+      'gcp_storage_emulator',
+      'start',
+      '--host=127.0.0.1',
+      f'--port={port}',
+      '--in-memory',
+      '--default-bucket=data',
+    ],
     stderr=subprocess.DEVNULL,
   )
 

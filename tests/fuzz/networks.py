@@ -174,7 +174,7 @@ def _keras_archive() -> bytes:
 
 
 def _description() -> Any:
-  from nodulax import description
+  from nodulax.checkpoints import description
   from nodulax.statistics.overlap import OverlapThreshold
 
   return description.Description(
@@ -195,7 +195,7 @@ def _checkpoint() -> Files:
   """The best checkpoint of a run of network 2, tiny, as training leaves it."""
   import tempfile
 
-  from nodulax import checkpoint
+  from nodulax.checkpoints import checkpoint
 
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
@@ -224,17 +224,17 @@ def _spoil_checkpoint(kinds: str) -> Callable[[Files, Rng], Files]:
 
 
 def _checkpoint_refusals() -> tuple[type[Exception], ...]:
-  from nodulax.checkpoint import CheckpointError
+  from nodulax.checkpoints.checkpoint import CheckpointError
 
   return (CheckpointError,)
 
 
 def _read_description(folder: pathlib.Path) -> None:
-  from nodulax import checkpoint, typed_json
+  from nodulax.checkpoints import checkpoint, typed_json
   from nodulax.model.build import build_network
 
   description = checkpoint.describe(folder)
-  try:  # as `inference.load_network` does, which takes long
+  try:  # as `networks.load_network` does, which takes long
     typed_json.construct(build_network, description.model)
   except ValueError as error:
     raise checkpoint.CheckpointError('of another network') from error
@@ -249,7 +249,7 @@ def _read_description(folder: pathlib.Path) -> None:
 def _read_variables(folder: pathlib.Path) -> None:
   import jax
 
-  from nodulax import checkpoint
+  from nodulax.checkpoints import checkpoint
 
   loaded = checkpoint.load(folder, _variables())
   for ours, theirs in zip(jax.tree.leaves(_variables()), jax.tree.leaves(loaded), strict=True):

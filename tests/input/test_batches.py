@@ -103,8 +103,11 @@ def test_hosts_share_each_global_batch(prepared):
     stream(prepared, 5, batch_size=4, augmentation=RANGES, host=host, hosts=2) for host in (0, 1)
   ]
   for step, batch in enumerate(whole):
-    together = {index: image for part in parts for index, image in
-                zip(part[step]['index'], part[step]['image'], strict=True)}
+    together = {
+      index: image
+      for part in parts
+      for index, image in zip(part[step]['index'], part[step]['image'], strict=True)
+    }
     assert set(together) == set(batch['index'])
     for index, image in zip(batch['index'], batch['image'], strict=True):
       np.testing.assert_array_equal(together[index], image)

@@ -10,10 +10,17 @@ from nodulax.radiograph.pictures import TRUTH_COLOUR
 def test_the_command_draws_radiographs_above_their_augmented_selves(command, shards, tmp_path):
   output = tmp_path / 'sheet.png'
   command(
-    'nodulax.input', f'--dataset={shards}', f'--output={output}', '--images=4', '--tile=64',
-    '--config.preprocessing.image_size=64', '--config.augmentation.flip=1.0',
-    '--config.augmentation.shift=0.0', '--config.augmentation.scale=0.0',
-    '--config.augmentation.rotation=0.0', '--config.augmentation.shear=0.0',
+    'nodulax.input',
+    f'--dataset={shards}',
+    f'--output={output}',
+    '--images=4',
+    '--tile=64',
+    '--config.preprocessing.image_size=64',
+    '--config.augmentation.flip=1.0',
+    '--config.augmentation.shift=0.0',
+    '--config.augmentation.scale=0.0',
+    '--config.augmentation.rotation=0.0',
+    '--config.augmentation.shear=0.0',
   )
   sheet = cv2.imread(str(output))
   assert sheet.shape == (2 * 64, 4 * 64, 3)

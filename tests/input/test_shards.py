@@ -19,9 +19,7 @@ PREPROCESSING = Preprocessing(
 def test_a_split_gives_back_the_pixels_and_masks_of_the_download(shards, hospital):
   with (hospital / 'manifest.csv').open() as file:
     rows = list(csv.DictReader(file))
-  originals = {
-    read_radiograph(hospital / row['image']).pixels.tobytes(): row for row in rows
-  }
+  originals = {read_radiograph(hospital / row['image']).pixels.tobytes(): row for row in rows}
   seen = 0
   for name in ('train', 'tune', 'test'):
     split = Shards(shards, name)
@@ -82,9 +80,7 @@ def test_the_cache_holds_what_memory_would(shards, tmp_path):
   for prepared in (cached, prepare(split, PREPROCESSING, tmp_path)):
     np.testing.assert_array_equal(prepared.images, in_memory.images)
     np.testing.assert_array_equal(prepared.masks, in_memory.masks)
-    assert [case.image_id for case in prepared.cases] == [
-      case.image_id for case in in_memory.cases
-    ]
+    assert [case.image_id for case in prepared.cases] == [case.image_id for case in in_memory.cases]
   assert len(list(tmp_path.iterdir())) == 1
 
 

@@ -20,13 +20,21 @@ class Flax(nn.Module):
 
   @nn.compact
   def __call__(self, x):
-    return nn.relu(nn.BatchNorm(
-      use_running_average=not self.train, momentum=0.75, epsilon=1e-3, dtype=self.dtype,
-      axis_name=self.axis_name, name='norm')(x))
+    return nn.relu(
+      nn.BatchNorm(
+        use_running_average=not self.train,
+        momentum=0.75,
+        epsilon=1e-3,
+        dtype=self.dtype,
+        axis_name=self.axis_name,
+        name='norm',
+      )(x)
+    )
 
 
 def results(network, variables, x, cotangent):
   """Output, moved statistics, and the gradients of a product that feels every output."""
+
   def product(params, x):
     y, updates = network.apply({**variables, 'params': params}, x, mutable=['batch_stats'])
     return (y.astype(jnp.float32) * cotangent).sum(), (y, updates['batch_stats'])
@@ -49,7 +57,8 @@ def test_equals_flax(train, dtype, tolerance, axis_name):
   cotangent = draw(*x.shape)
   variables = {
     'params': {'scale': draw(5), 'bias': draw(5)},
-    'batch_stats': {'mean': draw(5), 'var': draw(5) ** 2}}
+    'batch_stats': {'mean': draw(5), 'var': draw(5) ** 2},
+  }
   wrapped = {kind: {'norm': arrays} for kind, arrays in variables.items()}
 
   def mapped(network, variables):
@@ -60,7 +69,9 @@ def test_equals_flax(train, dtype, tolerance, axis_name):
   theirs = mapped(Flax(train, dtype, axis_name), wrapped)
   assert ours['y'].dtype == ours['gradients'][1].dtype == dtype
   assert jax.tree.map(lambda leaf: leaf.dtype, ours['statistics']) == {
-    'mean': jnp.float32, 'var': jnp.float32}
+    'mean': jnp.float32,
+    'var': jnp.float32,
+  }
   theirs['statistics'] = theirs['statistics']['norm']
   theirs['gradients'] = (theirs['gradients'][0]['norm'], theirs['gradients'][1])
   for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
@@ -72,7 +83,8 @@ def test_constant_channel_has_no_gradient_that_explodes():
   network = OURS(train=True, dtype='float32', axis_name=None)
   variables = {
     'params': {'scale': np.ones(1, np.float32), 'bias': np.ones(1, np.float32)},
-    'batch_stats': {'mean': np.zeros(1, np.float32), 'var': np.ones(1, np.float32)}}
+    'batch_stats': {'mean': np.zeros(1, np.float32), 'var': np.ones(1, np.float32)},
+  }
   found = results(network, variables, jnp.full((1, 4, 4, 1), 7.0), np.ones((1, 4, 4, 1)))
   np.testing.assert_array_equal(found['y'], np.ones((1, 4, 4, 1)))
   np.testing.assert_allclose(found['gradients'][1], np.zeros((1, 4, 4, 1)), atol=1e-5)

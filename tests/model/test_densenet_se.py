@@ -20,8 +20,10 @@ from nodulax.model.densenet_se import (
 )
 
 # Faster to compile; nothing here is fast.
-jit = partial(jax.jit, compiler_options={
-  'xla_backend_optimization_level': 0, 'xla_cpu_use_fusion_emitters': False})
+jit = partial(
+  jax.jit,
+  compiler_options={'xla_backend_optimization_level': 0, 'xla_cpu_use_fusion_emitters': False},
+)
 IMAGES = jax.random.normal(jax.random.key(7), (2, 64, 64, 1))
 
 
@@ -35,15 +37,16 @@ def variables():
 
 
 def apply(network, variables, images=IMAGES, train=True):
-  return jit(
-    lambda v, x: network.apply(v, x, train, mutable=['batch_stats']))(variables, images)
+  return jit(lambda v, x: network.apply(v, x, train, mutable=['batch_stats']))(variables, images)
 
 
 def gradient(network, variables, images=IMAGES):
   def total(params):
     features, _ = network.apply(
-      {**variables, 'params': params}, images, True, mutable=['batch_stats'])
+      {**variables, 'params': params}, images, True, mutable=['batch_stats']
+    )
     return (features.astype(jnp.float32) ** 2).sum()
+
   return jit(jax.grad(total))(variables['params'])
 
 
@@ -54,14 +57,20 @@ def relative_difference(a, b) -> float:
 
 
 # Counts and widths of keras.applications, whose stem takes three channels.
-@pytest.mark.parametrize(('size', 'channels', 'trainable', 'statistics'), [
-  ('121', 1024, 6_953_856, 83_648), ('169', 1664, 12_484_480, 158_400),
-  ('201', 1920, 18_092_928, 229_056)])
+@pytest.mark.parametrize(
+  ('size', 'channels', 'trainable', 'statistics'),
+  [
+    ('121', 1024, 6_953_856, 83_648),
+    ('169', 1664, 12_484_480, 158_400),
+    ('201', 1920, 18_092_928, 229_056),
+  ],
+)
 def test_published_sizes(size, channels, trainable, statistics):
   network = DenseNetSE(**SIZES[size], squeeze_excitation=False)
   image = jax.ShapeDtypeStruct((3, 96, 160, 3), jnp.float32)
   features, variables = jax.eval_shape(
-    lambda x: network.init_with_output(jax.random.key(0), x, False), image)
+    lambda x: network.init_with_output(jax.random.key(0), x, False), image
+  )
   assert features.shape == (3, 3, 5, channels)
   assert sum(leaf.size for leaf in jax.tree.leaves(variables['params'])) == trainable
   assert sum(leaf.size for leaf in jax.tree.leaves(variables['batch_stats'])) == statistics
@@ -70,7 +79,8 @@ def test_published_sizes(size, channels, trainable, statistics):
 def test_squeeze_excitation_starts_as_the_exact_identity(variables):
   plain = {
     'params': {k: v for k, v in variables['params'].items() if 'excitation' not in k},
-    'batch_stats': variables['batch_stats']}
+    'batch_stats': variables['batch_stats'],
+  }
   assert len(variables['params']) - len(plain['params']) == 7  # Four blocks, three transitions.
   for train in (False, True):
     with_gates, _ = apply(tiny(), variables, train=train)
@@ -95,25 +105,28 @@ def test_squeeze_excitation_by_hand():
   gates = SqueezeExcitation(reduction=2, dtype=jnp.float32)
   # Two channels with means 1 and 3, squeezed to relu(-1 + 3) = 2, expanded to 2 ln 3 and 0.
   image = jnp.array([[0.0, 2.0], [2.0, 4.0]]).reshape(1, 1, 2, 2)
-  params = {'reduce': {'kernel': jnp.array([[-1.0], [1.0]])},
-            'expand': {'kernel': jnp.array([[np.log(3.0), 0.0]])}}
+  params = {
+    'reduce': {'kernel': jnp.array([[-1.0], [1.0]])},
+    'expand': {'kernel': jnp.array([[np.log(3.0), 0.0]])},
+  }
   # 2 sigmoid(2 ln 3) = 1.8.
   np.testing.assert_allclose(
-    gates.apply({'params': params}, image)[0, 0], [[0.0, 2.0], [3.6, 4.0]], rtol=1e-6)
+    gates.apply({'params': params}, image)[0, 0], [[0.0, 2.0], [3.6, 4.0]], rtol=1e-6
+  )
 
 
 def test_same_seed_same_network(variables):
   again = jit(tiny().init, static_argnums=2)(jax.random.key(0), IMAGES, False)
   jax.tree.map(np.testing.assert_array_equal, variables, again)
-  jax.tree.map(
-    np.testing.assert_array_equal, apply(tiny(), variables), apply(tiny(), variables))
+  jax.tree.map(np.testing.assert_array_equal, apply(tiny(), variables), apply(tiny(), variables))
 
 
 def test_running_statistics_move_by_the_momentum(variables):
   _, updates = apply(tiny(momentum=0.75), variables)
   kernel = variables['params']['stem_conv']['kernel']
   stem = jax.lax.conv_general_dilated(
-    IMAGES, kernel, (2, 2), [(3, 3), (3, 3)], dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+    IMAGES, kernel, (2, 2), [(3, 3), (3, 3)], dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+  )
   stem = np.asarray(stem, float).reshape(-1, stem.shape[-1])
   moved = updates['batch_stats']['stem_norm']
   np.testing.assert_allclose(moved['mean'], 0.25 * stem.mean(0), rtol=1e-4, atol=1e-6)
@@ -148,19 +161,22 @@ def test_recomputation_changes_no_gradient(variables):
     return str(jax.make_jaxpr(lambda x: network.apply(variables, x, False))(IMAGES))
 
   assert 'remat' in program(tiny(remat=True)) and 'remat' not in program(tiny())
-  assert relative_difference(gradient(tiny(remat=True), variables),
-                             gradient(tiny(), variables)) < 1e-5
-  recomputing = jax.eval_shape(
-    lambda x: tiny(remat=True).init(jax.random.key(0), x, False), IMAGES)
+  assert (
+    relative_difference(gradient(tiny(remat=True), variables), gradient(tiny(), variables)) < 1e-5
+  )
+  recomputing = jax.eval_shape(lambda x: tiny(remat=True).init(jax.random.key(0), x, False), IMAGES)
   assert flatten_dict(recomputing).keys() == flatten_dict(variables).keys()
 
 
 def test_synchronised_statistics_are_those_of_the_whole_batch(variables):
   whole, whole_updates = apply(tiny(), variables)
   network = tiny(axis_name='data')
-  parts, part_updates = jit(jax.vmap(
-    lambda image: network.apply(variables, image[None], True, mutable=['batch_stats']),
-    axis_name='data'))(IMAGES)
+  parts, part_updates = jit(
+    jax.vmap(
+      lambda image: network.apply(variables, image[None], True, mutable=['batch_stats']),
+      axis_name='data',
+    )
+  )(IMAGES)
   assert relative_difference(parts[:, 0], whole) < 1e-4
   first = jax.tree.map(lambda leaf: leaf[0], part_updates)
   assert relative_difference(first, whole_updates) < 1e-5
@@ -171,11 +187,11 @@ def test_synchronised_gradients_are_those_of_the_whole_batch(variables):
 
   def total(params, image):
     features, _ = network.apply(
-      {**variables, 'params': params}, image[None], True, mutable=['batch_stats'])
-    return (features ** 2).sum()
+      {**variables, 'params': params}, image[None], True, mutable=['batch_stats']
+    )
+    return (features**2).sum()
 
-  parts = jit(jax.vmap(jax.grad(total), (None, 0), axis_name='data'))(
-    variables['params'], IMAGES)
+  parts = jit(jax.vmap(jax.grad(total), (None, 0), axis_name='data'))(variables['params'], IMAGES)
   summed = jax.tree.map(lambda leaf: leaf.sum(0), parts)
   assert relative_difference(summed, gradient(tiny(), variables)) < 1e-4
 
@@ -188,13 +204,15 @@ def test_max_pool_by_hand():
 def test_max_pool_and_its_gradient_are_those_of_reduce_window():
   image = jax.random.normal(jax.random.key(3), (2, 8, 12, 3))
   theirs, their_gradient = jax.vjp(
-    lambda x: nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1))), image)
+    lambda x: nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1))), image
+  )
   cotangent = jax.random.normal(jax.random.key(4), theirs.shape)
   for pool in (_max_of_slices, _max_of_windows, partial(max_pool, train=True)):
     ours, our_gradient = jax.vjp(pool, image)
     np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_allclose(
-      our_gradient(cotangent)[0], their_gradient(cotangent)[0], rtol=1e-5, atol=1e-6)
+      our_gradient(cotangent)[0], their_gradient(cotangent)[0], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_1x1_convolution_is_a_product_and_a_convolution():

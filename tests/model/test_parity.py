@@ -120,8 +120,11 @@ class Torchvision:
     for module in self.model.modules():
       if isinstance(module, torch.nn.BatchNorm2d):
         module.eps = 1.001e-5  # For 1e-5.
-    self.shapes = {name: tuple(array.shape) for name, array in self.model.state_dict().items()
-                   if array.ndim and name.startswith('features')}
+    self.shapes = {
+      name: tuple(array.shape)
+      for name, array in self.model.state_dict().items()
+      if array.ndim and name.startswith('features')
+    }
 
   def features_and_gradients(self, images: np.ndarray, train: bool):
     torch = self.torch
@@ -168,7 +171,8 @@ def digest(gradients: dict) -> dict[str, np.ndarray]:
   """Of each array its norm and its product with a random array: f64[2]."""
   return {
     name: np.array([np.linalg.norm(g), np.vdot(uniform(f'probe/{name}', g.shape, -1, 1), g)], float)
-    for name, g in ((name, np.asarray(g, float)) for name, g in flat(gradients).items())}
+    for name, g in ((name, np.asarray(g, float)) for name, g in flat(gradients).items())
+  }
 
 
 def flat(tree: dict) -> dict[str, np.ndarray]:
@@ -194,13 +198,15 @@ def features_and_gradients(size: str, shapes: dict, images: np.ndarray, train: b
   variables = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), variables)
 
   def product(params):
-    features, _ = network.apply({**variables, 'params': params}, images, train,
-                                mutable=['batch_stats'])
+    features, _ = network.apply(
+      {**variables, 'params': params}, images, train, mutable=['batch_stats']
+    )
     return (features * cotangent(features)).sum(), features
 
   real = len(images) == 1  # the radiograph is alone in its batch
   gradients, features = quick_jit(
-    jax.grad(product, has_aux=True), variables['params'], hurry=not (train and real))
+    jax.grad(product, has_aux=True), variables['params'], hurry=not (train and real)
+  )
   return features, gradients
 
 
@@ -209,14 +215,21 @@ def radiograph_features(size: str, shapes: dict, radiograph: np.ndarray, folder)
   network = Network('image', DenseNetSE(**SIZES[size]), mean=0.5, std=0.25)
   variables = import_arrays({name: weight(name, s) for name, s in shapes.items()}, network, folder)
   return quick_jit(
-    lambda: network.apply(variables, radiograph, False, capture_intermediates=lambda module, _:
-                          isinstance(module, DenseNetSE))[1]['intermediates']['backbone']
+    lambda: network.apply(
+      variables,
+      radiograph,
+      False,
+      capture_intermediates=lambda module, _: isinstance(module, DenseNetSE),
+    )[1]['intermediates']['backbone']
   )['__call__'][0]
 
 
 SIZED = ('121', '169', '201')
-CASES = [pytest.param(library, size, marks=[] if size == '121' else pytest.mark.slow)
-         for size in SIZED for library in LIBRARIES]
+CASES = [
+  pytest.param(library, size, marks=[] if size == '121' else pytest.mark.slow)
+  for size in SIZED
+  for library in LIBRARIES
+]
 KINDS = ('random', 'radiograph')
 MODES = ('inference', 'training')
 
@@ -237,15 +250,18 @@ def test_equals_the_stored_reference(library, size, kind, mode, request, tmp_pat
   images = images_of(kind, request)
   stored = reference(library, size)
   features, gradients = features_and_gradients(
-    size, shapes_of(stored), images, mode == 'training', tmp_path)
+    size, shapes_of(stored), images, mode == 'training', tmp_path
+  )
   assert features.min() >= 0
   assert relative_error(features[..., ::8], stored[f'{kind}/{mode}/features']) < TOLERANCE
   ours = digest(gradients)
   names = [str(name) for name in stored['gradients']]
   assert sorted(ours) == sorted(names)
   # Relative to the norm: a product of two arrays can be nearly zero by chance.
-  errors = [np.abs(ours[name] - theirs).max() / theirs[0]
-            for name, theirs in zip(names, stored[f'{kind}/{mode}/gradients'], strict=True)]
+  errors = [
+    np.abs(ours[name] - theirs).max() / theirs[0]
+    for name, theirs in zip(names, stored[f'{kind}/{mode}/gradients'], strict=True)
+  ]
   assert max(errors) < TOLERANCE
 
 
@@ -303,7 +319,8 @@ def test_float32_features_equal_the_stored_reference(library, size, mode, tmp_pa
   network, variables = drawn_variables(size, shapes_of(stored), tmp_path)
   features, _ = quick_jit(
     lambda images: network.apply(variables, images, mode == 'training', mutable=['batch_stats']),
-    random_images())
+    random_images(),
+  )
   assert relative_error(features[..., ::8], stored[f'random/{mode}/features']) < TOLERANCE
 
 
@@ -316,13 +333,15 @@ def test_excitation_changes_nothing_at_first_on_a_real_radiograph(library, real_
 
 def write_references(libraries: list[str], real_data: pathlib.Path) -> None:
   REFERENCES.mkdir(exist_ok=True)
-  images = {
-    'random': random_images(), 'radiograph': three_channels(read_radiograph(real_data))}
+  images = {'random': random_images(), 'radiograph': three_channels(read_radiograph(real_data))}
   for library in libraries:
     for size in SIZED:
       published = LIBRARIES[library](size)
-      stored = {'shapes': np.array(
-        [(name, ' '.join(map(str, shape))) for name, shape in published.shapes.items()])}
+      stored = {
+        'shapes': np.array(
+          [(name, ' '.join(map(str, shape))) for name, shape in published.shapes.items()]
+        )
+      }
       for kind, mode in itertools.product(KINDS, MODES):
         features, gradients = published.features_and_gradients(images[kind], mode == 'training')
         with tempfile.TemporaryDirectory() as folder:

@@ -20,26 +20,34 @@ for block in (1, 2, 3, 4):
   for layer in (1, 2):
     here, torch = f'block{block}_layer{layer}', f'denseblock{block}.denselayer{layer}'
     keras = f'conv{block + 1}_block{layer}'
-    MODULES += [(f'{here}/norm1', f'{keras}_0_bn', f'{torch}.norm1'),
-                (f'{here}/conv1', f'{keras}_1_conv', f'{torch}.conv1'),
-                (f'{here}/norm2', f'{keras}_1_bn', f'{torch}.norm2'),
-                (f'{here}/conv2', f'{keras}_2_conv', f'{torch}.conv2')]
+    MODULES += [
+      (f'{here}/norm1', f'{keras}_0_bn', f'{torch}.norm1'),
+      (f'{here}/conv1', f'{keras}_1_conv', f'{torch}.conv1'),
+      (f'{here}/norm2', f'{keras}_1_bn', f'{torch}.norm2'),
+      (f'{here}/conv2', f'{keras}_2_conv', f'{torch}.conv2'),
+    ]
   if block < 4:
     here, keras, torch = f'transition{block}', f'pool{block + 1}', f'transition{block}'
-    MODULES += [(f'{here}_norm', f'{keras}_bn', f'{torch}.norm'),
-                (f'{here}_conv', f'{keras}_conv', f'{torch}.conv')]
+    MODULES += [
+      (f'{here}_norm', f'{keras}_bn', f'{torch}.norm'),
+      (f'{here}_conv', f'{keras}_conv', f'{torch}.conv'),
+    ]
 MODULES += [('final_norm', 'bn', 'norm5')]
 # collection, array here, in Keras, in torchvision
-NORM = [('params', 'scale', 'gamma', 'weight'), ('params', 'bias', 'beta', 'bias'),
-        ('batch_stats', 'mean', 'moving_mean', 'running_mean'),
-        ('batch_stats', 'var', 'moving_variance', 'running_var')]
+NORM = [
+  ('params', 'scale', 'gamma', 'weight'),
+  ('params', 'bias', 'beta', 'bias'),
+  ('batch_stats', 'mean', 'moving_mean', 'running_mean'),
+  ('batch_stats', 'var', 'moving_variance', 'running_var'),
+]
 CONV = [('params', 'kernel', 'kernel', 'weight')]
 
 
 def initial(head='image', **options) -> dict:
   network = Network(head, DenseNetSE(**{**SIZES['tiny'], **options}), mean=0.5, std=0.25)
   shapes = jax.eval_shape(
-    lambda x: network.init(jax.random.key(0), x, False), jnp.zeros((1, 32, 32, 1)))
+    lambda x: network.init(jax.random.key(0), x, False), jnp.zeros((1, 32, 32, 1))
+  )
   return jax.tree.map(lambda leaf: jnp.full(leaf.shape, 9.0), shapes)
 
 
@@ -88,12 +96,17 @@ def write(kind: str, folder, arrays):
   """A file of one of the kinds that are read."""
   if kind == 'full.h5':  # Written by model.save, with a top.
     path = folder / 'full.h5'
-    write_h5(path, [(f'model_weights/{k.split("/")[0]}/{k}', v) for _, k, _, v in arrays]
-             + [('model_weights/predictions/predictions/kernel', np.zeros((3, 4), np.float32))])
+    write_h5(
+      path,
+      [(f'model_weights/{k.split("/")[0]}/{k}', v) for _, k, _, v in arrays]
+      + [('model_weights/predictions/predictions/kernel', np.zeros((3, 4), np.float32))],
+    )
   elif kind == 'old.h5':  # The older spelling of the stem's layers, and of the names of weights.
     path = folder / 'old.h5'
-    old = [(k.replace('conv1_', 'conv1/', 1) if k.startswith('conv1_') else k, v)
-           for _, k, _, v in arrays]
+    old = [
+      (k.replace('conv1_', 'conv1/', 1) if k.startswith('conv1_') else k, v)
+      for _, k, _, v in arrays
+    ]
     write_h5(path, [(f'{k.rpartition("/")[0]}/{k}:0', v) for k, v in old])
   elif kind == 'weights.h5':
     path = folder / 'densenet.weights.h5'
@@ -115,7 +128,8 @@ def write(kind: str, folder, arrays):
         module = torch.split('.')[-2]
         torch = torch.replace(f'.{module}.', f'.{old[module]}.')
       tensors[torch] = np.ascontiguousarray(
-        value.transpose(3, 2, 0, 1) if value.ndim == 4 else value)
+        value.transpose(3, 2, 0, 1) if value.ndim == 4 else value
+      )
     save_file(tensors | {'classifier.bias': np.zeros(3, np.float32)}, path)
   return path
 
@@ -151,10 +165,12 @@ def test_one_channel_stem_sees_a_grey_image_as_three_channels_do(published, tmp_
 
   def stem(image, kernel):
     return jax.lax.conv_general_dilated(
-      image, kernel, (2, 2), [(3, 3), (3, 3)], dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+      image, kernel, (2, 2), [(3, 3), (3, 3)], dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    )
 
   np.testing.assert_allclose(
-    stem(grey, kernel), stem(np.repeat(grey, 3, -1), theirs), rtol=1e-4, atol=1e-4)
+    stem(grey, kernel), stem(np.repeat(grey, 3, -1), theirs), rtol=1e-4, atol=1e-4
+  )
 
 
 def test_a_missing_file_says_which_files_fit(tmp_path):
@@ -177,8 +193,9 @@ def test_another_width_is_an_error_that_tells_the_shapes(published, tmp_path):
 
 
 def test_another_architecture_is_an_error(tmp_path):
-  save_file({'layer1.0.conv1.weight': np.zeros((4, 4, 3, 3), np.float32)},
-            tmp_path / 'resnet.safetensors')
+  save_file(
+    {'layer1.0.conv1.weight': np.zeros((4, 4, 3, 3), np.float32)}, tmp_path / 'resnet.safetensors'
+  )
   with pytest.raises(WeightsError, match='holds no DenseNet'):
     load_imagenet(tmp_path / 'resnet.safetensors', initial())
 
@@ -220,21 +237,43 @@ def test_an_array_too_large_for_memory_is_refused_before_it_is_read(tmp_path):
     load_imagenet(tmp_path / 'huge.h5', initial())
 
 
-def test_network_2_starts_from_network_1():
+def test_network_2_starts_from_the_backbone_of_network_1_alone():
   source = jax.tree.map(lambda leaf: leaf + 1, initial('image'))
-  result, report = load_network(source, initial('pixel'))
+  own = initial('pixel')
+  result, report = load_network(source, own, sub_network=False)
+  for collection in ('params', 'batch_stats'):
+    jax.tree.map(
+      np.testing.assert_array_equal, result[collection]['backbone'], source[collection]['backbone']
+    )
+  jax.tree.map(
+    np.testing.assert_array_equal, result['params']['sub_network'], own['params']['sub_network']
+  )
+  assert (
+    set(report.new)
+    == set(report.unused)
+    == {
+      f'params/sub_network/{layer}/{weight}'
+      for layer in ('conv1', 'conv2')
+      for weight in ('kernel', 'bias')
+    }
+  )
+
+
+def test_a_network_starts_from_one_of_the_same_head_whole():
+  source = jax.tree.map(lambda leaf: leaf + 1, initial('pixel'))
+  result, report = load_network(source, initial('pixel'), sub_network=True)
   jax.tree.map(np.testing.assert_array_equal, result, source)
   assert report.new == report.unused == ()
 
 
 def test_squeeze_excitation_may_be_new_or_unused():
   gates = 2 * 7
-  _, report = load_network(initial(squeeze_excitation=False), initial())
+  _, report = load_network(initial(squeeze_excitation=False), initial(), sub_network=True)
   assert len(report.new) == gates and all('excitation' in name for name in report.new)
-  _, report = load_network(initial(), initial(squeeze_excitation=False))
+  _, report = load_network(initial(), initial(squeeze_excitation=False), sub_network=True)
   assert report.new == () and len(report.unused) == gates
 
 
 def test_a_network_of_another_size_is_an_error():
   with pytest.raises(WeightsError, match='2, 2, 3, 2 layers and this one is.* 2, 2, 2, 2'):
-    load_network(initial(block_sizes=(2, 2, 3, 2)), initial())
+    load_network(initial(block_sizes=(2, 2, 3, 2)), initial(), sub_network=True)

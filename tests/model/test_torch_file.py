@@ -29,6 +29,7 @@ class Script:
 
   def __reduce__(self):
     import os
+
     return os.system, ('touch nodulax-was-here',)
 
 
@@ -44,14 +45,21 @@ def archive(pickled: bytes, **members: bytes) -> io.BytesIO:
 
 def tensor_pickle(offset: int, shape: tuple, strides: tuple) -> bytes:
   """{'a': a tensor over storage '0' of four floats}, written opcode by opcode."""
+
   def numbers(values):
     return b'(' + b''.join(b'J' + struct.pack('<i', v) for v in values) + b't'
 
   text = b''.join(b'X' + struct.pack('<I', len(t)) + t for t in (b'storage',))
-  storage = (b'(' + text + b'ctorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04tQ')
-  return (b'\x80\x02}X\x01\x00\x00\x00actorch._utils\n_rebuild_tensor_v2\n(' + storage
-          + b'J' + struct.pack('<i', offset) + numbers(shape) + numbers(strides)
-          + b'\x89}tRs.')
+  storage = b'(' + text + b'ctorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04tQ'
+  return (
+    b'\x80\x02}X\x01\x00\x00\x00actorch._utils\n_rebuild_tensor_v2\n('
+    + storage
+    + b'J'
+    + struct.pack('<i', offset)
+    + numbers(shape)
+    + numbers(strides)
+    + b'\x89}tRs.'
+  )
 
 
 FOUR = np.arange(4, dtype='<f4').tobytes()
@@ -74,9 +82,18 @@ def test_reads_a_handmade_tensor():
   np.testing.assert_array_equal(read_torch(file, MAX_BYTES)['a'], [1, 2, 3])
 
 
-@pytest.mark.parametrize(('offset', 'shape', 'strides'), [
-  (0, (5,), (1,)), (2, (3,), (1,)), (0, (2,), (9,)), (-1, (2,), (1,)), (0, (2,), (-1,)),
-  (0, (1 << 20, 1 << 20), (0, 0)), (0, (2, 2), (1,))])
+@pytest.mark.parametrize(
+  ('offset', 'shape', 'strides'),
+  [
+    (0, (5,), (1,)),
+    (2, (3,), (1,)),
+    (0, (2,), (9,)),
+    (-1, (2,), (1,)),
+    (0, (2,), (-1,)),
+    (0, (1 << 20, 1 << 20), (0, 0)),
+    (0, (2, 2), (1,)),
+  ],
+)
 def test_a_tensor_that_reaches_out_of_its_numbers_is_refused(offset, shape, strides):
   file = archive(tensor_pickle(offset, shape, strides), **{'data/0': FOUR})
   with pytest.raises(ValueError, match='tensor'):
@@ -86,8 +103,10 @@ def test_a_tensor_that_reaches_out_of_its_numbers_is_refused(offset, shape, stri
 def test_code_in_a_file_does_not_run(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   pickled = pickle.dumps({'a': Script()}, protocol=2)
-  legacy = b''.join(pickle.dumps(part, protocol=2) for part in (
-    0x1950A86A20F9469CFC6C, 1001, {})) + pickled
+  legacy = (
+    b''.join(pickle.dumps(part, protocol=2) for part in (0x1950A86A20F9469CFC6C, 1001, {}))
+    + pickled
+  )
   for file in (archive(pickled), io.BytesIO(legacy), io.BytesIO(pickled)):
     with pytest.raises(ValueError, match='system, which is not a tensor'):
       read_torch(file, MAX_BYTES)

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from nodulax.phantom.frame import Frame
-from nodulax.phantom.shapes import by_height, capsule
-from nodulax.phantom.tubes import spline, tube, turned
+from nodulax.phantom.anatomy.frame import Frame
+from nodulax.phantom.anatomy.shapes import by_height, capsule
+from nodulax.phantom.anatomy.tubes import spline, tube, turned
 
 
 def frame(irregular: float = 0.0, tilt: float = 0.0) -> Frame:

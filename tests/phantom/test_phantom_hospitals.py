@@ -12,8 +12,8 @@ import pytest
 
 from nodulax.phantom import write_aihub, write_gmc, write_nih, write_vindr
 from nodulax.phantom.__main__ import main
-from nodulax.phantom.readers import drawn_box
-from nodulax.phantom.writing import PhantomError
+from nodulax.phantom.hospitals.readers import drawn_box
+from nodulax.phantom.hospitals.writing import PhantomError
 
 SIZE = 64
 IMAGES = 14

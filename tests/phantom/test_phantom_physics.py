@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from nodulax.phantom.body import Body
-from nodulax.phantom.nodule import Nodule, add_nodule, nodule_chord
-from nodulax.phantom.physics import Detector, beam_spectrum, blur, detect, transmission
+from nodulax.phantom.anatomy.body import Body
+from nodulax.phantom.anatomy.nodule import Nodule, add_nodule, nodule_chord
+from nodulax.phantom.imaging.physics import Detector, beam_spectrum, blur, detect, transmission
 
 # NIST, cm2/g at 40, 50, 60, 80, 100 keV, copied once more by hand.
 SOFT = (0.2688, 0.2264, 0.2048, 0.1823, 0.1693)

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nodulax.phantom.extras import EXTRAS
-from nodulax.phantom.hospitals import AIHUB, GMC, NIH, VINDR
-from nodulax.phantom.nodule import ZONES, Nodule, draw_nodule
-from nodulax.phantom.patient import draw_patient, draw_pose
-from nodulax.phantom.radiography import simulate
+from nodulax.phantom.anatomy.extras import EXTRAS
+from nodulax.phantom.anatomy.nodule import ZONES, Nodule, draw_nodule
+from nodulax.phantom.anatomy.patient import draw_patient, draw_pose
+from nodulax.phantom.hospitals.profiles import AIHUB, GMC, NIH, VINDR
+from nodulax.phantom.imaging.radiography import simulate
 
 SPHERE = Nodule(
   diameter_mm=20, margin=0, spicules=0, density=1.06, core=0, calcium=0, zone='middle', seed=5

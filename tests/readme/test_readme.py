@@ -89,9 +89,7 @@ def test_commands_are_found_wherever_they_stand():
 
 def test_a_rule_knows_every_command():
   known = (*ELSEWHERE, 'pip install', 'pytest')
-  unknown = [
-    command for command in COMMANDS if not rule(command) and not command.startswith(known)
-  ]
+  unknown = [command for command in COMMANDS if not rule(command) and not command.startswith(known)]
   assert not unknown, 'say in tests/readme/test_readme.py how these are tried'
 
 
@@ -141,7 +139,10 @@ def home(command, hospital, shards, trained_run, tmp_path_factory) -> pathlib.Pa
   dicom = next(image for image in images if image.suffix == '.dcm')
   png = next(image for image in images if image.suffix == '.png')
   for name, image in {
-    'image.dcm': dicom, 'folder/a.dcm': dicom, 'scans/1/a.png': png, 'new_images/b.dcm': dicom,
+    'image.dcm': dicom,
+    'folder/a.dcm': dicom,
+    'scans/1/a.png': png,
+    'new_images/b.dcm': dicom,
     'chest.png': png,
   }.items():
     (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from nodulax import evaluation_files
+from nodulax.evaluation import files as evaluation_files
 from nodulax.report.csv_files import ReportError
 from nodulax.report.reading import read_evaluation, read_results
 from nodulax.report.results import collect, file_name

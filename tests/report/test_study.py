@@ -10,7 +10,6 @@ from sklearn import metrics
 from statsmodels.stats.multitest import multipletests
 
 from configs import virtual_study
-from nodulax import plan
 from nodulax.report import ReportError, failures, seeds, study_figures, sweeps, write_report
 from nodulax.report.drawing import panel_letters, panels
 from nodulax.report.other_tools import read_predictions
@@ -19,6 +18,7 @@ from nodulax.report.results import collect
 from nodulax.report.studies import SWEEPS
 from nodulax.report.true_labels import true_labels
 from nodulax.statistics import roc
+from nodulax.study import plan
 from tests.report.fake_runs import write_csv, write_evaluation, write_runs, write_study
 
 MODELS = {'nih_image': 0.8, 'nih_aihub_pixel': 2.0}
@@ -107,9 +107,7 @@ def test_sweeps_have_a_row_a_run_and_set(study, results):
   ]  # fmt: skip
   assert set(noise['model']) == {'nih_aihub_pixel'}
   assert of_gmc['auc'].iloc[1] == pytest.approx(auc_of(study, 'nih_aihub_pixel_seed1', 'gmc'))
-  assert of_gmc['auc'].iloc[-1] == pytest.approx(
-    auc_of(study, 'nih_aihub_pixel_noise_0.4', 'gmc')
-  )
+  assert of_gmc['auc'].iloc[-1] == pytest.approx(auc_of(study, 'nih_aihub_pixel_noise_0.4', 'gmc'))
   assert (of_gmc['auc_low'] < of_gmc['auc']).all() and (of_gmc['dice'] < of_gmc['dice_high']).all()
   size = sweeps.sweep(results, 'training_images')
   of_gmc = size[size['set'] == 'gmc']

@@ -150,8 +150,10 @@ def test_small_and_posterized_images_are_suspects(nih, validate, make_radiograph
   cv2.imwrite(str(images / '00000003_000.png'), pixels[::-1] // 16 * 16)
   outcome = validate('nih_chestxray14', nih)
   found, page = report(outcome)
-  kinds = {kind: {s['where'] for s in found['suspects'] if s['kind'] == kind}
-           for kind in ('few pixels', 'few shades')}
+  kinds = {
+    kind: {s['where'] for s in found['suspects'] if s['kind'] == kind}
+    for kind in ('few pixels', 'few shades')
+  }
   everybody = {path.name for path in images.iterdir()}
   assert kinds['few shades'] == {'00000003_000.png'}
   assert kinds['few pixels'] == everybody - {'00000002_000.png', '00000003_000.png'}

@@ -1,0 +1,1 @@
+"""Checkpoints of runs, and the description of a trained network."""

@@ -1,0 +1,282 @@
+"""Checkpoints of a run: the only file that knows Orbax.
+
+WORKDIR/checkpoints/latest holds what training goes on from (state and progress, together or not at
+all; the data's position follows from the step). WORKDIR/checkpoints/best holds the network with
+the best tune AUC and everything that its use needs beside the weights, and the one before it, to
+which a run returns that goes back a checkpoint. Digests tell damage from what was saved.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import logging
+from etils import epath
+
+from nodulax.checkpoints.description import Description
+from nodulax.storage import folders
+
+NEEDED = ('checkpoints/best', 'config.json')  # of a run, to use its network
+KEPT = 2  # a corrupt one falls back to the one before
+
+
+class CheckpointError(ValueError):
+  """A checkpoint that is missing, unreadable or of another kind; says where and what to do."""
+
+
+class Checkpoints:
+  """Writes and reads the checkpoints of one run."""
+
+  def __init__(self, workdir: epath.PathLike):
+    folder = epath.Path(workdir).resolve() / 'checkpoints'
+    self._latest = _manager(folder / 'latest')
+    self._best = _manager(folder / 'best')
+    self._patience = contextlib.ExitStack()  # until close: saving goes on in other threads
+    self._patience.enter_context(_patient_loops())
+
+  def save_latest(self, step: int, state: Any, progress: dict) -> None:
+    """Saves what an exact restart needs; returns when the copy is made, writes in the background.
+
+    Args:
+      step: training steps done.
+      state: one device's copy of the training state.
+      progress: JSON; what else the training loop must remember.
+    """
+    state = _on_host(state)
+    with self._writing():
+      if step in self._latest.all_steps():  # saved before its evaluation, which a stop cut short
+        self._latest.delete(step)
+      self._latest.save(
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardSave(state),
+          progress=ocp.args.JsonSave({**progress, 'state_sha256': digest(state)}),
+        ),
+      )
+
+  def save_best(self, variables: Any, description: Description) -> None:
+    """Saves a network that beats the last best one; fills in the digest of its weights."""
+    variables = _on_host(variables)
+    description = dataclasses.replace(description, weights_sha256=digest(variables))
+    with self._writing():
+      self._best.save(
+        description.step,
+        args=ocp.args.Composite(
+          variables=ocp.args.StandardSave(variables),
+          description=ocp.args.JsonSave(dataclasses.asdict(description)),
+        ),
+      )
+
+  def restore_latest(self, state: Any) -> tuple[int, Any, dict] | None:
+    """The newest readable (step, state, progress).
+
+    What a run wrote after that step is dropped, to be done again. None where nothing was saved.
+
+    Raises:
+      CheckpointError: there are checkpoints, and none of them can be read.
+    """
+    steps = sorted(self._latest.all_steps(), reverse=True)
+    for step in steps:
+      try:
+        restored = self._latest.restore(
+          step,
+          args=ocp.args.Composite(
+            state=ocp.args.StandardRestore(_on_host(state)),
+            progress=ocp.args.JsonRestore(),
+          ),
+        )
+        progress = restored['progress']
+        _require_digest(restored['state'], progress.pop('state_sha256', ''))
+      except Exception as error:  # a damaged file can fail in any way, in any of four libraries
+        logging.error(
+          'The checkpoint of step %d is damaged and is passed over: %s: %s',
+          step,
+          type(error).__name__,
+          str(error).split('\n')[0],
+        )
+        continue
+      for newer in self._latest.all_steps():
+        if newer > step:
+          self._latest.delete(newer)
+      for newer in self._best.all_steps():
+        if newer > step:
+          self._best.delete(newer)
+      return step, restored['state'], progress
+    if steps:
+      raise CheckpointError(
+        f'{self._latest.directory}: none of the checkpoints {steps} can be read; '
+        'remove the folder to start the run anew'
+      )
+    return None
+
+  def latest_path(self) -> epath.Path | None:
+    """Where the newest state lies; None where none was saved."""
+    step = self._latest.latest_step()
+    return None if step is None else self._latest.directory / str(step)
+
+  def wait(self) -> None:
+    """Returns when everything saved is on disk."""
+    with self._writing():
+      self._latest.wait_until_finished()
+      self._best.wait_until_finished()
+
+  @contextlib.contextmanager
+  def _writing(self) -> Iterator[None]:
+    """Says what a failure to write means: it may be that of the last save, in the background."""
+    try:
+      yield
+    except Exception as error:  # of a full disk, in any of three libraries
+      reason = f'{type(error).__name__}: {error}'.splitlines()[0]
+      raise CheckpointError(
+        f'{self._latest.directory.parent}: a checkpoint could not be written: {reason}.\n'
+        f'The last good one is {self.latest_path()}. Make room if the disk is full; the same '
+        'command goes on from there'
+      ) from error
+
+  def close(self) -> None:
+    with self._patience:
+      self._latest.close()
+      self._best.close()
+
+
+def latest_step(workdir: epath.PathLike) -> int | None:
+  """How many training steps the run in `workdir` has saved; None where there is nothing."""
+  return max(_steps(epath.Path(workdir) / 'checkpoints' / 'latest'), default=None)
+
+
+def finished(workdir: epath.PathLike, total_steps: int) -> bool:
+  """Whether the run in `workdir` has done all its steps, and the evaluation after the last."""
+  if latest_step(workdir) != total_steps:
+    return False
+  folder = epath.Path(workdir).resolve() / 'checkpoints' / 'latest' / str(total_steps)
+  try:
+    progress = _read(folder, progress=ocp.args.JsonRestore())['progress']
+  except CheckpointError:
+    return False
+  return progress['tuned'] == total_steps
+
+
+def describe(run: epath.PathLike) -> Description:
+  """The description of a run's best network.
+
+  Raises:
+    CheckpointError: there is none in the folder `run`.
+  """
+  restored = _read_best(run, description=ocp.args.JsonRestore())
+  try:
+    return Description.from_json(restored['description'])
+  except ValueError as error:
+    raise CheckpointError(
+      f'{run}: the description of its best network is damaged or of another release: {error}'
+    ) from error
+
+
+def load(run: epath.PathLike, variables: Any) -> Any:
+  """The weights of a run's best network.
+
+  Args:
+    run: the workdir of a training run.
+    variables: shapes and types that the weights must have, as `jax.eval_shape` gives them.
+
+  Raises:
+    CheckpointError: there is none, or its weights are of other shapes.
+  """
+  here = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), variables)
+  restored = _read_best(run, variables=ocp.args.StandardRestore(here))['variables']
+  try:
+    _require_digest(restored, describe(run).weights_sha256)
+  except ValueError as error:
+    raise CheckpointError(f'{run}: its best checkpoint cannot be read: {error}') from error
+  return restored
+
+
+def digest(tree: Any) -> str:
+  """SHA-256 of every array of a tree: its place, type, shape and values."""
+  total = hashlib.sha256()
+  for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+    array = np.ascontiguousarray(leaf)
+    total.update(f'{jax.tree_util.keystr(path)} {array.dtype} {array.shape}'.encode())
+    total.update(array.tobytes())
+  return total.hexdigest()
+
+
+def _require_digest(tree: Any, expected: str) -> None:
+  if expected and digest(tree) != expected:
+    raise ValueError('its arrays are not those that were saved')
+
+
+def _on_host(tree: Any) -> Any:
+  """NumPy arrays of its own. Orbax lets one host write these, and every host read them."""
+  return jax.tree.map(np.array, tree)
+
+
+def _manager(folder: epath.Path) -> ocp.CheckpointManager:
+  options = ocp.CheckpointManagerOptions(
+    max_to_keep=KEPT, create=True, cleanup_tmp_directories=True
+  )
+  return ocp.CheckpointManager(folder, options=options)
+
+
+def _read_best(run: epath.PathLike, **items: ocp.args.CheckpointArgs) -> Any:
+  """Reads items of the best checkpoint, and changes nothing in its folder."""
+  folder = folders.fetch(run, only=NEEDED).resolve() / 'checkpoints' / 'best'
+  if not folder.exists():
+    raise CheckpointError(
+      f'{run}: no checkpoint here; give the workdir of a training run, the folder that holds '
+      '"checkpoints"'
+    )
+  step = max(_steps(folder), default=None)
+  if step is None:
+    raise CheckpointError(
+      f'{run}: the run has not finished an epoch, so it has no best checkpoint yet; let it go on'
+    )
+  return _read(folder / str(step), **items)
+
+
+def _read(checkpoint: epath.Path, **items: ocp.args.CheckpointArgs) -> Any:
+  """Items of a checkpoint."""
+  with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader, _patient_loops():
+    try:
+      return reader.restore(checkpoint, args=ocp.args.Composite(**items))
+    except Exception as error:  # a damaged file can fail in any way
+      reason = str(error).split('\n')[0]
+      raise CheckpointError(f'{checkpoint}: cannot be read: {reason}') from error
+
+
+class _PatientLoop(asyncio.SelectorEventLoop):
+  """Closes when all its tasks have ended."""
+
+  def close(self) -> None:
+    if not self.is_closed():
+      self.run_until_complete(self._end_tasks())
+    super().close()
+
+  async def _end_tasks(self) -> None:
+    others = asyncio.all_tasks(self) - {asyncio.current_task()}
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _patient_loops() -> Iterator[None]:
+  """New event loops are patient.
+
+  Orbax reads or writes all arrays at once and closes its loop at the first that fails; each of
+  the others, when it comes, then prints a stack trace from a thread where nothing can catch it.
+  """
+  usual = asyncio.new_event_loop
+  asyncio.new_event_loop = _PatientLoop
+  try:
+    yield
+  finally:
+    asyncio.new_event_loop = usual
+
+
+def _steps(folder: epath.Path) -> list[int]:
+  """The steps of the finished checkpoints in a folder."""
+  return [int(path.name) for path in folder.glob('*') if path.name.isdigit()]

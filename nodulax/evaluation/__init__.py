@@ -1,0 +1,1 @@
+"""Measures, frozen thresholds and the files of an evaluation."""

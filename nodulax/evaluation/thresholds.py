@@ -1,0 +1,51 @@
+"""The thresholds and the temperature that the tune split suggests, frozen once."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nodulax.checkpoints.description import Thresholds
+from nodulax.evaluation.measures import enlarged, located
+from nodulax.input.prepared import Prepared
+from nodulax.statistics import calibration, overlap, roc
+
+# With fewer tune images than this, a temperature is mostly chance.
+FEWEST_TO_CALIBRATE = 30
+
+
+def freeze_thresholds(tune: Prepared, probability: np.ndarray, heat_maps: np.ndarray) -> Thresholds:
+  """The thresholds that the tune split suggests, never to be changed afterwards.
+
+  Args:
+    tune: the tune split, N radiographs.
+    probability: f64[N].
+    heat_maps: f32[N, h, w].
+  """
+  labels = [case.label for case in tune.cases]
+  dices = [
+    overlap.dice_by_threshold(
+      enlarged(heat_maps[index], tune.images.shape[1]),
+      tune.truth(index),
+      truth_outside=tune.truth_outside[index],
+    )
+    for index in located(tune)
+  ]
+  return Thresholds(
+    probability=roc.youden_threshold(labels, probability),
+    heat_map=overlap.choose_threshold(dices),
+    tune_images=len(tune),
+    tune_auc=roc.auc(labels, probability),
+    temperature=temperature(labels, probability),
+  )
+
+
+def temperature(labels: Sequence[int], probability: np.ndarray) -> float | None:
+  """The temperature that calibrates `probability f64[N]`, or None where the labels tell none.
+
+  They tell none where they are few, or where the likelihood has no optimum: then a probability
+  would become all but 0 or 1.
+  """
+  if len(labels) < FEWEST_TO_CALIBRATE:
+    return None
+  fitted = calibration.fit_temperature(labels, probability)
+  return fitted if calibration.COLDEST < fitted < calibration.HOTTEST else None

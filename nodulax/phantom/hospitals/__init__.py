@@ -1,0 +1,1 @@
+"""Four virtual hospitals: their patients and the files that they publish."""

@@ -1,0 +1,99 @@
+"""Who comes on which day with what: the common part of the four hospitals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nodulax.phantom.anatomy.extras import FINDINGS
+from nodulax.phantom.anatomy.nodule import draw_nodule
+from nodulax.phantom.hospitals.profiles import Hospital
+from nodulax.phantom.imaging.radiography import Simulated, simulate
+
+# First word of every random seed, so that two hospitals never share a patient.
+HOSPITAL_NUMBERS = {'nih': 1, 'aihub': 2, 'gmc': 3, 'vindr': 4}
+_PLAN, _PERSON, _EXPOSURE = range(3)
+
+
+@dataclass(frozen=True)
+class Visit:
+  """One exposure of one patient.
+
+  Attributes:
+    number: of the patient; follow_up: of the exposure, from 0.
+    lesions: 'Nodule' or 'Mass' each; the patient keeps them from one exposure to the next.
+    findings: other diseases, named as in extras.FINDINGS.
+    square: squash the field into a square image, as ChestX-ray14 does.
+  """
+
+  hospital: str
+  seed: int
+  image_size: int
+  number: int
+  follow_up: int = 0
+  lesions: tuple[str, ...] = ()
+  findings: tuple[str, ...] = ()
+  square: bool = False
+
+  def generator(self, purpose: int) -> np.random.Generator:
+    """Random numbers for this patient (and, but for _PERSON, this exposure) alone."""
+    follow_up = 0 if purpose == _PERSON else self.follow_up
+    return np.random.default_rng(
+      [HOSPITAL_NUMBERS[self.hospital], self.seed, self.number, purpose, follow_up]
+    )
+
+
+def planner(hospital: str, seed: int, number: int) -> np.random.Generator:
+  """Random numbers for what a patient comes with."""
+  return np.random.default_rng([HOSPITAL_NUMBERS[hospital], seed, number, _PLAN])
+
+
+def one_visit_each(
+  hospital: str,
+  images: int,
+  image_size: int,
+  seed: int,
+  nodule_share: float,
+  finding_share: float = 0.0,
+  masses_only: bool = False,
+) -> list[Visit]:
+  """One exposure for each of `images` patients.
+
+  Args:
+    nodule_share: share with a nodule or a mass.
+    finding_share: share with another disease, whether or not they have a nodule.
+    masses_only: whoever has a nodule has one mass.
+  """
+  visits = []
+  for number in range(1, images + 1):
+    rng = planner(hospital, seed, number)
+    lesions: tuple[str, ...] = ()
+    if rng.random() < nodule_share:
+      lesions = ('Mass' if rng.random() < 0.15 else 'Nodule',)
+      if rng.random() < 0.08:
+        lesions += ('Nodule',)
+      if masses_only:
+        lesions = ('Mass',)
+    findings = (str(rng.choice(list(FINDINGS))),) if rng.random() < finding_share else ()
+    visits.append(Visit(hospital, seed, image_size, number, 0, lesions, findings))
+  return visits
+
+
+def take_radiograph(hospital: Hospital, visit: Visit) -> tuple[Simulated, np.random.Generator]:
+  """The radiograph of a visit, and random numbers for whoever reads and files it."""
+  person, exposure = visit.generator(_PERSON), visit.generator(_EXPOSURE)
+  patient = hospital.patient(person)
+  lesions = [draw_nodule(person, mass=kind == 'Mass') for kind in visit.lesions]
+  pose = hospital.pose(exposure)
+  equipment = hospital.equipment(exposure, bedside=pose.view == 'AP')
+  width, height = equipment.field_mm
+  longer = max(width, height)
+  shape = (round(visit.image_size * height / longer), round(visit.image_size * width / longer))
+  radiograph = simulate(
+    patient,
+    pose,
+    equipment,
+    visit.image_size if visit.square else shape,
+    lesions,
+    (*visit.findings, *hospital.draw_extras(exposure, pose)),
+  )
+  return radiograph, exposure

@@ -1,0 +1,1 @@
+"""The radiograph of a simulated patient: beam, detector, workstation, DICOM."""

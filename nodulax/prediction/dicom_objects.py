@@ -1,0 +1,276 @@
+"""Findings on their way back to the hospital: DICOM objects beside the radiograph's own study.
+
+A structured report (TID 1500), the heat map as a segmentation, and the overlay as a secondary
+capture. Each refers to the radiograph and carries its patient and study modules, and so who the
+patient is: they belong into the archive that the radiograph came from, and nowhere else. Needs the
+extra `dicom` (highdicom).
+"""
+
+import importlib.metadata
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import highdicom as hd
+import numpy as np
+import pydicom
+from highdicom import sr
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from nodulax import NOTICE
+from nodulax.checkpoints.description import Description
+from nodulax.prediction.dicom_source import read_source
+from nodulax.prediction.prediction import Prediction, Reading
+from nodulax.prediction.reader import draw, whole_heat_map
+from nodulax.radiograph.dicom import is_dicom
+from nodulax.radiograph.dicom_header import pydicom_silenced
+
+_NEEDED = ('SOPClassUID', 'SOPInstanceUID', 'StudyInstanceUID', 'SeriesInstanceUID')
+# Such as every object has, empty where it is not known (type 2 of the patient and study modules).
+_EMPTY_WHERE_UNKNOWN = (
+  *('PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex'),
+  *('StudyDate', 'StudyTime', 'StudyID', 'AccessionNumber', 'ReferringPhysicianName'),
+)
+_NODULE = Code('27925004', 'SCT', 'Nodule')
+_DETECTED = Code('260373001', 'SCT', 'Detected')
+_NOT_DETECTED = Code('260415000', 'SCT', 'Not detected')
+_LUNG = Code('39607008', 'SCT', 'Lung structure')
+_SIDES = {'left': Code('7771000', 'SCT', 'Left'), 'right': Code('24028007', 'SCT', 'Right')}
+_CHEST_RADIOGRAPH = Code('399208008', 'SCT', 'Plain chest X-ray')
+_CERTAINTY_OF_FINDING = Code('111012', 'DCM', 'Certainty of Finding')
+_CERTAINTY_OF_IMPRESSION = Code('111013', 'DCM', 'Certainty of Impression')
+_WIDTH = Code('103355008', 'SCT', 'Width')
+_HEIGHT = Code('121207', 'DCM', 'Height')
+_PERCENT = Code('%', 'UCUM', 'percent')
+_MM = Code('mm', 'UCUM', 'millimeter')
+_PIXELS = Code('{pixels}', 'UCUM', 'pixels')
+_MANUFACTURER = 'nodulax'
+_LONGEST = 64  # characters of a DICOM long string
+
+
+class DicomOutputError(ValueError):
+  """A radiograph that no DICOM object can be made for; says why, and names no patient."""
+
+
+def write(
+  kinds: dict[str, pathlib.Path],
+  source: str | os.PathLike,
+  reading: Reading,
+  prediction: Prediction,
+  description: Description,
+) -> None:
+  """Writes the DICOM objects of one radiograph; nothing where its file is not DICOM.
+
+  The same radiograph and network give objects of the same UIDs.
+
+  Args:
+    kinds: the file to write for each of `KINDS` that is wanted.
+    source: the radiograph's own file.
+    reading, prediction: of it.
+    description: of the network.
+
+  Raises:
+    DicomOutputError: the source lacks what the objects must refer to, or one of them cannot be
+      made; the others are written.
+    OSError: a file cannot be written.
+  """
+  data = pathlib.Path(source).read_bytes()
+  if not is_dicom(data):
+    return
+  faults: list[str] = []
+  with pydicom_silenced():
+    header = _header(data)
+    for kind, path in kinds.items():
+      try:
+        written = KINDS[kind](_Source(header, description, kind), reading, prediction)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written.save_as(path)
+      except OSError:
+        raise
+      except Exception as error:
+        # The message may quote the patient. The other kinds may well be possible.
+        faults.append(f'--{kind} ({type(error).__name__})')
+  if faults:
+    raise DicomOutputError(
+      f'the header of the DICOM file does not allow {", ".join(faults)}; export it again'
+    )
+
+
+def _header(data: bytes) -> pydicom.Dataset:
+  """What the objects carry of the radiograph.
+
+  Raises:
+    DicomOutputError: it cannot be referred to.
+  """
+  try:
+    header = read_source(data, 'the DICOM file')
+  except Exception as error:
+    raise DicomOutputError(
+      f'the header of the DICOM file is invalid ({type(error).__name__}); export it again'
+    ) from None
+  missing = [keyword for keyword in _NEEDED if not header.get(keyword)]
+  if missing:
+    raise DicomOutputError(f'the DICOM file states no {", ".join(missing)}; export it again')
+  for keyword in _EMPTY_WHERE_UNKNOWN:
+    if keyword not in header:
+      setattr(header, keyword, None)
+  return header
+
+
+class _Source:
+  """A radiograph's header, and what every object that is made from it says.
+
+  Args:
+    header: of the radiograph, without its pixels.
+    description: of the network.
+    kind: of the object.
+  """
+
+  def __init__(self, header: pydicom.Dataset, description: Description, kind: str):
+    self.header = header
+    self.network = f'nodulax {description.name}, step {description.step}'[:_LONGEST]
+    self.version = importlib.metadata.version('nodulax')
+    identity = [header.SOPInstanceUID, description.name, str(description.step), kind]
+    self.uid = lambda what: generate_uid(entropy_srcs=[*identity, what])
+    self.series: dict[str, Any] = {
+      'series_instance_uid': self.uid('series'),
+      'series_number': 1,
+      'sop_instance_uid': self.uid('instance'),
+      'instance_number': 1,
+      'manufacturer': _MANUFACTURER,
+      'manufacturer_model_name': self.network,
+      'software_versions': self.version,
+      'device_serial_number': 'none',
+      'transfer_syntax_uid': ExplicitVRLittleEndian,
+    }
+
+
+def structured_report(source: _Source, reading: Reading, prediction: Prediction) -> pydicom.Dataset:
+  """A Comprehensive SR: TID 1500 with the radiograph's probability and each marked finding."""
+  algorithm = sr.AlgorithmIdentification(source.network, source.version, parameters=[NOTICE])
+  image = source.header.SOPClassUID, source.header.SOPInstanceUID
+  spacing, unit = reading.radiograph.spacing_mm, _MM
+  if spacing is None:
+    spacing, unit = (1.0, 1.0), _PIXELS
+  groups: list = [
+    sr.MeasurementsAndQualitativeEvaluations(
+      tracking_identifier=sr.TrackingIdentifier(source.uid('radiograph'), 'Whole radiograph'),
+      finding_type=_NODULE,
+      algorithm_id=algorithm,
+      measurements=[_percentage(_CERTAINTY_OF_IMPRESSION, prediction.probability)],
+      qualitative_evaluations=[
+        sr.QualitativeEvaluation(_NODULE, _DETECTED if prediction.positive else _NOT_DETECTED)
+      ],
+      source_images=[sr.SourceImageForMeasurementGroup(*image)],
+    )
+  ]
+  for number, (finding, place, shows) in enumerate(
+    zip(prediction.findings, prediction.places, prediction.marked, strict=True), 1
+  ):
+    if not shows:
+      continue
+    x_min, y_min, x_max, y_max = finding.box
+    # DICOM counts as we do: 0, 0 is the outer corner of the first pixel (PS3.3 C.18.6).
+    outline = [(x_min, y_min), (x_max, y_min), (x_max, y_max), (x_min, y_max), (x_min, y_min)]
+    groups.append(
+      sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(
+          source.uid(f'finding {number}'), f'Finding {number}'
+        ),
+        referenced_region=sr.ImageRegion(
+          'POLYLINE', np.array(outline), sr.SourceImageForRegion(*image)
+        ),
+        finding_type=_NODULE,
+        algorithm_id=algorithm,
+        finding_sites=[sr.FindingSite(_LUNG, laterality=_SIDES.get(place.laterality))],
+        measurements=[
+          _percentage(_CERTAINTY_OF_FINDING, finding.score),
+          sr.Measurement(_WIDTH, round((x_max - x_min) * spacing[0], 3), unit),
+          sr.Measurement(_HEIGHT, round((y_max - y_min) * spacing[1], 3), unit),
+        ],
+      )
+    )
+  device = sr.DeviceObserverIdentifyingAttributes(
+    source.uid('device'), name=source.network, manufacturer_name=_MANUFACTURER
+  )
+  content = sr.MeasurementReport(
+    sr.ObservationContext(observer_device_context=sr.ObserverContext(codes.DCM.Device, device)),
+    _CHEST_RADIOGRAPH,
+    groups,
+    title=codes.DCM.ImagingMeasurementReport,
+  )
+  report = sr.ComprehensiveSR([source.header], content, **source.series)
+  report.SeriesDescription = 'Nodule findings, for research, not a medical device'
+  return report
+
+
+def segmentation(source: _Source, reading: Reading, prediction: Prediction) -> pydicom.Dataset:
+  """The heat map as a fractional segmentation (probability) of the radiograph's size."""
+  height, width = reading.radiograph.pixels.shape
+  heat = whole_heat_map(prediction.heat_map, reading.crop, (height, width), (width, height))
+  written = hd.seg.Segmentation(
+    [source.header],
+    heat[np.newaxis].clip(0, 1),
+    'FRACTIONAL',
+    [
+      hd.seg.SegmentDescription(
+        1,
+        'Nodule heat map',
+        Code('49755003', 'SCT', 'Morphologically Abnormal Structure'),
+        _NODULE,
+        'AUTOMATIC',
+        hd.AlgorithmIdentificationSequence(
+          source.network, codes.DCM.ArtificialIntelligence, source.version
+        ),
+      )
+    ],
+    fractional_type='PROBABILITY',
+    content_description=NOTICE,
+    content_label='HEAT_MAP',
+    **source.series,
+  )
+  written.SeriesDescription = 'Nodule heat map, for research, not a medical device'
+  written.PatientOrientation = source.header.get('PatientOrientation')
+  return written
+
+
+def secondary_capture(source: _Source, reading: Reading, prediction: Prediction) -> pydicom.Dataset:
+  """The overlay as a picture, with the notice in it."""
+  picture = np.ascontiguousarray(draw(reading, prediction))
+  height, width = picture.shape[:2]
+  scale = max(width, height) / 1024
+  place = (round(10 * scale), height - round(10 * scale))
+  stroke = max(1, round(scale))
+  for colour, thickness in ((0, 0, 0), 4 * stroke), ((255, 255, 255), stroke):
+    cv2.putText(picture, NOTICE, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness)
+  series = {name: value for name, value in source.series.items() if name != 'device_serial_number'}
+  written = hd.sc.SCImage.from_ref_dataset(
+    source.header,
+    picture,
+    'RGB',
+    8,
+    'PATIENT',
+    patient_orientation=('L', 'F'),
+    **series,
+  )
+  # What the source states, or nothing; the library asks for more.
+  written.PatientOrientation = source.header.get('PatientOrientation')
+  written.SeriesDescription = 'Nodule overlay, for research, not a medical device'
+  written.BodyPartExamined = 'CHEST'
+  return written
+
+
+def _percentage(name: Code, probability: float) -> sr.Measurement:
+  return sr.Measurement(name, round(100 * probability, 2), _PERCENT)
+
+
+# What each flag of the command writes.
+KINDS: dict[str, Callable[[_Source, Reading, Prediction], pydicom.Dataset]] = {
+  'dicom_sr': structured_report,
+  'dicom_seg': segmentation,
+  'dicom_sc': secondary_capture,
+}

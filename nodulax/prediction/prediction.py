@@ -1,0 +1,139 @@
+"""One radiograph before and after the network: what it is shown, and what follows from its answer.
+
+NumPy alone, so that an exported network is used with this same code.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from nodulax.prediction import findings
+from nodulax.prediction.findings import Place
+from nodulax.radiograph.lungs import LungBox, find_lung_box
+from nodulax.radiograph.orientation import Turn
+from nodulax.radiograph.preprocessing import Crop, Preprocessing
+from nodulax.radiograph.record import Radiograph
+from nodulax.statistics import calibration
+from nodulax.statistics.findings import Finding
+from nodulax.statistics.overlap import OverlapThreshold
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+  """A radiograph ready for the network."""
+
+  radiograph: Radiograph
+  lungs: LungBox
+  crop: Crop
+  view: np.ndarray  # u8[S, S]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+  """What the network says of a radiograph.
+
+  Attributes:
+    probability: of a nodule or mass; calibrated where the run has a temperature.
+    uncalibrated: the same as the network gives it.
+    threshold: on the scale of `probability`.
+    positive: whether the probability reaches the threshold.
+    heat_map: f32[h, h] in [0, 1], of the crop.
+    findings: in pixels of the radiograph, the hottest first.
+    places: where each finding lies in the patient.
+    marked: whether each finding is to be shown.
+  """
+
+  probability: float
+  uncalibrated: float
+  threshold: float
+  positive: bool
+  heat_map: np.ndarray
+  findings: list[Finding]
+  places: list[Place]
+  marked: list[bool]
+
+
+def prepare(radiograph: Radiograph, preprocessing: Preprocessing) -> Reading:
+  """One radiograph to the network's input."""
+  lungs = find_lung_box(radiograph.pixels)
+  crop = preprocessing.crop(radiograph.pixels.shape, lungs.box)
+  return Reading(radiograph, lungs, crop, preprocessing.image(radiograph.pixels, lungs.box))
+
+
+def predict(
+  reading: Reading,
+  probability: float,
+  heat_map: np.ndarray,
+  *,
+  threshold: float,
+  temperature: float | None,
+  heat_map_threshold: OverlapThreshold,
+) -> Prediction:
+  """What follows from the network's answer.
+
+  Args:
+    reading: what it was shown.
+    probability: what it answered, uncalibrated.
+    heat_map: f32[h, h] in [0, 1].
+    threshold: at or above it a radiograph is called positive; of the uncalibrated probability.
+    temperature: of the run, which it may not have.
+    heat_map_threshold: at or above it a finding of a positive radiograph is marked.
+  """
+  positive = probability >= threshold
+  found = findings.locate(heat_map, reading.crop)
+  return Prediction(
+    probability=calibrated(probability, temperature),
+    uncalibrated=probability,
+    threshold=calibrated(threshold, temperature),
+    positive=positive,
+    heat_map=heat_map,
+    findings=found,
+    places=[
+      findings.place(finding, reading.lungs, reading.radiograph.orientation) for finding in found
+    ],
+    marked=findings.marked(found, positive, heat_map_threshold.of(heat_map)),
+  )
+
+
+def as_stored(reading: Reading, prediction: Prediction) -> tuple[Reading, Prediction]:
+  """The same in pixels as the file stores them, for all that is read beside the file.
+
+  Only `Reading.view` stays upright, as the network saw it.
+  """
+  radiograph = reading.radiograph
+  turn, shape, spacing = radiograph.turn, radiograph.pixels.shape, radiograph.spacing_mm
+  if turn == Turn():
+    return reading, prediction
+
+  def stored(finding: Finding) -> Finding:
+    x, y, *_ = turn.stored_box((finding.x, finding.y) * 2, shape)
+    return dataclasses.replace(finding, x=x, y=y, box=turn.stored_box(finding.box, shape))
+
+  lying = dataclasses.replace(
+    radiograph,
+    pixels=turn.stored(radiograph.pixels),
+    spacing_mm=None if spacing is None else turn.swapped(spacing),
+    orientation=turn.orientation,
+    turn=Turn(),
+  )
+  x_min, y_min, x_max, y_max = map(int, turn.stored_box(reading.crop, shape))
+  return (
+    dataclasses.replace(
+      reading,
+      radiograph=lying,
+      lungs=dataclasses.replace(reading.lungs, box=turn.stored_box(reading.lungs.box, shape)),
+      crop=Crop(x_min, y_min, x_max, y_max),
+    ),
+    dataclasses.replace(
+      prediction,
+      heat_map=turn.stored(prediction.heat_map),
+      findings=[stored(finding) for finding in prediction.findings],
+    ),
+  )
+
+
+def calibrated(probability: float, temperature: float | None) -> float:
+  """`probability` at a run's temperature, which it may not have."""
+  if temperature is None:
+    return probability
+  return float(calibration.apply_temperature([probability], temperature)[0])

@@ -1,0 +1,1 @@
+"""Folders in object storage, worked on as copies on disk."""

@@ -1,0 +1,1 @@
+"""Studies: their plan, their runs and what they would take."""

@@ -1,0 +1,105 @@
+"""Scores an evaluation anew against true labels, which a virtual hospital alone can have."""
+
+import csv
+import json
+import pathlib
+import shutil
+import tempfile
+
+import numpy as np
+
+from nodulax.checkpoints.description import Thresholds
+from nodulax.evaluation.measures import measure
+
+# Of the truth's table and of predictions.csv.
+_TRUTH_COLUMNS = ('image', 'label', 'diameters_mm', 'zones', 'conspicuities', 'boxes')
+
+
+def score_against_truth(
+  evaluation: pathlib.Path, thresholds: Thresholds, truth: pathlib.Path, output: pathlib.Path
+) -> None:
+  """The same radiographs and probabilities, other labels.
+
+  Location is left out: predictions.csv then says that nobody located the nodules.
+
+  Args:
+    evaluation: the folder that `evaluate` wrote.
+    thresholds: of the network that was evaluated.
+    truth: a virtual hospital's phantom_truth.csv.
+    output: the folder to write, in the form of `evaluation`.
+
+  Raises:
+    ValueError: the truth lacks a radiograph or a column.
+  """
+  true = _read_truth(truth)
+  with (evaluation / 'predictions.csv').open(newline='') as file:
+    reader = csv.DictReader(file)
+    columns = list(reader.fieldnames or ())
+    rows = list(reader)
+  for row in rows:
+    if row['image_id'] not in true:
+      raise ValueError(f'{truth}: no radiograph {row["image_id"]}; was {evaluation} scored on it?')
+    row |= true[row['image_id']]
+  metrics = json.loads((evaluation / 'metrics.json').read_text())
+  metrics |= measure(
+    np.array([int(row['label']) for row in rows]),
+    [row['patient_id'] for row in rows],
+    np.array([float(row['probability']) for row in rows]),
+    np.full(len(rows), np.nan),
+    thresholds,
+  )
+  unfinished = pathlib.Path(tempfile.mkdtemp(prefix='unfinished-', dir=output.parent))
+  try:
+    _write(unfinished / 'predictions.csv', columns, rows)
+    _write(unfinished / 'locations.csv', *_unlocated(evaluation / 'locations.csv'))
+    (unfinished / 'metrics.json').write_text(json.dumps(metrics, indent=2))
+    shutil.copy(evaluation / 'NOTICE.txt', unfinished)
+    for pictures in ('heat_maps', 'thumbnails'):
+      shutil.copytree(evaluation / pictures, unfinished / pictures)
+    unfinished.chmod(0o755)
+    unfinished.rename(output)
+  except BaseException:
+    shutil.rmtree(unfinished, ignore_errors=True)
+    raise
+
+
+def _read_truth(path: pathlib.Path) -> dict[str, dict[str, str]]:
+  """What changes in each radiograph's row, by image_id."""
+  with path.open(newline='') as file:
+    reader = csv.DictReader(file)
+    if missing := set(_TRUTH_COLUMNS) - set(reader.fieldnames or ()):
+      raise ValueError(f'{path}: no column {", ".join(sorted(missing))}')
+    return {row['image']: _cells(row) for row in reader}
+
+
+def _cells(row: dict[str, str]) -> dict[str, str]:
+  nodule = row['label'] == 'nodule'
+  diameters = [float(diameter) for diameter in row['diameters_mm'].split()]
+  largest = int(np.argmax(diameters)) if diameters else 0
+
+  def of_largest(column: str) -> str:
+    return row[column].split()[largest] if nodule else 'unknown'
+
+  return {
+    'label': str(int(nodule)),
+    'dice': '',
+    'location_known': str(int(not nodule)),
+    'nodules': '0',
+    'nodule_diameter_mm': f'{max(diameters):g}' if nodule else '',
+    'zone': of_largest('zones'),
+    'conspicuity': of_largest('conspicuities'),
+  }
+
+
+def _unlocated(path: pathlib.Path) -> tuple[list[str], list[dict[str, str]]]:
+  """The findings, held against nothing."""
+  with path.open(newline='') as file:
+    reader = csv.DictReader(file)
+    return list(reader.fieldnames or ()), [{**row, 'nodule': ''} for row in reader]
+
+
+def _write(path: pathlib.Path, columns: list[str], rows: list[dict[str, str]]) -> None:
+  with path.open('w', newline='') as file:
+    writer = csv.DictWriter(file, columns, extrasaction='ignore')
+    writer.writeheader()
+    writer.writerows(rows)

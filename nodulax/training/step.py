@@ -1,0 +1,160 @@
+"""One training step, and the state that it changes."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+
+from nodulax.distributed import parallel
+from nodulax.model import Network
+from nodulax.training import losses
+from nodulax.training.loss_scale import LossScale
+
+
+@flax.struct.dataclass
+class State:
+  """What a training step changes.
+
+  Attributes:
+    step: i32[], batches done.
+    params: the network's weights.
+    batch_stats: the running statistics of its batch norms.
+    opt_state: the optimizer's.
+    loss_scale: of float16; None in other precisions.
+  """
+
+  step: jax.Array
+  params: Any
+  batch_stats: Any
+  opt_state: optax.OptState
+  loss_scale: LossScale | None = None
+
+  @property
+  def variables(self) -> dict[str, Any]:
+    return {'params': self.params, 'batch_stats': self.batch_stats}
+
+
+def step_function(
+  network: Network,
+  adam: optax.GradientTransformation,
+  *,
+  localization_weight: float,
+  accumulate: int = 1,
+) -> Callable:
+  """The training step of one device, to be mapped over all of them.
+
+  Args:
+    network: the network.
+    adam: the optimizer.
+    localization_weight: of the map's mean pixel-wise loss, beside the image's loss.
+    accumulate: parts that a device works through one after the other, to need less memory. Loss
+      and gradient are those of the whole batch. Batch norm is not: it normalises each part (over
+      all devices where it is synchronised) by that part's statistics, and its running statistics
+      move once a part.
+
+  Returns:
+    (state, batch) -> (state, metrics): `batch` as `training_batches` yields it, this device's
+    part; the new state and the metrics are the same on every device. With float16, `skipped` is 1
+    where a gradient was too large for it, and the state but for the scale stays as it was.
+  """
+
+  def loss_function(params, batch_stats, batch, scale):
+    outputs, updated = network.apply(
+      {'params': params, 'batch_stats': batch_stats},
+      batch['image'].astype(jnp.float32) / 255,
+      train=True,
+      mutable=['batch_stats'],
+    )
+    classification = (losses.classification(outputs.logit, batch['label']) * batch['share']).sum()
+    metrics = {'loss': classification}
+    if network.head == 'pixel':
+      localization = (
+        losses.localization(outputs.map_logits, batch['truth']) * batch['located_share']
+      ).sum()
+      metrics = {
+        'loss': classification + localization_weight * localization,
+        'classification_loss': classification,
+        'localization_loss': localization,
+      }
+    return metrics['loss'] * scale, (updated['batch_stats'], metrics)
+
+  def gradient_function(state, batch):
+    scale = 1.0 if state.loss_scale is None else state.loss_scale.value
+    # Shares of the global batch, so that the losses of parts and devices add up to its own.
+    shares = {
+      'share': parallel.shares(jnp.ones_like(batch['label'])),
+      'located_share': parallel.shares(batch['located']),
+    }
+    differentiate = jax.grad(loss_function, has_aux=True)
+    batch = {**batch, **shares}
+    if accumulate == 1:
+      # Not a loop of one turn: XLA removes it too late to make its convolutions fast on a CPU.
+      gradient, (batch_stats, metrics) = differentiate(
+        state.params, state.batch_stats, batch, scale
+      )
+      return gradient, batch_stats, metrics
+    parts = jax.tree.map(lambda values: values.reshape(accumulate, -1, *values.shape[1:]), batch)
+
+    def add(total, part):
+      gradient, batch_stats = total
+      new, (batch_stats, metrics) = differentiate(state.params, batch_stats, part, scale)
+      return (jax.tree.map(jnp.add, gradient, new), batch_stats), metrics
+
+    nothing = jax.tree.map(jnp.zeros_like, state.params)
+    (gradient, batch_stats), metrics = jax.lax.scan(add, (nothing, state.batch_stats), parts)
+    return gradient, batch_stats, jax.tree.map(lambda values: values.sum(0), metrics)
+
+  def step(state: State, batch: dict[str, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
+    gradient, batch_stats, metrics = parallel.mean(gradient_function(state, batch))
+    if state.loss_scale is not None:
+      gradient = state.loss_scale.unscale(gradient)
+    updates, opt_state = adam.update(gradient, state.opt_state, state.params)
+    after = State(
+      state.step + 1,
+      optax.apply_updates(state.params, updates),
+      batch_stats,
+      opt_state,
+      state.loss_scale,
+    )
+    metrics['gradient_norm'] = optax.tree.norm(gradient)
+    if state.loss_scale is None:
+      return after, metrics
+    skip = state.loss_scale.overflows(metrics['loss'], metrics['gradient_norm'])
+    after = jax.tree.map(lambda old, new: jnp.where(skip, old, new), state, after)
+    scale = state.loss_scale.after(skip)
+    metrics |= {
+      'skipped': skip,
+      'skipped_steps': scale.skipped_steps,
+      'loss_scale': state.loss_scale.value,
+    }
+    return dataclasses.replace(after, step=state.step + 1, loss_scale=scale), metrics
+
+  return step
+
+
+def initial_state(
+  network: Network,
+  adam: optax.GradientTransformation,
+  seed: int,
+  image_size: int,
+  loss_scale: LossScale | None = None,
+) -> State:
+  """A state with random weights."""
+
+  @jax.jit
+  def initialise(key):
+    image = jnp.zeros((1, image_size, image_size, 1))
+    variables = network.init(key, image, train=False)
+    return State(
+      jnp.zeros((), jnp.int32),
+      variables['params'],
+      variables['batch_stats'],
+      adam.init(variables['params']),
+      loss_scale,
+    )
+
+  return initialise(jax.random.key(seed))

@@ -1,0 +1,108 @@
+"""Which networks a study trains, from what, and how it tells the report."""
+
+import pathlib
+
+import pytest
+
+from configs import study, virtual_study
+from nodulax.study.plan import describe, runs, sources
+
+FOLDER = pathlib.Path('work')
+SHARDS = {'nih': 'a', 'aihub': 'b', 'gmc': 'c', 'vindr': 'd'}
+
+
+@pytest.fixture
+def config():
+  return study.get_config()
+
+
+def planned(config):
+  return {run.name: run for run in runs(config, FOLDER, SHARDS)}
+
+
+def test_the_four_experiments_in_order(config):
+  by_name = planned(config)
+  assert list(by_name) == ['nih_image', 'aihub_image', 'nih_aihub_image', 'nih_aihub_pixel']
+  heads = [run.config.model.head for run in by_name.values()]
+  assert heads == ['image', 'image', 'image', 'pixel']
+  assert [run.config.data.train for run in by_name.values()] == ['nih', *['aihub'] * 3]
+  starts = [run.config.init.checkpoint for run in by_name.values()]
+  assert starts == ['', '', 'work/nih_image', 'work/nih_image']
+  assert all(run.config.data.shards.gmc == 'c' for run in by_name.values())
+
+
+def test_a_shared_knob_holds_for_all_and_an_experiments_own_for_it_alone(config):
+  config.train.epochs = 3
+  config.experiments.aihub_image.update({'optimizer': {'learning_rate': 0.5}})
+  by_name = planned(config)
+  assert {run.config.train.epochs for run in by_name.values()} == {3}
+  rates = {name: run.config.optimizer.learning_rate for name, run in by_name.items()}
+  assert rates.pop('aihub_image') == 0.5 and set(rates.values()) == {1e-4}
+  assert 'sources' not in by_name['nih_image'].config
+
+
+def test_every_seed_trains_all_and_starts_from_its_own_first_model(config):
+  config.seeds = (0, 7)
+  by_name = planned(config)
+  assert len(by_name) == 8
+  run = by_name['nih_aihub_pixel_seed7']
+  assert run.config.seed == 7 and run.config.init.checkpoint == 'work/nih_image_seed7'
+
+
+def test_a_sweep_changes_one_knob(config):
+  config.data.train_images = 800
+  config.train.epochs, config.optimizer.drop_epochs = 10, (8,)
+  with config.unlocked():
+    config.sweeps = {
+      'label_noise': {
+        'experiments': ('aihub_image',), 'knob': 'data.label_noise', 'values': (0.1, 0.2),
+        'unchanged': 0.0, 'same_steps': False,
+      },
+      'training_images': {
+        'experiments': ('nih_aihub_pixel',), 'knob': 'data.train_images', 'values': (200,),
+        'unchanged': 800, 'same_steps': True,
+      },
+    }  # fmt: skip
+  by_name = planned(config)
+  noisy = by_name['aihub_image_label_noise_0.2']
+  assert noisy.config.data.label_noise == 0.2 and noisy.config.train.epochs == 10
+  few = by_name['nih_aihub_pixel_training_images_200']
+  assert few.config.data.train_images == 200 and few.config.init.checkpoint == 'work/nih_image'
+  # 12 batches of 16 an epoch rather than 50: 42 epochs are 504 steps, 10 were 500.
+  assert few.config.train.epochs == 42 and few.config.optimizer.drop_epochs == (33,)
+  told = describe(list(by_name.values()), config)
+  assert told['runs']['aihub_image_label_noise_0.2'] == {
+    'model': 'aihub_image', 'seed': 0, 'sweep': 'label_noise', 'value': 0.2
+  }  # fmt: skip
+  assert told['runs']['aihub_image']['sweep'] is None
+  assert told['sweeps']['training_images'] == {'knob': 'data.train_images', 'unchanged': 800}
+
+
+def test_what_trains_is_prepared_though_nothing_is_scored_on_it(config):
+  assert set(sources(config)) == {'nih', 'aihub', 'gmc', 'vindr'}
+  config.data.evaluate = ('gmc',)
+  assert set(sources(config)) == {'nih', 'aihub', 'gmc'}
+
+
+def test_a_sweep_over_an_unknown_experiment_is_an_error(config):
+  config.order = ('nih_image', 'mine')
+  with pytest.raises(ValueError, match="no 'mine'"):
+    planned(config)
+
+
+def test_the_virtual_study_trains_all_on_equal_numbers_and_sweeps_two_knobs():
+  by_name = planned(virtual_study.get_config())
+  assert len(by_name) == 28
+  plain = [run for run in by_name.values() if run.sweep is None]
+  assert len(plain) == 12 and {run.seed for run in plain} == {0, 1, 2}
+  assert {run.config.data.train_images for run in plain} == {virtual_study.TRAINING_IMAGES}
+  assert {run.config.data.label_noise for run in plain} == {0.0}
+  # Every run takes 87 * 16 steps, to the nearest whole epoch.
+  for run in by_name.values():
+    epoch = run.config.data.train_images // run.config.train.batch_size
+    assert abs(epoch * run.config.train.epochs - 1392) <= epoch / 2
+    drops = [drop / run.config.train.epochs for drop in run.config.optimizer.drop_epochs]
+    assert drops == pytest.approx([1 / 2, 3 / 4], abs=0.01)
+  assert list(planned(virtual_study.get_config('models'))) == [run.name for run in plain]
+  with pytest.raises(ValueError, match='only models'):
+    virtual_study.get_config('sweeps')
