@@ -2,12 +2,12 @@
 
   python -m nodulax.predict --checkpoint=RUN --output=DIR image.dcm folder/ 'scans/*/*.png'
 
-Reads DICOM, PNG and JPEG. Writes findings.csv (one row a radiograph), locations.csv (one row a
-finding), findings.json (both; findings.schema.json says what it holds), nodules.json (the form of
-NODE21) and overlays/; for DICOM radiographs, with --dicom_sr, --dicom_seg and --dicom_sc, objects
-for the archive that they came from, which name the patient. Run again it goes on where it stopped.
-Exit status 1 says that some files, listed at the end, could not be read or answered. For research,
-not a medical device.
+Reads DICOM, PNG, JPEG, TIFF, BMP and MetaImage (.mha). Writes findings.csv (one row a radiograph),
+locations.csv (one row a finding), findings.json (both; findings.schema.json says what it holds),
+nodules.json (the form of NODE21) and overlays/; for DICOM radiographs, with --dicom_sr, --dicom_seg
+and --dicom_sc, objects for the archive that they came from, which name the patient. Run again it
+resumes where it stopped. Exit status 1 says that some files, listed at the end, could not be read,
+or that not all of their output could be written. For research, not a medical device.
 """
 
 import errno
@@ -15,7 +15,7 @@ import glob
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import jax
@@ -25,19 +25,24 @@ from rich.progress import Progress
 from nodulax import NOTICE
 from nodulax.checkpoints.checkpoint import CheckpointError
 from nodulax.prediction.files import Journal, OutputError, record
-from nodulax.prediction.prediction import Prediction, Reading
+from nodulax.prediction.prediction import Prediction, Reading, as_stored
 from nodulax.prediction.reader import Reader, draw, read
 from nodulax.radiograph import pictures
 from nodulax.radiograph.preprocessing import Preprocessing
-from nodulax.radiograph.reading import RadiographError, begins_as_radiograph
+from nodulax.radiograph.reading import FORMATS, RadiographError, begins_as_radiograph
 from nodulax.storage import folders
 
 DICOM_KINDS = ('dicom_sr', 'dicom_seg', 'dicom_sc')
-SUFFIXES = ('.dcm', '.dicom', '.jpeg', '.jpg', '.png')  # in folders, taken whatever is in them
+# In folders, taken whatever is in them.
+SUFFIXES = ('.bmp', '.dcm', '.dicom', '.jpeg', '.jpg', '.mha', '.png', '.tif', '.tiff')
 # After these nothing can be written any more. What else keeps findings from being written, a name
 # that is too long for example, is a fault of one file.
 FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 SECONDS_UNSENT = 300  # of work at most that a lost machine costs, where the output is in a bucket
+
+
+class Unwritten(str):
+  """Why something of a radiograph that was read could not be written beside its findings."""
 
 
 def radiographs_in(
@@ -79,7 +84,7 @@ def radiographs_in(
     if path.is_dir():
       inside = _images(text, path.rglob('*'))
       if not inside:
-        raise FileNotFoundError(f'{path}: no DICOM, PNG or JPEG file in this folder')
+        raise FileNotFoundError(f'{path}: no {FORMATS} file in this folder')
       for file in inside:
         add(file.relative_to(path).as_posix(), file)
     elif path.is_file():
@@ -87,7 +92,7 @@ def radiographs_in(
     elif glob.has_magic(text):
       matching = _images(text, map(pathlib.Path, glob.glob(text, recursive=True)))
       if not matching:
-        raise FileNotFoundError(f'{text}: no DICOM, PNG or JPEG file matches')
+        raise FileNotFoundError(f'{text}: no {FORMATS} file matches')
       add_all(matching)
     else:
       raise FileNotFoundError(f'{path}: no such file or folder')
@@ -130,8 +135,8 @@ def predict(
     dicom: which DICOM objects to write, of `DICOM_KINDS`, in a folder each.
 
   Returns:
-    What was wrong with each file that could not be read, or that no DICOM object could be made for,
-    by its name.
+    What was wrong with each file that could not be read, by its name; `Unwritten` where it was read
+    and its findings stand in the tables, but an overlay or a DICOM object could not be written.
 
   Raises:
     CheckpointError: there is no such run.
@@ -154,7 +159,10 @@ def predict(
         readable = {name: what for name, what in batch.items() if isinstance(what, Reading)}
         faults |= {name: what for name, what in batch.items() if isinstance(what, str)}
         predictions = reader(list(readable.values())) if readable else []
-        for (name, reading), prediction in zip(readable.items(), predictions, strict=True):
+        for (name, upright), answer in zip(readable.items(), predictions, strict=True):
+          reading, prediction = as_stored(upright, answer)
+          for doubt in reading.radiograph.doubts:
+            logging.warning('%s: %s', name, doubt)
           done = record(name, reading, prediction)
           journal.records[name] = done
           kinds = {kind: output / kind / f'{name}.dcm' for kind in dicom}
@@ -164,11 +172,11 @@ def predict(
               write_dicom(kinds, files[name], reading, prediction, reader.description)
             journal.add(files[name], done)  # or the next start tries again
           except ValueError as error:
-            faults[name] = str(error)
+            faults[name] = Unwritten(error)
           except OSError as error:
             if error.errno in FATAL:
               raise
-            faults[name] = f'{error.strerror}; rename the file, or use --numbered'
+            faults[name] = Unwritten(f'{error.strerror}; rename the file, or use --numbered')
         progress.advance(task, len(batch))
         if time.monotonic() - sent > SECONDS_UNSENT:
           folders.publish(output)
@@ -192,8 +200,8 @@ def _images(where: str, paths: Iterable[pathlib.Path]) -> list[pathlib.Path]:
   files = [path for path in sorted(paths) if path.is_file() and not path.name.startswith('.')]
   images = [path for path in files if _is_radiograph(path)]
   if len(images) < len(files):
-    passed_over = f'{len(files) - len(images):,} of {len(files):,} files'
-    logging.warning('%s: passed over %s: no DICOM, PNG or JPEG', where, passed_over)
+    skipped = f'{len(files) - len(images):,} of {len(files):,} files'
+    logging.warning('%s: skipped %s: no %s', where, skipped, FORMATS)
   return images
 
 
@@ -254,12 +262,20 @@ def main(arguments: Sequence[str]) -> None:
     faults = predict(values.checkpoint, files, output, values.batch_size, kinds)
   except (CheckpointError, OutputError, ValueError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error
-  done_well = len(files) - len(faults)
-  print(f'{done_well} of {len(files)} radiographs: {values.output}/findings.csv, overlays/')
+  unwritten = {name: why for name, why in faults.items() if isinstance(why, Unwritten)}
+  unread = {name: why for name, why in faults.items() if name not in unwritten}
+  read_well = len(files) - len(unread)
+  print(f'{read_well} of {len(files)} radiographs: {values.output}/findings.csv, overlays/')
   print(NOTICE)
-  if faults:
-    lines = '\n'.join(f'  {name}: {fault}' for name, fault in faults.items())
-    raise SystemExit(f'{len(faults)} with a fault:\n{lines}')
+  told = _listed('with a fault', unread) + _listed('read, but not all of it written', unwritten)
+  if told:
+    raise SystemExit('\n'.join(told))
+
+
+def _listed(what: str, faults: Mapping[str, str]) -> list[str]:
+  """The lines that name files and their faults; none where there are none."""
+  lines = [f'  {name}: {fault}' for name, fault in faults.items()]
+  return [f'{len(faults)} {what}:', *lines] if faults else []
 
 
 if __name__ == '__main__':

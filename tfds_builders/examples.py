@@ -128,9 +128,9 @@ def _mask_png(entry: Entry) -> bytes:
   if entry.record.mask is not None:
     name = f'the mask of {entry.record.name}'
     data = _read(entry.record.mask, name, entry.inspection.mask_digest)
-    return encode_png(decode_mask(data, name))
+    return encode_png(entry.inspection.turn.upright(decode_mask(data, name)))
   if entry.record.boxes:
-    return encode_png(draw_ellipses(entry.record.boxes, height, width))
+    return encode_png(draw_ellipses(entry.inspection.boxes, height, width))
   return empty_mask_png(height, width)
 
 

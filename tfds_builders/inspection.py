@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from nodulax.radiograph.lungs import find_lung_box
+from nodulax.radiograph.orientation import Turn
 from nodulax.radiograph.reading import (
   Radiograph,
   RadiographError,
@@ -24,11 +25,12 @@ class Inspection:
   """What one radiograph turned out to be.
 
   Attributes:
-    width, height: of the stored image in pixels; 0 where it could not be read.
+    width, height: of the upright image in pixels; 0 where it could not be read.
     depth: 8 or 16, bits of its samples.
     file_bytes: size of the file.
     file_digest, mask_digest: SHA-256 of the file, and of its mask's file where there is one.
     passes_through: whether the file itself can stand in a shard.
+    turn: that made the image upright, which its mask still needs; the boxes have it.
     boxes: around each located nodule: the table's, else those around the mask's regions.
     lung_box, lung_box_found: as `nodulax.radiograph.lungs` finds it.
     sex, age, view, spacing_mm: the table's, else the file's own.
@@ -45,6 +47,7 @@ class Inspection:
   file_digest: bytes = b''
   mask_digest: bytes = b''
   passes_through: bool = False
+  turn: Turn = Turn()
   boxes: tuple[Box, ...] = ()
   lung_box: Box = (0.0, 0.0, 0.0, 0.0)
   lung_box_found: bool = False
@@ -70,7 +73,11 @@ def inspect(record: Record) -> Inspection:
     return Inspection(faults=(Fault('image unreadable', record.name, remedy),))
   pixels = radiograph.pixels
   height, width = pixels.shape
-  boxes, mask_digest, faults = _locate(record, height, width)
+  turn = radiograph.turn
+  # Masks and boxes were drawn on the image as it is stored.
+  stored_shape = (width, height) if turn.transposed else (height, width)
+  stored_boxes, mask_digest, faults = _locate(record, *stored_shape)
+  boxes = tuple(turn.upright_box(box, pixels.shape) for box in stored_boxes)
   if appearance.is_blank(pixels):
     faults.append(
       Fault(
@@ -82,6 +89,7 @@ def inspect(record: Record) -> Inspection:
   if not radiograph.frontal:
     suspicions['maybe not frontal'] = 'its header states a lateral or oblique view; exclude it'
   suspects = [Fault(kind, record.name, why) for kind, why in suspicions.items()]
+  suspects += [Fault('doubtful header', record.name, doubt) for doubt in radiograph.doubts]
   if not lungs.found:
     suspects.append(
       Fault('lungs not found', record.name, 'the network will see the whole image; look at it')
@@ -95,6 +103,7 @@ def inspect(record: Record) -> Inspection:
     mask_digest=mask_digest,
     passes_through=passes_through(data),
     boxes=boxes,
+    turn=turn,
     lung_box=lungs.box,
     lung_box_found=lungs.found,
     sex=radiograph.sex if record.sex == 'unknown' else record.sex,
@@ -158,8 +167,10 @@ def _locate(record: Record, height: int, width: int) -> tuple[tuple[Box, ...], b
 def _spacing(record: Record, radiograph: Radiograph) -> tuple[float, float]:
   if record.spacing_mm is None:
     return radiograph.spacing_mm or (math.nan, math.nan)
-  height, width = radiograph.pixels.shape
+  turn = radiograph.turn
+  # The table speaks of the image as it is stored.
+  height, width = radiograph.pixels.T.shape if turn.transposed else radiograph.pixels.shape
   # Images are distributed smaller than the detector made them; their pixels are larger.
   original_width, original_height = record.spacing_size or (width, height)
   x, y = record.spacing_mm
-  return x * original_width / width, y * original_height / height
+  return turn.swapped((x * original_width / width, y * original_height / height))

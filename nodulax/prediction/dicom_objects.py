@@ -9,7 +9,6 @@ extra `dicom` (highdicom).
 import importlib.metadata
 import os
 import pathlib
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,9 +23,11 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from nodulax import NOTICE
 from nodulax.checkpoints.description import Description
+from nodulax.prediction.dicom_source import read_source
 from nodulax.prediction.prediction import Prediction, Reading
 from nodulax.prediction.reader import draw, whole_heat_map
-from nodulax.radiograph.dicom import is_dicom, pydicom_silenced
+from nodulax.radiograph.dicom import is_dicom
+from nodulax.radiograph.dicom_header import pydicom_silenced
 
 _NEEDED = ('SOPClassUID', 'SOPInstanceUID', 'StudyInstanceUID', 'SeriesInstanceUID')
 # Such as every object has, empty where it is not known (type 2 of the patient and study modules).
@@ -73,35 +74,51 @@ def write(
     description: of the network.
 
   Raises:
-    DicomOutputError: the source lacks what the objects must refer to, or cannot be referred to.
+    DicomOutputError: the source lacks what the objects must refer to, or one of them cannot be
+      made; the others are written.
     OSError: a file cannot be written.
   """
-  with open(source, 'rb') as file:
-    if not is_dicom(file.read(132)):
-      return
-  for kind, path in kinds.items():
-    try:
-      with pydicom_silenced():
-        radiograph = pydicom.dcmread(source, stop_before_pixels=True, force=True)
-        missing = [keyword for keyword in _NEEDED if not radiograph.get(keyword)]
-        if missing:
-          raise DicomOutputError(f'the DICOM file states no {", ".join(missing)}; export it again')
-        for keyword in _EMPTY_WHERE_UNKNOWN:
-          if keyword not in radiograph:
-            setattr(radiograph, keyword, None)
-        if not re.fullmatch(r'\d{3}[DWMY]', str(radiograph.get('PatientAge'))):
-          radiograph.pop('PatientAge', None)  # an invalid one would make the objects invalid
-        written = KINDS[kind](_Source(radiograph, description, kind), reading, prediction)
+  data = pathlib.Path(source).read_bytes()
+  if not is_dicom(data):
+    return
+  faults: list[str] = []
+  with pydicom_silenced():
+    header = _header(data)
+    for kind, path in kinds.items():
+      try:
+        written = KINDS[kind](_Source(header, description, kind), reading, prediction)
         path.parent.mkdir(parents=True, exist_ok=True)
         written.save_as(path)
-    except (DicomOutputError, OSError):
-      raise
-    except Exception as error:
-      # The message may quote the patient.
-      raise DicomOutputError(
-        f'--{kind}: the header of the DICOM file is invalid ({type(error).__name__}); export it '
-        'again'
-      ) from None
+      except OSError:
+        raise
+      except Exception as error:
+        # The message may quote the patient. The other kinds may well be possible.
+        faults.append(f'--{kind} ({type(error).__name__})')
+  if faults:
+    raise DicomOutputError(
+      f'the header of the DICOM file does not allow {", ".join(faults)}; export it again'
+    )
+
+
+def _header(data: bytes) -> pydicom.Dataset:
+  """What the objects carry of the radiograph.
+
+  Raises:
+    DicomOutputError: it cannot be referred to.
+  """
+  try:
+    header = read_source(data, 'the DICOM file')
+  except Exception as error:
+    raise DicomOutputError(
+      f'the header of the DICOM file is invalid ({type(error).__name__}); export it again'
+    ) from None
+  missing = [keyword for keyword in _NEEDED if not header.get(keyword)]
+  if missing:
+    raise DicomOutputError(f'the DICOM file states no {", ".join(missing)}; export it again')
+  for keyword in _EMPTY_WHERE_UNKNOWN:
+    if keyword not in header:
+      setattr(header, keyword, None)
+  return header
 
 
 class _Source:
@@ -217,7 +234,7 @@ def segmentation(source: _Source, reading: Reading, prediction: Prediction) -> p
     **source.series,
   )
   written.SeriesDescription = 'Nodule heat map, for research, not a medical device'
-  written.PatientOrientation = list(reading.radiograph.orientation)
+  written.PatientOrientation = source.header.get('PatientOrientation')
   return written
 
 
@@ -237,9 +254,11 @@ def secondary_capture(source: _Source, reading: Reading, prediction: Prediction)
     'RGB',
     8,
     'PATIENT',
-    patient_orientation=(reading.radiograph.orientation[0], reading.radiograph.orientation[1]),
+    patient_orientation=('L', 'F'),
     **series,
   )
+  # What the source states, or nothing; the library asks for more.
+  written.PatientOrientation = source.header.get('PatientOrientation')
   written.SeriesDescription = 'Nodule overlay, for research, not a medical device'
   written.BodyPartExamined = 'CHEST'
   return written

@@ -18,7 +18,9 @@ LOWEST = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-  """Where a finding lies in the patient; both are 'unknown' where the lungs were not found.
+  """Where a finding lies in the patient.
+
+  Both are 'unknown' where the lungs were not found, or the file leaves left and right open.
 
   Attributes:
     laterality: the patient's side, 'right' or 'left' of the middle of the lung box.
@@ -30,7 +32,7 @@ class Place:
 
 
 def locate(heat_map: np.ndarray, crop: Crop) -> list[Finding]:
-  """The peaks of a heat map, the hottest first, in pixels of the stored image.
+  """The peaks of a heat map, the hottest first, in pixels of the radiograph.
 
   Args:
     heat_map: f[h, h] in [0, 1], of the crop.
@@ -48,14 +50,14 @@ def locate(heat_map: np.ndarray, crop: Crop) -> list[Finding]:
 
 
 def place(finding: Finding, lungs: LungBox, orientation: str) -> Place:
-  """Where a finding in stored pixels lies in the patient.
+  """Where a finding lies in the patient.
 
   Args:
     finding: as `locate` gives it.
     lungs: of the same radiograph.
-    orientation: of the radiograph, as `Radiograph.orientation` gives it.
+    orientation: of the radiograph, as `Radiograph.orientation` gives it; empty where unknown.
   """
-  if not lungs.found:
+  if not lungs.found or not orientation:
     return Place('unknown', 'unknown')
   x_min, y_min, x_max, y_max = lungs.box
   on_first_side = finding.x < (x_min + x_max) / 2

@@ -10,6 +10,7 @@ import numpy as np
 from nodulax.prediction import findings
 from nodulax.prediction.findings import Place
 from nodulax.radiograph.lungs import LungBox, find_lung_box
+from nodulax.radiograph.orientation import Turn
 from nodulax.radiograph.preprocessing import Crop, Preprocessing
 from nodulax.radiograph.record import Radiograph
 from nodulax.statistics import calibration
@@ -37,7 +38,7 @@ class Prediction:
     threshold: on the scale of `probability`.
     positive: whether the probability reaches the threshold.
     heat_map: f32[h, h] in [0, 1], of the crop.
-    findings: in pixels of the stored image, the hottest first.
+    findings: in pixels of the radiograph, the hottest first.
     places: where each finding lies in the patient.
     marked: whether each finding is to be shown.
   """
@@ -91,6 +92,43 @@ def predict(
       findings.place(finding, reading.lungs, reading.radiograph.orientation) for finding in found
     ],
     marked=findings.marked(found, positive, heat_map_threshold.of(heat_map)),
+  )
+
+
+def as_stored(reading: Reading, prediction: Prediction) -> tuple[Reading, Prediction]:
+  """The same in pixels as the file stores them, for all that is read beside the file.
+
+  Only `Reading.view` stays upright, as the network saw it.
+  """
+  radiograph = reading.radiograph
+  turn, shape, spacing = radiograph.turn, radiograph.pixels.shape, radiograph.spacing_mm
+  if turn == Turn():
+    return reading, prediction
+
+  def stored(finding: Finding) -> Finding:
+    x, y, *_ = turn.stored_box((finding.x, finding.y) * 2, shape)
+    return dataclasses.replace(finding, x=x, y=y, box=turn.stored_box(finding.box, shape))
+
+  lying = dataclasses.replace(
+    radiograph,
+    pixels=turn.stored(radiograph.pixels),
+    spacing_mm=None if spacing is None else turn.swapped(spacing),
+    orientation=turn.orientation,
+    turn=Turn(),
+  )
+  x_min, y_min, x_max, y_max = map(int, turn.stored_box(reading.crop, shape))
+  return (
+    dataclasses.replace(
+      reading,
+      radiograph=lying,
+      lungs=dataclasses.replace(reading.lungs, box=turn.stored_box(reading.lungs.box, shape)),
+      crop=Crop(x_min, y_min, x_max, y_max),
+    ),
+    dataclasses.replace(
+      prediction,
+      heat_map=turn.stored(prediction.heat_map),
+      findings=[stored(finding) for finding in prediction.findings],
+    ),
   )
 
 

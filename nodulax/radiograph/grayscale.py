@@ -2,114 +2,151 @@
 
 The steps of DICOM PS3.3 C.11.1 (modality) and C.11.2 (values of interest):
 
-1. The modality LUT, else rescale slope and intercept, give the modality value.
-2. The first VOI LUT, else the first window (linear, linear exact or sigmoid), gives a grey value
-   from 0 to 1. Where the file has neither, the modality values of all storable values are spread
-   linearly over 0 to 1, so that nothing is clipped.
-3. MONOCHROME1 is turned over. Pixel padding (C.7.5.1.1.2) becomes 0.
-4. Files of at most 8 stored bits without LUT, rescaling or window give `round(255 * grey)` in u8:
-   for 8 bits, the stored values themselves. All others give `round(65535 * grey)` in u16.
+1. The first valid modality LUT, else rescale slope and intercept, give the modality value.
+2. The first valid VOI LUT, else the first valid window (linear, linear exact or sigmoid), gives a
+   grey value from 0 to 1. Where the file has neither, the modality values of all storable values
+   are spread linearly over 0 to 1, so that nothing is clipped.
+3. MONOCHROME1 is turned over. Presentation LUT Shape never turns anything over: it must be IDENTITY
+   for MONOCHROME2 and INVERSE for MONOCHROME1 (C.8.11.3), and where it is not, it is the shape that
+   is known to be wrong in the field.
+4. Files of at most 8 bits without LUT, rescaling or window give `round(255 * grey)` in u8: for 8
+   bits, the stored values themselves. All others give `round(65535 * grey)` in u16.
 
 A stored value has at most 16 bits, so the whole is worked out once, in float64, as a table.
 """
 
 import numpy as np
-import pydicom
 import scipy.special
 
+from nodulax.radiograph.dicom_header import Header, LookUpTable
 from nodulax.radiograph.record import RadiographError
 
+# Entries of a LUT that end so close to a full number of bits are meant to fill it.
+_NEARLY_WHITE = 0.99
 
-def grey_table(dataset: pydicom.Dataset, lowest: int, bits_stored: int, name: str) -> np.ndarray:
+
+def grey_table(header: Header, lowest: int, bits: int, name: str) -> np.ndarray:
   """The grey of every value that can be stored.
 
   Args:
-    dataset: the attributes of the image, PhotometricInterpretation among them.
+    header: of the file.
     lowest: the lowest value that can be stored, negative for signed pixels.
-    bits_stored: 1 to 16.
+    bits: 1 to 16, of a stored value.
     name: of the file, for messages.
 
   Returns:
-    u8 or u16[2 ** bits_stored]; entry i is the grey of the stored value lowest + i.
+    u8 or u16[2 ** bits]; entry i is the grey of the stored value lowest + i.
 
   Raises:
-    RadiographError: a window or LUT is invalid.
+    RadiographError: the rescaling is invalid.
   """
-  stored = np.arange(lowest, lowest + (1 << bits_stored))
-  modality = _modality_values(dataset, stored.astype(np.float64))
-  grey = _values_of_interest(dataset, modality)
+  with np.errstate(all='ignore'):  # numbers of 1e300 give infinities, which are seen below
+    return _grey_table(header, lowest, bits, name)
+
+
+def _grey_table(header: Header, lowest: int, bits: int, name: str) -> np.ndarray:
+  stored = np.arange(lowest, lowest + (1 << bits))
+  modality = _modality_values(header, stored.astype(np.float64))
+  if not np.all(np.isfinite(modality)) or modality.min() == modality.max():
+    raise RadiographError(
+      f'{name}: the rescaling or modality LUT in the header is invalid or makes all pixels equal; '
+      'export the file again, or delete these attributes from it'
+    )
+  grey = _values_of_interest(header, modality)
   unchanged = grey is None and np.array_equal(modality, stored)
   if grey is None:
     bottom, top = modality.min(), modality.max()
-    grey = (modality - bottom) / (top - bottom) if top > bottom else np.full_like(modality, np.nan)
+    grey = (modality - bottom) / (top - bottom)
   if not np.all(np.isfinite(grey)):
-    raise RadiographError(
-      f'{name}: the rescaling, window or LUT in the header is invalid; export the file again, or '
-      'delete these attributes from it'
-    )
-  if dataset.PhotometricInterpretation == 'MONOCHROME1':
+    raise RadiographError(f'{name}: the window in the header is invalid; delete it from the file')
+  if header.text('PhotometricInterpretation') == 'MONOCHROME1':
     grey = 1 - grey
-  grey[_is_padding(dataset, stored)] = 0
-  if unchanged and bits_stored <= 8:
+  if unchanged and bits <= 8:
     return np.rint(grey * 255).astype(np.uint8)
   return np.rint(grey * 65535).astype(np.uint16)
 
 
-def _modality_values(dataset: pydicom.Dataset, stored: np.ndarray) -> np.ndarray:
-  if luts := dataset.get('ModalityLUTSequence'):
-    return _look_up(dataset, luts[0], stored)[0]
-  slope, intercept = dataset.get('RescaleSlope'), dataset.get('RescaleIntercept')
-  return stored * float(1 if slope is None else slope) + float(intercept or 0)
+def padding(header: Header, signed: bool, bits: int) -> tuple[int, int] | None:
+  """The lowest and the highest stored value that fill the image where there was no detector.
 
+  A value that no pixel can have matches none (C.7.5.1.1.2).
 
-def _values_of_interest(dataset: pydicom.Dataset, modality: np.ndarray) -> np.ndarray | None:
-  """Grey in [0, 1], NaN where the window is invalid, or None where the file has no window."""
-  if luts := dataset.get('VOILUTSequence'):
-    values, bits = _look_up(dataset, luts[0], modality)
-    return values / ((1 << bits) - 1)
-  centers, widths = dataset.get('WindowCenter'), dataset.get('WindowWidth')
-  if centers is None or widths is None:
+  Args:
+    header: of the file.
+    signed: whether the pixels are.
+    bits: of a stored value, as the header states them.
+  """
+  value = header.number('PixelPaddingValue', np.nan)
+  if not np.isfinite(value):
     return None
-  center, width = float(np.atleast_1d(centers)[0]), float(np.atleast_1d(widths)[0])
-  function = dataset.get('VOILUTFunction') or 'LINEAR'
-  if not width > 0:
-    return np.full_like(modality, np.nan)
+  limit = header.number('PixelPaddingRangeLimit', value)
+  ends = [int(value), int(limit if np.isfinite(limit) else value)]
+  # The values are 16 bits wide, and may have been written with the wrong sign.
+  low, high = sorted(_signed(end, bits) if signed else end & 0xFFFF for end in ends)
+  return low, high
+
+
+def polarity_doubt(header: Header) -> str | None:
+  """What is to be said where the header states the polarity against itself."""
+  photometric, shape = header.text('PhotometricInterpretation'), header.text('PresentationLUTShape')
+  right = {'MONOCHROME1': 'INVERSE', 'MONOCHROME2': 'IDENTITY'}.get(photometric, shape)
+  if shape == right or shape not in ('INVERSE', 'IDENTITY'):
+    return None
+  return (
+    f'Presentation LUT Shape {shape} contradicts {photometric}, which alone was followed; look '
+    'whether bones are bright'
+  )
+
+
+def _signed(value: int, bits: int) -> int:
+  """A number that was meant as a signed one of 16 bits, or of `bits`."""
+  value &= 0xFFFF
+  if value >= 1 << 15:
+    return value - (1 << 16)
+  return value - (1 << bits) if 1 << bits - 1 <= value < 1 << bits else value
+
+
+def _modality_values(header: Header, stored: np.ndarray) -> np.ndarray:
+  if luts := header.luts['ModalityLUTSequence']:
+    return _look_up(luts[0], stored)
+  return stored * header.number('RescaleSlope', 1) + header.number('RescaleIntercept', 0)
+
+
+def _values_of_interest(header: Header, modality: np.ndarray) -> np.ndarray | None:
+  """Grey in [0, 1], or None where the file has no valid LUT or window."""
+  for lut in header.luts['VOILUTSequence']:
+    if lut.entries.min() < lut.entries.max():
+      return _look_up(lut, modality) / _white(lut)
+  centers, widths = header.numbers('WindowCenter'), header.numbers('WindowWidth')
+  for center, width in zip(centers, widths, strict=False):
+    if np.isfinite(center) and width > 0:
+      return _window(modality, center, width, header.text('VOILUTFunction'))
+  return None
+
+
+def _window(values: np.ndarray, center: float, width: float, function: str) -> np.ndarray:
   if function == 'SIGMOID':
-    return scipy.special.expit(4 * (modality - center) / width)
-  if function == 'LINEAR':  # C.11.2.1.2.1: the window's ends are the centres of grey levels
+    return scipy.special.expit(4 * (values - center) / width)
+  # C.11.2.1.2.1: the ends of a linear window are the centres of grey levels, so one of a width
+  # below 1, which the standard forbids, can only be meant as an exact one.
+  if function != 'LINEAR_EXACT' and width >= 1:
     center, width = center - 0.5, width - 1
   if width == 0:
-    return (modality > center).astype(np.float64)
-  return np.clip((modality - center) / width + 0.5, 0, 1)
+    return (values > center).astype(np.float64)
+  return np.clip((values - center) / width + 0.5, 0, 1)
 
 
-def _look_up(
-  dataset: pydicom.Dataset, lut: pydicom.Dataset, values: np.ndarray
-) -> tuple[np.ndarray, int]:
-  """Applies a modality or VOI LUT (C.11.1.1.1); values beyond its ends take the end's entry.
-
-  Returns:
-    The entries for `values`, f64, and the bits of an entry.
-  """
-  entries, first, bits = (int(number) for number in lut.LUTDescriptor)
-  entries = entries or 1 << 16
+def _look_up(lut: LookUpTable, values: np.ndarray) -> np.ndarray:
+  """The entries for `values`, f64; values beyond the LUT's ends take the end's entry."""
+  first = lut.first
   if values.min() < 0 and first >= 1 << 15:  # a negative number that was parsed as unsigned
     first -= 1 << 16
-  data = lut.LUTData
-  if isinstance(data, bytes):
-    size = 1 if len(data) < 2 * entries else 2
-    data = np.frombuffer(data, f'{"<" if dataset.original_encoding[1] else ">"}u{size}')
-  table = np.asarray(data, np.float64)[:entries]
-  return table[np.rint(values - first).clip(0, entries - 1).astype(np.int64)], bits
+  last = len(lut.entries) - 1
+  return lut.entries[np.rint(values - first).clip(0, last).astype(np.int64)]
 
 
-def _is_padding(dataset: pydicom.Dataset, stored: np.ndarray) -> np.ndarray:
-  """Which stored values fill the image where there was no detector, bool like `stored`."""
-  padding = dataset.get('PixelPaddingValue')
-  if padding is None:
-    return np.zeros(stored.shape, bool)
-  limit = dataset.get('PixelPaddingRangeLimit')
-  ends = [int(padding), int(padding if limit is None else limit)]
-  # Both may have been parsed with the wrong sign, and only the stored bits of them count.
-  low, high = sorted((end - stored[0]) % stored.size + stored[0] for end in ends)
-  return (low <= stored) & (stored <= high)
+def _white(lut: LookUpTable) -> float:
+  """The entry that is white: of the bits that the file states, or more where entries need it."""
+  stated, largest = (1 << lut.bits) - 1, lut.entries.max()
+  full = (1 << int(largest).bit_length()) - 1
+  return max(stated, full if largest >= _NEARLY_WHITE * full else largest)

@@ -17,7 +17,7 @@ _WITHOUT_SEGMENT = {0x00, 0x01, *range(0xD0, 0xDA)}
 _START_OF_SCAN = b'\xff\xda'
 _END_OF_IMAGE = b'\xff\xd9'
 # Chroma, rounded: the channels of a grey JPEG may lie so far apart, of 255.
-_GREY_TOLERANCE = 8
+GREY_TOLERANCE = 8
 
 
 def decode_jpeg(data: bytes, name: str) -> np.ndarray:
@@ -39,7 +39,11 @@ def decode_jpeg(data: bytes, name: str) -> np.ndarray:
     samples = imagecodecs.jpeg8_decode(data)
   except Exception:
     raise damaged(name) from None
-  return as_grey(samples, name, tolerance=_GREY_TOLERANCE)
+  if samples.ndim == 3 and samples.shape[2] == 4:
+    raise RadiographError(
+      f'{name}: the JPEG is of inks (CMYK), where a radiograph is grey; export it as greyscale'
+    )
+  return as_grey(samples, name, tolerance=GREY_TOLERANCE)
 
 
 class FrameHeader(NamedTuple):

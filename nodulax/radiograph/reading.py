@@ -1,13 +1,14 @@
-"""Radiographs from files: PNG, JPEG and DICOM, told apart by what is in them."""
+"""Radiographs from files of every kind that is read, told apart by what is in them."""
 
 import os
 import pathlib
 
-from nodulax.radiograph import dicom, jpeg, png
+from nodulax.radiograph import bmp, dicom, jpeg, metaimage, png, tiff
 from nodulax.radiograph.png import decode_png, encode_png, passes_through
 from nodulax.radiograph.record import MAX_BYTES, Radiograph, RadiographError
 
 __all__ = [
+  'FORMATS',
   'Radiograph',
   'RadiographError',
   'begins_as_radiograph',
@@ -18,9 +19,18 @@ __all__ = [
   'read_radiograph',
 ]
 
+FORMATS = 'DICOM, PNG, JPEG, TIFF, BMP or MetaImage (.mha)'
+# So many bytes tell a file's kind.
+_BEGINNING = 512
+_GZIP = b'\x1f\x8b'
+# The size of a NIfTI header, 1 or 2, in either order of bytes.
+_NIFTI = (b'\x5c\x01\0\0', b'\0\0\x01\x5c', b'\x1c\x02\0\0', b'\0\0\x02\x1c')
+
+_NIFTI_MAGIC = {b'n+1', b'ni1', b'n+2', b'ni2'}
+
 
 def read_radiograph(path: str | os.PathLike[str]) -> Radiograph:
-  """Reads a radiograph from a PNG, JPEG or DICOM file, whatever its name ends with.
+  """Reads a radiograph from a file of one of `FORMATS`, whatever its name ends with.
 
   Raises:
     RadiographError: the file is missing or empty, larger than `MAX_BYTES`, of another kind,
@@ -42,20 +52,23 @@ def read_radiograph(path: str | os.PathLike[str]) -> Radiograph:
 
 
 def begins_as_radiograph(path: str | os.PathLike[str]) -> bool:
-  """Whether a file begins as PNG, JPEG or DICOM does; the rest of it is not read.
+  """Whether a file begins as one of `FORMATS` does; the rest of it is not read.
 
   Raises:
     OSError: it cannot be read.
   """
   with open(path, 'rb') as file:
-    data = file.read(132)
-  return data.startswith((png.SIGNATURE, jpeg.SIGNATURE)) or dicom.is_dicom(data)
+    data = file.read(_BEGINNING)
+  signatures = (png.SIGNATURE, jpeg.SIGNATURE, *tiff.SIGNATURES)
+  others = (dicom.is_dicom, bmp.is_bmp, metaimage.is_metaimage)
+  return data.startswith(signatures) or any(begins(data) for begins in others)
 
 
 def decode_radiograph(data: bytes, name: str) -> Radiograph:
   """Like `read_radiograph`, from the bytes of a file; `name` is for messages.
 
-  PNG and JPEG files give their pixels alone and are taken to show dense tissue bright.
+  Files other than DICOM give their pixels, MetaImage also their spacing, and are taken to show
+  dense tissue bright.
   """
   if data.startswith(png.SIGNATURE):
     return Radiograph(decode_png(data, name))
@@ -63,6 +76,26 @@ def decode_radiograph(data: bytes, name: str) -> Radiograph:
     return Radiograph(jpeg.decode_jpeg(data, name))
   if dicom.is_dicom(data):
     return dicom.decode_dicom(data, name)
+  if data.startswith(tiff.SIGNATURES):
+    return Radiograph(tiff.decode_tiff(data, name))
+  if bmp.is_bmp(data):
+    return Radiograph(bmp.decode_bmp(data, name))
+  if metaimage.is_metaimage(data):
+    return metaimage.decode_metaimage(data, name)
+  raise RadiographError(f'{name}: {_why_unknown(data)}')
+
+
+def _why_unknown(data: bytes) -> str:
+  """What to tell of a file of another kind, and what to do with it."""
   if not data:
-    raise RadiographError(f'{name}: the file is empty; copy it again from its source')
-  raise RadiographError(f'{name}: not a PNG, JPEG or DICOM file; convert it to one of these')
+    return 'the file is empty; copy it again from its source'
+  if data.startswith(_NIFTI) and {data[344:347], data[4:7]} & _NIFTI_MAGIC:
+    return (
+      'a NIfTI file, in which it is not certain which way a radiograph lies; convert it to .mha '
+      'or to a PNG of 16 bits, upright, or take the original DICOM'
+    )
+  if data.startswith(_GZIP):
+    return (
+      f'a file compressed with gzip, such as NIfTI (.nii.gz), which is not read; give {FORMATS}'
+    )
+  return f'not a {FORMATS} file; convert it to one of these'

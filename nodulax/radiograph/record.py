@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from nodulax.radiograph.orientation import UPRIGHT, Turn
+
 # The largest chest detectors have some 20 million pixels; a header that claims many more than
 # that is broken or hostile.
 MAX_PIXELS = 64_000_000
@@ -28,14 +30,18 @@ class Radiograph:
 
   Attributes:
     pixels: u8 or u16[H, W], bright where tissue is dense.
-    spacing_mm: distance between the centres of neighbouring stored pixels along x and along y, at
-      the detector; None where the file does not say.
+    spacing_mm: distance between the centres of neighbouring `pixels` along x and along y, at the
+      detector; None where the file does not say.
     sex: of the patient.
     age: of the patient in years; NaN where unknown.
     view: direction of the X-rays.
-    frontal: False where the file states a lateral or oblique view.
-    orientation: the patient's side, L or R, to which rows run, and H or F, to which columns run; a
-      radiograph is shown as if one faced the patient, unless its file says otherwise.
+    frontal: False where the file states a lateral, oblique or axial view.
+    orientation: the patient's side, L or R, to which rows of `pixels` run, and H or F, to which
+      columns run. Readers turn what is stored otherwise upright, as if one faced the patient: LF.
+      Empty where the file states something else, so that nobody knows left from right.
+    turn: that made stored pixels `pixels`.
+    doubts: what the file states against itself or the standard, and how it was read all the same; a
+      sentence each, without anything of the patient.
   """
 
   pixels: np.ndarray
@@ -44,7 +50,9 @@ class Radiograph:
   age: float = math.nan
   view: View = 'unknown'
   frontal: bool = True
-  orientation: str = 'LF'
+  orientation: str = UPRIGHT
+  turn: Turn = Turn()
+  doubts: tuple[str, ...] = ()
 
 
 def check_size(height: int, width: int, name: str) -> None:

@@ -88,7 +88,7 @@ def test_a_second_image_needs_no_new_compilation(page, hospital):
   ('body', 'headers', 'status', 'message'),
   [
     (bytes(3 * 2**20), OCTETS, 413, 'larger than 2 MB'),
-    (b'not an image', OCTETS, 422, 'not a PNG, JPEG or DICOM file'),
+    (b'not an image', OCTETS, 422, 'not a DICOM, PNG, JPEG, TIFF, BMP or MetaImage (.mha) file'),
     (b'', OCTETS, 422, 'empty'),
     (b'x', {'Content-Type': 'multipart/form-data'}, 415, 'octet-stream'),
   ],

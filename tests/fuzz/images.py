@@ -29,7 +29,7 @@ def check_radiograph(data: bytes) -> None:
   assert 1 <= pixels.size <= MAX_PIXELS
   assert radiograph.sex in ('female', 'male', 'unknown')
   assert radiograph.view in ('PA', 'AP', 'unknown')
-  assert radiograph.orientation in ('LF', 'RF')
+  assert radiograph.orientation in ('LF', '')
   assert math.isnan(radiograph.age) or 0 <= radiograph.age <= 120
   assert radiograph.spacing_mm is None or all(1e-3 <= step <= 1e3 for step in radiograph.spacing_mm)
   if passes_through(data):

@@ -19,8 +19,9 @@ from nodulax.checkpoints import checkpoint
 from nodulax.input.prepared import prepare
 from nodulax.input.shards import Shards
 from nodulax.prediction import files as prediction_files
-from nodulax.prediction import findings, prediction
+from nodulax.prediction import findings, prediction, reader
 from nodulax.radiograph.lungs import LungBox
+from nodulax.radiograph.orientation import Turn
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.radiograph.reading import Radiograph, encode_png, read_radiograph
 from nodulax.statistics.findings import Finding
@@ -68,7 +69,7 @@ def test_the_command_reads_what_it_can_and_lists_the_rest(trained_run, radiograp
   assert finished.returncode == 1
   assert '3 of 5 radiographs' in finished.stdout
   assert 'cut.png' in finished.stderr and 'text.dcm' in finished.stderr
-  assert 'passed over 1 of 6 files' in finished.stderr
+  assert 'skipped 1 of 6 files' in finished.stderr
   assert 'Traceback' not in finished.stderr
   rows = rows_of(output)
   assert list(rows[0])[:2] == ['image', 'probability']
@@ -116,7 +117,7 @@ def test_files_of_one_name_are_told_apart(tmp_path):
 def test_a_path_that_is_not_there_is_named(tmp_path):
   with pytest.raises(FileNotFoundError, match='nothing.dcm'):
     predict.radiographs_in([str(tmp_path / 'nothing.dcm')])
-  with pytest.raises(FileNotFoundError, match='no DICOM, PNG or JPEG'):
+  with pytest.raises(FileNotFoundError, match='no DICOM, PNG, JPEG, TIFF'):
     predict.radiographs_in([str(tmp_path)])
 
 
@@ -180,12 +181,49 @@ def test_a_planted_nodule_comes_back_in_pixels_of_the_file(row, column):
   assert finding['zone'] == third
 
 
+@pytest.mark.parametrize('stated', ['FL', 'RF', 'LH', 'HR'])
+def test_findings_of_a_radiograph_on_its_side_are_in_pixels_of_its_file(stated):
+  """The patient's right lower lung, wherever the file has it."""
+  turn = Turn.of(stated)
+  upright = np.zeros((400, 300), np.uint8)
+  cv2.circle(upright, (60, 330), 20, 255, -1)
+  disc = turn.stored(upright)
+  rows, columns = np.nonzero(disc)
+  spacing = turn.swapped((0.2, 0.3))  # 0.2 mm across the patient
+  radiograph = Radiograph(turn.upright(disc), (0.2, 0.3), turn=turn)
+  lungs = LungBox((30.0, 50.0, 280.0, 380.0), found=True)
+  preprocessing = Preprocessing(256, 0.05, (0, 100), 2.0, 8)
+  view = preprocessing.mask(radiograph.pixels, lungs.box)
+  heat_map = cv2.resize(view, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+  reading = prediction.Reading(
+    radiograph, lungs, preprocessing.crop(upright.shape, lungs.box), view
+  )
+  lying, said = prediction.as_stored(reading, prediction_of(reading, heat_map))
+  done = prediction_files.record('x', lying, said)
+  assert (done['height'], done['width']) == disc.shape
+  assert done['spacing_mm'] == list(spacing)
+  (finding,) = done['findings']
+  assert finding['x'] == pytest.approx(columns.mean() + 0.5, abs=3)
+  assert finding['y'] == pytest.approx(rows.mean() + 0.5, abs=3)
+  around = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+  np.testing.assert_allclose(finding['box'], around, atol=7)
+  assert finding['width_mm'] == pytest.approx(finding['width'] * spacing[0])
+  assert (finding['laterality'], finding['zone']) == ('right', 'lower')
+  # The heat map is hot where the disc is, in the crop of the file.
+  heat = reader.whole_heat_map(said.heat_map, lying.crop, disc.shape, disc.shape[::-1])
+  assert heat[disc > 0].mean() > 0.8 and heat[disc == 0].mean() < 0.02
+  assert turn.orientation == stated
+  x_min, y_min, x_max, y_max = map(int, lying.lungs.box)
+  assert disc[y_min:y_max, x_min:x_max].sum() == disc.sum()
+
+
 def test_laterality_follows_the_orientation_that_the_file_states():
   lungs = LungBox((0.0, 0.0, 90.0, 90.0), found=True)
   finding = Finding(0.5, 10.0, 80.0, (5.0, 75.0, 15.0, 85.0), 100)
   assert findings.place(finding, lungs, 'LF') == findings.Place('right', 'lower')
   assert findings.place(finding, lungs, 'RF') == findings.Place('left', 'lower')
   assert findings.place(finding, lungs, 'LH') == findings.Place('right', 'upper')
+  assert findings.place(finding, lungs, '') == findings.Place('unknown', 'unknown')
   nowhere = LungBox((0.0, 0.0, 90.0, 90.0), found=False)
   assert findings.place(finding, nowhere, 'LF') == findings.Place('unknown', 'unknown')
 

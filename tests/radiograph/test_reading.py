@@ -1,16 +1,19 @@
-"""PNG and JPEG files, good and bad; DICOM has its own tests."""
+"""Image files, good and bad; DICOM has its own tests."""
 
+import gzip
 import io
 import struct
 import zlib
 
 import cv2
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
 from nodulax.radiograph.reading import (
   RadiographError,
+  begins_as_radiograph,
   decode_png,
   decode_radiograph,
   encode_png,
@@ -75,6 +78,130 @@ def test_a_grey_jpeg():
     assert np.abs(pixels.astype(int) - smooth).max() < 8
 
 
+def bmp_by_hand(bits: int, height: int, rows: list[bytes], palette: bytes = b'') -> bytes:
+  """A bitmap three pixels wide."""
+  header = struct.pack('<IiiHHIIiiII', 40, 3, height, 1, bits, 0, 0, 0, 0, len(palette) // 4, 0)
+  body = header + palette
+  return b'BM' + struct.pack('<IHHI', 0, 0, 0, 14 + len(body)) + body + b''.join(rows)
+
+
+@pytest.mark.parametrize('mode', ['L', 'RGB', 'RGBA', 'P'])
+def test_a_grey_bmp(mode):
+  data = file_of(Image.fromarray(GREY).convert(mode), 'BMP')
+  pixels = decode_radiograph(data, 'a.bmp').pixels
+  np.testing.assert_array_equal(pixels, GREY)
+  np.testing.assert_array_equal(pixels, cv2.imdecode(np.frombuffer(data, np.uint8), 0))
+
+
+def test_the_rows_and_the_palette_of_a_bmp():
+  expected = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
+  rows = [b'\x04\x05\x06\0', b'\x01\x02\x03\0']  # from the bottom up, of four bytes each
+  grey = bytes(value for index in range(7) for value in (index, index, index, 0))
+  for height, order in ((2, rows), (-2, rows[::-1])):
+    data = bmp_by_hand(8, height, order, grey)
+    np.testing.assert_array_equal(decode_radiograph(data, 'a.bmp').pixels, expected)
+  inverted = bytes(value for index in range(7) for value in (255 - index,) * 3 + (0,))
+  data = bmp_by_hand(8, 2, rows, inverted)
+  np.testing.assert_array_equal(decode_radiograph(data, 'a.bmp').pixels, 255 - expected)
+
+
+@pytest.mark.parametrize('pixels', [GREY, DEEP])
+@pytest.mark.parametrize('compression', ['none', 'lzw', 'deflate', 'packbits'])
+@pytest.mark.parametrize('options', [{}, {'bigtiff': True}, {'byteorder': '>'}, {'tile': (16, 16)}])
+def test_a_grey_tiff(pixels, compression, options):
+  data = bytes(imagecodecs.tiff_encode(pixels.copy(), compression=compression, **options))
+  decoded = decode_radiograph(data, 'a.tif').pixels
+  assert decoded.dtype == pixels.dtype
+  np.testing.assert_array_equal(decoded, pixels)
+
+
+@pytest.mark.parametrize('mode', ['LA', 'RGB', 'RGBA'])
+def test_a_grey_tiff_in_another_form(mode):
+  data = file_of(Image.fromarray(GREY).convert(mode), 'TIFF')
+  np.testing.assert_array_equal(decode_radiograph(data, 'a.tif').pixels, GREY)
+
+
+@pytest.mark.parametrize('pixels', [GREY, DEEP])
+def test_a_tiff_in_which_0_is_white(pixels):
+  data = bytes(imagecodecs.tiff_encode(pixels, photometric='miniswhite'))
+  expected = np.iinfo(pixels.dtype).max - pixels
+  np.testing.assert_array_equal(decode_radiograph(data, 'a.tif').pixels, expected)
+
+
+def test_a_tiff_with_a_smaller_copy_of_its_page():
+  image, small = Image.fromarray(GREY), Image.fromarray(GREY[::2, ::2])
+  small.encoderinfo = {'tiffinfo': {254: 1}}
+  data = file_of(image, 'TIFF', save_all=True, append_images=[small])
+  np.testing.assert_array_equal(decode_radiograph(data, 'a.tif').pixels, GREY)
+
+
+def mha(elements: np.ndarray, kind: str, compressed: bool = False, **keys: str) -> bytes:
+  """A MetaImage of `elements`, with these keys."""
+  data = elements.tobytes()
+  lines = {
+    'ObjectType': 'Image',
+    'NDims': str(elements.ndim),
+    'BinaryData': 'True',
+    'BinaryDataByteOrderMSB': 'False',
+    'CompressedData': str(compressed),
+    'TransformMatrix': '1 0 0 1',
+    'Offset': '0 0',
+    'ElementSpacing': '0.139 0.15',
+    'DimSize': ' '.join(map(str, elements.shape[::-1])),
+    'ElementType': f'MET_{kind}',
+    **keys,
+  }
+  lines['ElementDataFile'] = lines.pop('ElementDataFile', 'LOCAL')
+  header = ''.join(f'{key} = {value}\n' for key, value in lines.items())
+  return header.encode() + (zlib.compress(data) if compressed else data)
+
+
+@pytest.mark.parametrize('compressed', [False, True])
+@pytest.mark.parametrize(
+  ('elements', 'kind', 'expected'),
+  [
+    (GREY[:, :5], 'UCHAR', GREY[:, :5]),
+    (DEEP[:, :5], 'USHORT', DEEP[:, :5]),
+    (DEEP[None, :, :5], 'USHORT', DEEP[:, :5]),
+    (DEEP.astype(np.int32), 'INT', DEEP),
+    (DEEP.astype(np.float32), 'FLOAT', DEEP),
+    (np.array([[-1000, 0], [1000, 3000]], np.int16), 'SHORT', [[0, 16384], [32768, 65535]]),
+    (np.array([[0.25, 0.5, 1.25]]), 'DOUBLE', [[0, 16384, 65535]]),
+    (np.array([[-1.5e308, 1.5e308]]), 'DOUBLE', [[0, 65535]]),
+    (np.full((2, 2), -7, np.int8), 'CHAR', [[0, 0], [0, 0]]),
+  ],
+)
+def test_a_metaimage(compressed, elements, kind, expected):
+  radiograph = decode_radiograph(mha(elements, kind, compressed), 'a.mha')
+  np.testing.assert_array_equal(radiograph.pixels, expected)
+  assert radiograph.pixels.dtype == (np.uint8 if kind == 'UCHAR' else np.uint16)
+  assert radiograph.spacing_mm == (0.139, 0.15)
+
+
+def test_the_keys_of_a_metaimage():
+  big_endian = mha(DEEP.astype('>u2'), 'USHORT', BinaryDataByteOrderMSB='True')
+  np.testing.assert_array_equal(decode_radiograph(big_endian, 'a').pixels, DEEP)
+  windows = mha(GREY, 'UCHAR').replace(b'\n', b'\r\n', 11)
+  np.testing.assert_array_equal(decode_radiograph(windows, 'a').pixels, GREY)
+  for spacing in ('1 1', '', '0.1', 'a b', '0 0', 'nan 1'):
+    assert decode_radiograph(mha(GREY, 'UCHAR', ElementSpacing=spacing), 'a').spacing_mm is None
+
+
+def test_files_are_told_by_how_they_begin(tmp_path):
+  files = {
+    'a.bmp': file_of(Image.fromarray(GREY), 'BMP'),
+    'a.tif': file_of(Image.fromarray(GREY), 'TIFF'),
+    'a.mha': mha(GREY, 'UCHAR'),
+    'a.png': encode_png(GREY),
+  }
+  for name, data in files.items():
+    (tmp_path / name).write_bytes(data)
+    assert begins_as_radiograph(tmp_path / name)
+  for number, other in enumerate((b'BMI,age\n1,2\n', b'ObjectType of all', b'', b'Comments, many')):
+    (tmp_path / str(number)).write_bytes(other)
+    assert not begins_as_radiograph(tmp_path / str(number))
+
+
 COLOURED = Image.fromarray(np.dstack([GREY, GREY, np.full_like(GREY, 99)]))
 TRANSPARENT = Image.fromarray(np.dstack([GREY, GREY, GREY, GREY]))
 PNG, JPEG = encode_png(GREY), file_of(Image.fromarray(GREY).resize((64, 64)), 'JPEG')
@@ -84,7 +211,53 @@ REFUSED = {
   'coloured JPEG': (file_of(COLOURED.resize((64, 64)), 'JPEG'), 'colours.*greyscale'),
   'transparent PNG': (file_of(TRANSPARENT), 'transparent.*greyscale'),
   'empty file': (b'', 'empty.*copy'),
-  'text': (b'image,patient_id,label\n', 'not a PNG, JPEG or DICOM.*convert'),
+  'text': (b'image,patient_id,label\n', 'not a DICOM, PNG, JPEG, TIFF, BMP or MetaImage.*convert'),
+  'JPEG of inks': (
+    file_of(Image.fromarray(GREY).resize((64, 64)).convert('CMYK'), 'JPEG'),
+    'inks .CMYK.*greyscale',
+  ),
+  'NIfTI': (b'\x5c\x01\0\0' + bytes(340) + b'n+1\0' + bytes(99), 'NIfTI.*convert it to .mha'),
+  'NIfTI 2': (b'\x1c\x02\0\0n+2\0\r\n\x1a\n' + bytes(600), 'NIfTI.*convert it to .mha'),
+  'gzip': (gzip.compress(b'\x5c\x01\0\0'), 'gzip, such as NIfTI.*give DICOM'),
+  'coloured BMP': (file_of(COLOURED, 'BMP'), 'colours.*greyscale'),
+  'BMP of one bit': (file_of(Image.fromarray(GREY).convert('1'), 'BMP'), '1 bits.*export'),
+  'BMP without its end': (file_of(Image.fromarray(GREY), 'BMP')[:-1], 'damaged.*copy'),
+  'BMP beyond its palette': (bmp_by_hand(8, 1, [b'\x01\x02\x03\0'], bytes(8)), 'damaged.*copy'),
+  'enormous BMP': (bmp_by_hand(8, 64_000_000, []), '3 x 64000000 pixels.*export'),
+  'coloured TIFF': (file_of(COLOURED, 'TIFF'), 'colours.*greyscale'),
+  'transparent TIFF': (file_of(TRANSPARENT, 'TIFF'), 'transparent.*greyscale'),
+  'TIFF of a palette': (file_of(Image.fromarray(GREY).convert('P'), 'TIFF'), 'palette.*greyscale'),
+  'TIFF of inks': (file_of(COLOURED.convert('CMYK'), 'TIFF'), 'CMYK.*greyscale'),
+  'TIFF of one bit': (file_of(Image.fromarray(GREY).convert('1'), 'TIFF'), '1 bits.*export'),
+  'TIFF of fractions': (
+    file_of(Image.fromarray(GREY.astype(np.float32)), 'TIFF'),
+    '32 bits, sample format 3.*export',
+  ),
+  'TIFF of pages': (
+    file_of(Image.fromarray(GREY), 'TIFF', save_all=True, append_images=[Image.fromarray(GREY)]),
+    '2 pages.*export',
+  ),
+  'TIFF without its end': (file_of(Image.fromarray(DEEP), 'TIFF')[:-1], 'damaged.*copy'),
+  'enormous TIFF': (
+    bytes(imagecodecs.tiff_encode(GREY, byteorder='<'))
+    .replace(struct.pack('<HHII', 256, 4, 1, 8), struct.pack('<HHII', 256, 4, 1, 60_000_000))
+    .replace(struct.pack('<HHIHH', 256, 3, 1, 8, 0), struct.pack('<HHII', 256, 4, 1, 60_000_000)),
+    '60000000 x 8 pixels.*export',
+  ),
+  'MetaImage of colours': (mha(GREY, 'UCHAR', ElementNumberOfChannels='3'), 'single channel'),
+  'MetaImage of odd type': (mha(GREY, 'STRING'), 'type .MET_STRING.*write it again'),
+  'MetaImage of a volume': (mha(np.zeros((2, 8, 8), np.uint8), 'UCHAR'), '2 images.*export'),
+  'MetaImage in two files': (mha(GREY, 'UCHAR', ElementDataFile='a.raw'), 'another file.*one .mha'),
+  'MetaImage as text': (mha(GREY, 'UCHAR', BinaryData='False'), 'text.*binary'),
+  'MetaImage without its end': (mha(GREY, 'UCHAR')[:-1], 'damaged.*copy'),
+  'MetaImage of bad pixels': (mha(GREY, 'UCHAR', True)[:-1], 'damaged.*copy'),
+  'MetaImage without sides': (mha(GREY, 'UCHAR', DimSize='8'), 'damaged.*copy'),
+  'MetaImage of no numbers': (mha(np.full((2, 2), np.nan), 'DOUBLE'), 'not finite.*write'),
+  'enormous MetaImage': (mha(GREY, 'UCHAR', DimSize='60000 60000'), '60000 x 60000 pixels.*export'),
+  'MetaImage that inflates': (
+    mha(GREY, 'DOUBLE', True, DimSize='8000 8000'),
+    '512,000,000 bytes.*exclude',
+  ),
   'PNG with a flipped bit': (FLIPPED, 'damaged.*copy'),
   'PNG of no pixels': (png_header(0, 5), '0 x 5 pixels.*export'),
   'enormous PNG': (png_header(60000, 60000), '60000 x 60000 pixels.*export'),
@@ -112,11 +285,35 @@ def test_bad_files_are_refused_by_name_with_a_remedy(tmp_path, case):
     read_radiograph(path)
 
 
-@pytest.mark.parametrize('data', [PNG, JPEG])
+@pytest.mark.parametrize(
+  'data',
+  [
+    PNG,
+    JPEG,
+    file_of(Image.fromarray(GREY), 'BMP'),
+    mha(GREY, 'UCHAR'),
+    mha(GREY, 'UCHAR', True),
+  ],
+)
 def test_a_file_cut_anywhere_is_refused(data):
   for length in range(len(data)):
     with pytest.raises(RadiographError, match='^a: '):
       decode_radiograph(data[:length], 'a')
+
+
+@pytest.mark.parametrize('compression', ['none', 'lzw', 'deflate'])
+def test_a_tiff_cut_anywhere_is_refused_or_whole(compression):
+  data = bytes(imagecodecs.tiff_encode(DEEP, compression=compression))
+  whole = 0
+  for length in range(len(data)):
+    try:
+      pixels = decode_radiograph(data[:length], 'a').pixels
+    except RadiographError as error:
+      assert str(error).startswith('a: ')
+    else:
+      np.testing.assert_array_equal(pixels, DEEP)
+      whole += 1
+  assert whole <= 16  # the two resolutions, which nothing needs, stand at its end
 
 
 def test_a_missing_file_a_folder_and_a_large_file_are_refused(tmp_path):

@@ -41,6 +41,43 @@ def test_everything_is_for_testing_by_default(hospital, build):
   assert [name for name in sorted(known) if not known[name]] == ['4']
 
 
+def test_masks_and_boxes_of_images_on_their_side_are_turned_with_them(
+  hospital, build, change_csv, make_dicom, make_radiograph
+):
+  """Image 0 has a mask, 3 a box; both are 96 x 80 pixels when they are upright."""
+  upright = make_radiograph(7, height=96, width=80, bits=16)
+  mask = np.zeros((96, 80), np.uint8)
+  mask[40:50, 20:32] = 255
+  # Rows run to the feet, columns to the patient's right: the first row shows his left side.
+  for number, pixels in ((0, upright), (3, upright[::-1])):
+    lying = np.ascontiguousarray(pixels.T[::-1])
+    orientation = {'PatientOrientation': ['F', 'R'], 'PixelSpacing': ['0.2', '0.3']}
+    make_dicom(hospital / f'images/{number}.dcm', lying, **orientation)
+  cv2.imwrite(str(hospital / 'masks/0.png'), np.ascontiguousarray(mask.T[::-1]))
+
+  def name_them(rows):
+    for row in (rows[1], rows[4]):
+      row[0] = row[0].replace('.png', '.dcm')
+    rows[4][4] = '20 30 50 50'  # upright x 80 - 50 to 80 - 30, y 20 to 50
+
+  change_csv(hospital / 'manifest.csv', name_them)
+  outcome = build('gmc_nodule', hospital)
+  assert outcome.status == 0, outcome.err
+  examples = {
+    tuple(example['boxes'].ravel()): example
+    for example in outcome.examples('test')
+    if decode(example['image']).shape == (96, 80)
+  }
+  assert examples.keys() == {(20, 40, 32, 50), (30, 20, 50, 50)}
+  masked, boxed = examples[20, 40, 32, 50], examples[30, 20, 50, 50]
+  np.testing.assert_array_equal(decode(masked['image']), upright)
+  np.testing.assert_array_equal(decode(masked['mask']), mask)
+  np.testing.assert_allclose(masked['pixel_spacing_mm'], [0.2, 0.3])
+  np.testing.assert_array_equal(decode(boxed['image']), upright[::-1])
+  rows, columns = np.nonzero(decode(boxed['mask']))
+  assert (columns.min(), rows.min(), columns.max(), rows.max()) == (30, 20, 49, 49)
+
+
 def test_a_hospital_trains_on_its_own_images(hospital, build, change_csv, make_radiograph):
   def more(rows):
     for number in range(10, 20):

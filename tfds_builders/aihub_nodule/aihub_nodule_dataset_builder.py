@@ -59,7 +59,7 @@ class Builder(base.RadiographBuilder):
   BUILDER_CONFIGS = [Options(name='default', description='One image a patient.')]
   MANUAL_DOWNLOAD_INSTRUCTIONS = """
   From https://aihub.or.kr (which asks for an account), put into one folder:
-    images/: PNG, JPEG or DICOM files
+    images/: PNG, JPEG, DICOM, TIFF, BMP or .mha files
     annotations/: one JSON file for each image, {"image": "<file name>", "patient_id": "...",
       "label": "nodule" or "normal", "boxes": [[x_min, y_min, x_max, y_max], ...], ...}
   tfds_builders/aihub_nodule/README.md says what stands in each, and how to read files that name

@@ -46,7 +46,8 @@ class Builder(base.RadiographBuilder):
     Options(name='hospital', split='random', description='Own data to train, tune and test on.'),
   ]
   MANUAL_DOWNLOAD_INSTRUCTIONS = """
-  One folder with the images (DICOM, PNG or JPEG) and manifest.csv, a table with the columns
+  One folder with the images (DICOM, PNG, JPEG, TIFF, BMP or .mha) and manifest.csv, a table with
+  the columns
     image, patient_id, label ('nodule' or 'normal')
   and, where known,
     mask, boxes, sex, age, view, pixel_spacing_mm, nodule_diameter_mm, zone, conspicuity.
