@@ -2,7 +2,7 @@
 
 import os
 
-# TensorFlow writes the TensorBoard logs and the shards, and has nothing to say to the user.
+# XLA heeds TensorFlow's variable: its warnings are not for the user.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 NOTICE = 'For research. Not a medical device.'

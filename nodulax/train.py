@@ -193,6 +193,7 @@ def fit(
     log_every=config.train.log_every,
     silent=not hosts.is_first(),
   )
+  log.network(parallel.first(state.params))
   hosts.wait('ready to train')  # none gives up on another that was longer in compiling
   agreement = parallel.Agreement(devices)
   stopping = False  # once any host was asked to
@@ -248,7 +249,7 @@ def fit(
           thresholds = freeze_thresholds(tune, probability, heat_maps)
           best = thresholds.tune_auc > progress['best_auc']
           log.tune(step, step // steps_per_epoch, {'auc': thresholds.tune_auc}, best)
-          log.pictures(step, 'tune', _draw_tune(tune, heat_maps, config.train.pictures))
+          log.pictures(step, 'tune/images', _draw_tune(tune, heat_maps, config.train.pictures))
           progress['tuned'] = step
           if best:
             progress['best_auc'] = thresholds.tune_auc
@@ -276,7 +277,7 @@ def fit(
       with log.waiting_for_data():
         batch = next(batches)
       if step == 0:
-        log.pictures(0, 'training_inputs', _draw_batch(batch, config.train.pictures))
+        log.pictures(0, 'train/images', _draw_batch(batch, config.train.pictures))
       state, metrics = train_step(state, parallel.split(batch, devices))
       step += 1
       settle()  # the previous step's numbers, while the devices work on this one

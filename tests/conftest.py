@@ -15,6 +15,11 @@ os.environ.setdefault(
   'JAX_COMPILATION_CACHE_DIR', os.path.join(tempfile.gettempdir(), 'nodulax-test-compilations')
 )
 
+# In every process that a test starts, an import of TensorFlow fails.
+os.environ['PYTHONPATH'] = os.pathsep.join(
+  [str(pathlib.Path(__file__).parent / 'without'), *filter(None, [os.environ.get('PYTHONPATH')])]
+)
+
 import hypothesis
 import pydicom
 import pytest

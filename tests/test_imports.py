@@ -141,7 +141,6 @@ def test_every_imported_package_is_declared():
     'cv2': 'opencv-python-headless',
     'orbax': 'orbax-checkpoint',
     'PIL': 'pillow',
-    'tensorflow': 'tensorflow-cpu',
   }
   for folder in PACKAGES:
     for path in (ROOT / folder).rglob('*.py'):

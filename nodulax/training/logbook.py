@@ -1,7 +1,6 @@
 """What a training run tells its user: TensorBoard, metrics.jsonl and a line of progress."""
 
 import contextlib
-import io
 import json
 import os
 import time
@@ -9,9 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from clu import parameter_overview
 from etils import epath
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nodulax.training import event_file
+from nodulax.training.event_file import EventFile
 
 
 class Logbook:
@@ -44,8 +47,10 @@ class Logbook:
     self._name = name
     self._batch_size = batch_size
     self._log_every = log_every
-    self._writer = _tensorboard(None if silent else folder)
-    self._metrics = io.StringIO() if silent else (folder / 'metrics.jsonl').open('a')
+    self._silent = silent
+    nowhere = epath.Path(os.devnull)
+    self._events = EventFile(nowhere if silent else folder / event_file.new_name())
+    self._metrics = (nowhere if silent else folder / 'metrics.jsonl').open('a')
     self._progress = Progress(
       TextColumn('{task.description}'),
       BarColumn(),
@@ -65,9 +70,20 @@ class Logbook:
 
   def __exit__(self, *_) -> None:
     self._progress.stop()
+    with self._writing(), self._metrics:
+      self._events.close()
+
+  def network(self, parameters: Any) -> None:
+    """Says how many parameters the network has, and lists them in parameters.txt."""
+    if self._silent:
+      return
+    table = parameter_overview.get_parameter_overview(parameters, include_stats=False)
     with self._writing():
-      self._writer.close()
-      self._metrics.close()
+      (self._folder / 'parameters.txt').write_text(table + '\n')
+    count = parameter_overview.count_parameters(parameters)
+    self._progress.console.print(
+      f'{self._name}: {count:,} parameters, listed in parameters.txt', highlight=False
+    )
 
   @contextlib.contextmanager
   def waiting_for_data(self) -> Iterator[None]:
@@ -86,16 +102,14 @@ class Logbook:
       'images_per_second': (step - self._clock_step) * self._batch_size / elapsed,
       'data_wait': self._waited / elapsed,
     }
-    self._write(step, scalars)
-    with self._writing():
-      self._writer.write_scalars(step, speed)
+    self._write(step, 'train', scalars, speed)
     shown = f'{speed["images_per_second"]:.1f} images/s, data wait {speed["data_wait"]:.0%}'
     self._progress.update(self._task, completed=step, speed=shown)
     self._restart_clock(step)
 
   def tune(self, step: int, epoch: int, scalars: Mapping[str, float], best: bool) -> None:
     """The numbers of an evaluation on the tune split."""
-    self._write(step, {f'tune_{name}': value for name, value in scalars.items()})
+    self._write(step, 'tune', scalars, {})
     numbers = ', '.join(f'tune {name} {value:.4f}' for name, value in scalars.items())
     self._progress.console.print(
       f'{self._name}: epoch {epoch}, {numbers}{" (best so far)" if best else ""}', highlight=False
@@ -105,46 +119,39 @@ class Logbook:
     """Images u8[H, W, 3], if any, to TensorBoard."""
     if images:
       with self._writing():
-        self._writer.write_images(step, {name: np.stack(images)})
+        self._events.images(step, name, images)
 
   def resume_clock(self, step: int) -> None:
     """Leaves what was done since the last step (evaluation, saving) out of the speed."""
     self._restart_clock(step)
 
   def flush(self) -> None:
+    """Writes what is buffered, so that the files hold every number so far."""
     with self._writing():
-      self._writer.flush()
+      self._events.flush()
       self._metrics.flush()
 
-  def _write(self, step: int, scalars: Mapping[str, float]) -> None:
+  def _write(
+    self, step: int, group: str, scalars: Mapping[str, float], timings: Mapping[str, float]
+  ) -> None:
+    """A point of each scalar, in TensorBoard under its group, and of the timings there alone."""
+    tags = {f'{group}/{name}': value for name, value in {**scalars, **timings}.items()}
+    prefix = '' if group == 'train' else f'{group}_'
+    line = {'step': step} | {f'{prefix}{name}': value for name, value in scalars.items()}
     with self._writing():
-      self._writer.write_scalars(step, dict(scalars))
-      self._metrics.write(json.dumps({'step': step, **scalars}) + '\n')
+      self._events.scalars(step, tags)
+      self._events.flush()  # for whoever watches; metrics.jsonl waits for the checkpoint
+      self._metrics.write(json.dumps(line) + '\n')
 
   @contextlib.contextmanager
   def _writing(self) -> Iterator[None]:
     try:
       yield
-    except Exception as error:  # TensorFlow's are not OSErrors
-      reason = f'{type(error).__name__}: {error}'.splitlines()[0]
+    except OSError as error:
       raise OSError(
-        f'{self._folder}: the logs could not be written: {reason}.\nMake room if the disk is full; '
-        'the same command goes on from the last checkpoint'
+        f'{self._folder}: the logs could not be written: {error.strerror or error}.\n'
+        'Make room if the disk is full; the same command resumes from the last checkpoint'
       ) from error
 
   def _restart_clock(self, step: int) -> None:
     self._clock, self._clock_step, self._waited = time.perf_counter(), step, 0.0
-
-
-def _tensorboard(folder: epath.Path | None) -> Any:
-  """A clu writer, to nowhere without a folder."""
-  # TensorFlow greets whoever imports it, deaf to every setting: hush it.
-  stderr = os.dup(2)
-  with open(os.devnull, 'w') as nowhere:
-    os.dup2(nowhere.fileno(), 2)
-  try:
-    from clu.metric_writers import MultiWriter, SummaryWriter
-  finally:
-    os.dup2(stderr, 2)
-    os.close(stderr)
-  return MultiWriter([]) if folder is None else SummaryWriter(str(folder))

@@ -24,8 +24,8 @@ from absl import flags
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
-TIMINGS = ('images_per_second', 'data_wait')
-PICTURES = ('tune', 'training_inputs')
+TIMINGS = ('train/images_per_second', 'train/data_wait')
+PICTURES = ('tune/images', 'train/images')
 
 
 def final_state(folder: pathlib.Path) -> dict[str, bytes]:
@@ -111,7 +111,7 @@ class Stress:
     self._workdir = workdir
     # A child of the server has imported everything already, and nothing has started JAX in it.
     self._context = multiprocessing.get_context('forkserver')
-    self._context.set_forkserver_preload(['nodulax.train', 'clu.metric_writers'])
+    self._context.set_forkserver_preload(['nodulax.train'])
 
   def start(self, folder: pathlib.Path) -> BaseProcess:
     shards, epochs, workers = self._arguments
