@@ -17,6 +17,7 @@ ENGINE = (
 # Which rooms of nodulax each room may import, beside itself and the package's own constants.
 MAY_IMPORT = {
   **{leaf: () for leaf in LEAVES},
+  'phantom': ('radiograph',),
   'losses': (),
   'optimizer': (),
   'parallel': (),
