@@ -1,11 +1,16 @@
-"""python -m nodulax.phantom SOURCE --output=DIR --images=N --image_size=S --seed=K"""
+"""python -m nodulax.phantom SOURCE --output=DIR --images=N --image_size=S --seed=K
+
+python -m nodulax.phantom implant --images=DIR --output=DIR puts nodules into real radiographs.
+"""
 
 import argparse
 import pathlib
+import sys
 from collections.abc import Callable
 
 from .aihub import write_aihub
 from .gmc import write_gmc
+from .implant import command
 from .nih import write_nih
 from .vindr import write_vindr
 from .writing import PhantomError
@@ -20,7 +25,14 @@ _WRITERS: dict[str, Callable[..., pathlib.Path]] = {
 
 def main() -> None:
   """Writes one virtual hospital's raw download."""
-  parser = argparse.ArgumentParser(prog='python -m nodulax.phantom', description=main.__doc__)
+  if sys.argv[1:2] == ['implant']:
+    command.main(sys.argv[2:])
+    return
+  parser = argparse.ArgumentParser(
+    prog='python -m nodulax.phantom',
+    description=main.__doc__,
+    epilog='To put nodules into real radiographs: python -m nodulax.phantom implant --help',
+  )
   parser.add_argument('source', choices=_WRITERS)
   parser.add_argument('--output', required=True, help='the folder to make')
   parser.add_argument('--images', type=int, required=True, help='how many')

@@ -80,7 +80,9 @@ def ct_folder(tmp_path_factory):
 
 @pytest.mark.parametrize('diameter', [16, 24])
 def test_contrast_is_that_of_the_chord(flat, diameter):
-  done = implant(flat, [simulated_opacity(sphere(diameter), SPACING)], np.random.default_rng(0))
+  done = implant(
+    flat, [simulated_opacity(sphere(diameter), SPACING, softness=0)], np.random.default_rng(0)
+  )
   # Soft tissue in place of lung over the whole diameter, scatter a third of the primary.
   excess = effective('soft') - effective('lung', 0.26)
   expected = excess * diameter / 10 / 1.3 * 5000
@@ -100,7 +102,7 @@ def test_contrast_is_a_multiplier(flat):
 
 def test_a_ball_from_ct_has_the_contrast_of_its_hounsfield_units(flat, ct_folder):
   nodules = CTNodules(ct_folder)
-  opacity = nodules.opacity(0, np.random.default_rng(5), 21, SPACING)
+  opacity = nodules.opacity(0, np.random.default_rng(5), 21, SPACING, softness=0)
   # 870 HU over lung, times what water takes, over 2.1 cm.
   expected = 0.870 * effective('soft', 1.0) * 2.1
   assert opacity.change.max() == pytest.approx(expected, rel=0.06)

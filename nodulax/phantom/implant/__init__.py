@@ -8,7 +8,7 @@ implanted = implant(background, [opacity], rng)
 
 from nodulax.phantom.implant.backgrounds import Background, prepare_background
 from nodulax.phantom.implant.errors import ImplantError
-from nodulax.phantom.implant.nodules import CTNodules, Opacity, simulated_opacity
+from nodulax.phantom.implant.nodules import CTNodules, Opacity, draw_opacity, simulated_opacity
 from nodulax.phantom.implant.place import Implanted, Lesion, implant
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
   'Implanted',
   'Lesion',
   'Opacity',
+  'draw_opacity',
   'implant',
   'prepare_background',
   'simulated_opacity',

@@ -29,7 +29,7 @@ _MEDIASTINUM_CM = 14.0
 # Displays give fine differences more contrast than broad ones (unsharp masking, a compressed
 # latitude). Calibrated so that nodules put into JSRT's normal radiographs have the contrast of its
 # real nodules (tests/phantom/implant_realism.py).
-DETAIL = 1.5
+DETAIL = 1.85
 # Least share of the steepest gain that is left near black and white.
 _LEAST_GAIN = 0.3
 
@@ -129,7 +129,10 @@ def prepare_background(pixels: np.ndarray, spacing_mm: float | None, name: str) 
     )
   logits = _logits(pixels)
   if _on_its_side(pixels, logits):
-    raise ImplantError(f'{name}: its lungs lie on their side; turn it upright by 90 degrees')
+    raise ImplantError(
+      f'{name}: its lungs seem to lie on their side; turn it upright by 90 degrees. Where it is '
+      'upright, a lung is hardly to be seen: leave it out'
+    )
   assumed = spacing_mm is None
   x_min, _, x_max, _ = found.box
   spacing = ADULT_LUNGS_MM / (x_max - x_min) if spacing_mm is None else float(spacing_mm)

@@ -11,7 +11,7 @@ import numpy as np
 
 from nodulax.phantom.implant.attenuation import LUNG_DENSITY, effective
 from nodulax.phantom.implant.errors import ImplantError
-from nodulax.phantom.nodule import Nodule, nodule_chord
+from nodulax.phantom.nodule import Nodule, draw_nodule, nodule_chord
 
 TABLE, VOLUMES = 'luna_nodules.csv', 'luna_nodules.npz'
 DIAMETERS_MM = (3.0, 60.0)
@@ -21,6 +21,16 @@ _HOUNSFIELD = (-1024, 1500)  # metal and what reconstruction makes of it is clip
 _LUNG_HU = -850.0  # where a cut-out holds too little lung to tell
 # Pixels across which a simulated nodule is drawn before it is scaled.
 _CANVAS = (48, 96)
+# Nodules fade into the lung around them: least and greatest standard deviation of the blur, as a
+# share of the radius; CT has some blur of its own. Set so that implants are
+# hard to tell from JSRT's real nodules (tests/phantom/implant_realism.py).
+SOFTNESS, CT_SOFTNESS = (0.1, 0.45), (0.0, 0.3)
+# Excess attenuation in 1/cm beyond which a nodule is solid.
+_SOLID = 0.14
+# Eight points around a voxel's middle, nearer to it than its eighths: layers that do not line up
+# make a voxelised edge stick out. With these a ball of voxels keeps its diameter within 1 %.
+_EIGHTHS = (np.indices((2, 2, 2)).reshape(3, 8).T.astype(np.float32) - 0.5) / 8
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 # Attenuation coefficient times this is what one cm of water takes at the same energy.
 _WATER_OVER_SOFT = 1.0 / 1.06
 
@@ -48,14 +58,19 @@ class Opacity:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Voxels:
-  """A nodule's voxels: place f32[N, 3] from its middle; excess f32[N]; inside f32[N], 0 or 1.
+  """A nodule's voxels.
 
-  `excess` is attenuation in 1/cm over that of the lung around it.
+  Attributes:
+    place: f32[N, 3], in voxels from its middle.
+    excess: f32[N], attenuation in 1/cm over that of the lung around it.
+    shell: f32[M, 3], the places of the voxels on the surface of its outline.
+    density: mean excess within the outline.
   """
 
   place: np.ndarray
   excess: np.ndarray
-  inside: np.ndarray
+  shell: np.ndarray
+  density: float
 
 
 class CTNodules:
@@ -93,7 +108,7 @@ class CTNodules:
         raise
       raise ImplantError(f'{self._path} cannot be read: {error}') from None
 
-    self._density = np.array([float(v.excess[v.inside > 0].mean()) for v in self._voxels])
+    self._density = np.array([voxels.density for voxels in self._voxels])
 
   def __len__(self) -> int:
     return len(self.names)
@@ -107,11 +122,16 @@ class CTNodules:
     near = np.flatnonzero(ratio <= np.log(1.4))
     if len(near) < 20:
       near = np.argsort(ratio, kind='stable')[:20]
-    weight = self._density[near] ** 2
+    weight = np.minimum(self._density[near], _SOLID) ** 2
     return int(rng.choice(near, p=weight / weight.sum()))
 
   def opacity(
-    self, index: int, rng: np.random.Generator, diameter_mm: float, spacing_mm: float
+    self,
+    index: int,
+    rng: np.random.Generator,
+    diameter_mm: float,
+    spacing_mm: float,
+    softness: float | None = None,
   ) -> Opacity:
     """A nodule seen from a random direction, scaled to a diameter.
 
@@ -119,21 +139,23 @@ class CTNodules:
       index: of `names`.
       diameter_mm: of the circle of its projected area, at the detector.
       spacing_mm: of the radiograph's pixels.
+      softness: standard deviation of the margin's blur as a share of the radius; None for a random
+        one.
     """
     _check_size(diameter_mm, spacing_mm)
     voxels = self._voxels[index]
-    flat = voxels.place @ _random_axes(rng)
+    axes = _random_axes(rng)
+    if softness is None:
+      softness = float(rng.uniform(*CT_SOFTNESS))
+    flat = voxels.place @ axes
     reach = int(np.ceil(np.abs(flat).max())) + 3
-    # Both maps in cm: of excess attenuation times cm, and of cm within the mask.
-    step = _VOXEL_MM / 10
-    excess = _splat(flat, voxels.excess * np.float32(step), reach)
-    thickness = _splat(flat, voxels.inside * np.float32(step), reach)
-    # Half a voxel of tissue is the outline.
-    area = float((_finer(thickness) > step / 2).sum()) / 16
-    scale = diameter_mm / (2 * np.sqrt(area / np.pi) * _VOXEL_MM)
-    pixels_per_cell = scale * _VOXEL_MM / spacing_mm
-    change = _scaled(excess, pixels_per_cell) * np.float32(scale)
-    mask = _scaled(thickness, pixels_per_cell) > step / 2
+    excess = _splat(flat, voxels.excess * np.float32(_VOXEL_MM / 10), reach)
+    outline = _silhouette(voxels.shell, axes, reach)
+    scale = diameter_mm / (np.sqrt(np.count_nonzero(outline) / np.pi) * _VOXEL_MM)
+    pixels_per_voxel = scale * _VOXEL_MM / spacing_mm
+    softened = _softened(excess, 0.5 * softness * diameter_mm / (scale * _VOXEL_MM))
+    change = _scaled(softened, pixels_per_voxel) * np.float32(scale)
+    mask = _scaled(outline, pixels_per_voxel / 2) > 0.5
     return Opacity(
       change=np.maximum(change, 0),
       mask=_not_empty(mask),
@@ -144,15 +166,16 @@ class CTNodules:
     )
 
 
-def simulated_opacity(nodule: Nodule, spacing_mm: float) -> Opacity:
+def simulated_opacity(nodule: Nodule, spacing_mm: float, softness: float = 0.25) -> Opacity:
   """The simulator's nodule (solid, part solid, spiculated, calcified) as an opacity.
 
   Args:
     nodule: what phantom.nodule.draw_nodule draws; its zone is kept.
     spacing_mm: of the radiograph's pixels.
+    softness: standard deviation of the margin's blur as a share of the nodule's radius.
   """
   _check_size(nodule.diameter_mm, spacing_mm)
-  reach_mm = 0.5 * nodule.diameter_mm * 1.5 + 2 * spacing_mm
+  reach_mm = 0.5 * nodule.diameter_mm * (1.5 + 2 * softness) + 2 * spacing_mm
   canvas = int(np.clip(2 * reach_mm / spacing_mm, *_CANVAS))
   side = 2 * reach_mm / canvas
   at = ((np.arange(canvas) + 0.5) * side - reach_mm).astype(np.float32)
@@ -165,6 +188,7 @@ def simulated_opacity(nodule: Nodule, spacing_mm: float) -> Opacity:
   change = (extent - core) * (effective('soft', nodule.density) - lung)
   change += core * (effective('soft') - lung)
   change += nodule.calcium * extent * (effective('bone') - effective('soft'))
+  change = _softened(change, softness * 0.5 * nodule.diameter_mm / side)
   outline = (extent > 0).astype(np.float32)
   return Opacity(
     change=_scaled(change * np.float32(0.1), side / spacing_mm),
@@ -174,6 +198,27 @@ def simulated_opacity(nodule: Nodule, spacing_mm: float) -> Opacity:
     source='simulated',
     zone=nodule.zone,
   )
+
+
+def draw_opacity(
+  rng: np.random.Generator,
+  spacing_mm: float,
+  nodules: CTNodules | None = None,
+  ct_share: float = 0.6,
+) -> Opacity:
+  """A random lesion of the simulator's sizes and zones, a share of them from CT.
+
+  Args:
+    nodules: None for simulated ones alone.
+    ct_share: how many of the nodules are from CT; masses (over 30 mm), which the CT set lacks, are
+      simulated.
+  """
+  drawn = draw_nodule(rng)
+  if nodules is None or drawn.diameter_mm > 30 or rng.random() >= ct_share:
+    return simulated_opacity(drawn, spacing_mm, float(rng.uniform(*SOFTNESS)))
+  index = nodules.choose(rng, drawn.diameter_mm)
+  opacity = nodules.opacity(index, rng, drawn.diameter_mm, spacing_mm)
+  return dataclasses.replace(opacity, zone=drawn.zone)
 
 
 def part_of(scan: str) -> str:
@@ -243,11 +288,11 @@ def _voxels(hounsfield: np.ndarray, mask: np.ndarray) -> _Voxels:
   solid = padded & (values > around + 0.5 * (core - around))
   at = np.argwhere(weight > 0)
   middle = np.argwhere(solid).mean(0)
-  pick = tuple(at.T)
   return _Voxels(
     place=(at - middle).astype(np.float32),
-    excess=excess[pick].astype(np.float32),
-    inside=solid[pick].astype(np.float32),
+    excess=excess[tuple(at.T)].astype(np.float32),
+    shell=(np.argwhere(solid & _dilated(~solid)) - middle).astype(np.float32),
+    density=float(excess[solid].mean()),
   )
 
 
@@ -282,20 +327,37 @@ def _splat(place: np.ndarray, value: np.ndarray, reach: int) -> np.ndarray:
   return cv2.GaussianBlur(total.reshape(side, side).astype(np.float32), (0, 0), 0.7)
 
 
-def _finer(image: np.ndarray) -> np.ndarray:
-  return cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)
+def _silhouette(shell: np.ndarray, axes: np.ndarray, reach: int) -> np.ndarray:
+  """Where a surface's voxels are seen, f32[2 (2 reach + 1)] squared, 0 or 1, cells of half a voxel.
+
+  A solid's silhouette is its surface's. Each voxel is taken as eight points.
+  """
+  side = 2 * (2 * reach + 1)
+  points = ((shell @ axes)[:, None] + (_EIGHTHS @ axes)[None]).reshape(-1, 2)
+  cells = np.floor(2 * (points + np.float32(reach + 0.5))).astype(np.int32)
+  seen = np.zeros(side * side, np.uint8)
+  seen[cells[:, 1] * side + cells[:, 0]] = 1
+  closed = cv2.morphologyEx(seen.reshape(side, side), cv2.MORPH_CLOSE, _CROSS)
+  return closed.astype(np.float32)
 
 
 def _scaled(image: np.ndarray, factor: float) -> np.ndarray:
-  """The same picture on finer (factor over 1) or coarser pixels, an empty edge around it."""
+  """The same picture on finer (factor over 1) or coarser pixels, its middle in the middle."""
   if factor < 1:
     # Averages what a pixel covers.
     image = cv2.GaussianBlur(image, (0, 0), 0.3 / factor, borderType=cv2.BORDER_CONSTANT)
-  size = int(np.ceil(max(image.shape) * factor)) + 4
+  # Rounded so that a picture of half as large cells at half the factor comes out as large.
+  size = int(np.ceil(round(image.shape[0] * factor, 6))) + 4
   inverse = 1 / factor
   shift = (image.shape[0] - 1) / 2 - inverse * (size - 1) / 2
   matrix = np.array([[inverse, 0, shift], [0, inverse, shift]])
   return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+
+def _softened(image: np.ndarray, sigma: float) -> np.ndarray:
+  if sigma < 0.2:
+    return image
+  return cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
 
 
 def _not_empty(mask: np.ndarray) -> np.ndarray:

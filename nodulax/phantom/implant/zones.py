@@ -12,6 +12,8 @@ OUTSIDE = 255
 _SMALLEST_SECOND_LUNG = 0.15
 # The spine and what lies before it: no lung within this of the midline (mm).
 _SPINE_MM = 18.0
+# The left dome lies at least this much below the right one (mm; 5 to 30 in most people).
+_LEFT_LOWER_MM = 8.0
 # The recess behind the liver and the spleen reaches this far below the costophrenic angle (mm).
 _RECESS_MM = 8.0
 
@@ -47,22 +49,26 @@ def map_lungs(seen: np.ndarray, cell_mm: tuple[float, float]) -> LungMap | None:
   first, second = pair
   rows, columns = np.indices(seen.shape)
   middle = _midline(first, second)
-  aside = np.abs(columns + 0.5 - middle[:, None]) * cell_mm[0]
+  aside: np.ndarray = np.abs(columns + 0.5 - middle[:, None]) * cell_mm[0]
   lungs = first | second
   below, behind = np.zeros_like(seen), np.zeros_like(seen)
-  tops, domes = [], []
+  tops: list[float] = []
+  domes: list[float] = []
   for lung, sign in ((first, -1), (second, 1)):
     top, dome, bottom = _levels(lung, middle, cell_mm)
+    if domes:
+      # The heart hides much of the left dome, which lies a little lower than the right one.
+      dome = min(max(dome, domes[0] + _LEFT_LOWER_MM / cell_mm[1]), bottom)
     tops.append(top)
     domes.append(dome)
     side = sign * (columns + 0.5 - middle[:, None]) * cell_mm[0] > _SPINE_MM
-    below |= side & _under(lung, bottom + _RECESS_MM / cell_mm[1], inset=6.0 / cell_mm[0])
-    inner = side & (_towards_midline(lung, sign)) & (rows > top + 0.5 * (dome - top))
-    behind |= inner & (rows <= dome)
-  below &= ~lungs
-  behind &= ~lungs & ~below
+    hidden = _towards_midline(lung, sign) & (rows > top + 0.5 * (dome - top)) & (rows < bottom)
+    hidden |= _under(lung, bottom + _RECESS_MM / cell_mm[1], inset=6.0 / cell_mm[0])
+    hidden &= side & ~lungs
+    below |= hidden & (rows >= dome)
+    behind |= hidden & (rows < dome)
   top, dome = float(np.mean(tops)), float(np.mean(domes))
-  height = (rows + 0.5 - top) / max(dome - top, 1.0)
+  height = np.asarray((rows + 0.5 - top) / max(dome - top, 1.0))
   extent = lungs | below | behind
   between = (rows > top) & (rows < dome) & ~lungs
   mediastinum = between & (aside < _SPINE_MM) & (height > 0.45) & (height < 0.9)
