@@ -20,8 +20,8 @@ LAYERS = (
   ('checkpoints',),
   ('evaluation',),
   ('training', 'prediction'),
-  ('labels', 'report'),
-  ('study', 'app', 'cli', 'main', 'train', 'evaluate', 'predict', 'export', 'exported'),
+  ('labels', 'report', 'pretraining'),
+  ('study', 'app', 'cli', 'main', 'train', 'evaluate', 'predict', 'export', 'exported', 'pretrain'),
 )
 # Within a layer, or against it: who imports whom.
 SIDEWAYS = {

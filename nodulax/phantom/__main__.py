@@ -1,7 +1,11 @@
-"""python -m nodulax.phantom SOURCE --output=DIR --images=N --image_size=S --seed=K"""
+"""python -m nodulax.phantom SOURCE --output=DIR --images=N --image_size=S --seed=K
+
+python -m nodulax.phantom implant --images=DIR --output=DIR puts nodules into real radiographs.
+"""
 
 import argparse
 import pathlib
+import sys
 from collections.abc import Callable
 
 from nodulax.phantom.hospitals.aihub import write_aihub
@@ -9,6 +13,7 @@ from nodulax.phantom.hospitals.gmc import write_gmc
 from nodulax.phantom.hospitals.nih import write_nih
 from nodulax.phantom.hospitals.vindr import write_vindr
 from nodulax.phantom.hospitals.writing import PhantomError
+from nodulax.phantom.implant import command
 
 _WRITERS: dict[str, Callable[..., pathlib.Path]] = {
   'nih': write_nih,
@@ -20,7 +25,14 @@ _WRITERS: dict[str, Callable[..., pathlib.Path]] = {
 
 def main() -> None:
   """Writes one virtual hospital's raw download."""
-  parser = argparse.ArgumentParser(prog='python -m nodulax.phantom', description=main.__doc__)
+  if sys.argv[1:2] == ['implant']:
+    command.main(sys.argv[2:])
+    return
+  parser = argparse.ArgumentParser(
+    prog='python -m nodulax.phantom',
+    description=main.__doc__,
+    epilog='To put nodules into real radiographs: python -m nodulax.phantom implant --help',
+  )
   parser.add_argument('source', choices=_WRITERS)
   parser.add_argument('--output', required=True, help='the folder to make')
   parser.add_argument('--images', type=int, required=True, help='how many')

@@ -62,7 +62,7 @@ class PlacedNodule:
 ZONES = ('upper', 'middle', 'lower', 'apex', 'hilum', 'behind_heart', 'below_diaphragm')
 # Our choice: a fifth in the blind zones, the rest over the lungs with the upper lobes preferred,
 # where most cancers lie.
-_ZONE_SHARES = (0.34, 0.24, 0.18, 0.06, 0.06, 0.07, 0.05)
+ZONE_SHARES = (0.34, 0.24, 0.18, 0.06, 0.06, 0.07, 0.05)
 # Places thrown at the chest before a nodule is given up.
 _TRIES = 2000
 
@@ -82,7 +82,7 @@ def draw_nodule(rng: np.random.Generator, mass: bool | None = None) -> Nodule:
     density=0.62 if part_solid else 1.06,
     core=float(rng.uniform(0.3, 0.6)) if part_solid else 0.0,
     calcium=float(rng.uniform(0.05, 0.2)) if calcified else 0.0,
-    zone=str(rng.choice(ZONES, p=_ZONE_SHARES)),
+    zone=str(rng.choice(ZONES, p=ZONE_SHARES)),
     seed=int(rng.integers(2**31)),
   )
 

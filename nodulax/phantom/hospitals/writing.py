@@ -38,6 +38,9 @@ def write_folder(
   write_image: Callable[[pathlib.Path, Any], dict[str, Any]],
   write_tables: Callable[[pathlib.Path, list[dict[str, Any]]], None],
   processes: int | None = None,
+  *,
+  notice: str = NOTICE,
+  doing: str = 'Simulating',
 ) -> pathlib.Path:
   """Runs the jobs into a folder beside `output`, which takes its name when all is there.
 
@@ -48,12 +51,14 @@ def write_folder(
     write_image: (folder, job) -> the image's row; runs in other processes.
     write_tables: (folder, rows in the order of jobs).
     processes: how many; None for one a core.
+    notice: what the folder's reader must know; goes into the recipe.
+    doing: a word for the progress bar.
 
   Raises:
     PhantomError: the folder is there with other content.
   """
   output = pathlib.Path(output)
-  recipe = {**recipe, 'notice': NOTICE}
+  recipe = {**recipe, 'notice': notice}
   if output.exists():
     _check_finished(output, recipe)
     return output
@@ -62,7 +67,7 @@ def write_folder(
   unfinished.mkdir(parents=True)
   work = partial(write_image, unfinished)
   processes = min(processes or os.cpu_count() or 1, max(len(jobs), 1))
-  description = f'Simulating {output.name}'
+  description = f'{doing} {output.name}'
   if processes == 1:
     rows = [work(job) for job in track(jobs, description)]
   else:

@@ -1,0 +1,237 @@
+"""A real radiograph made ready: where its lungs are and how its display turns attenuation to grey.
+
+The maps are kept on a small grid, so that thousands of backgrounds fit into memory.
+"""
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from nodulax.phantom.anatomy.nodule import ZONES
+from nodulax.phantom.implant.attenuation import mediastinum_over_lung
+from nodulax.phantom.implant.errors import ImplantError
+from nodulax.phantom.implant.zones import LungMap, map_lungs
+from nodulax.radiograph import lung_network, lungs
+
+GRID = 128  # cells along each side of the maps
+# Width in mm of the box around both lungs at the detector, where the pixel spacing is unknown. It
+# is the median of 446 PA radiographs of ChestX-ray14, whose spacings are published (standard
+# deviation 32 mm); the inner thorax of adults is 25 to 31 cm wide on radiographs.
+ADULT_LUNGS_MM = 300.0
+_SPACINGS_MM = (0.05, 4.0)
+_SMALLEST_SIDE = 96
+# Scatter-to-primary ratios behind a grid (as in physics.Detector).
+SCATTER_LUNG, SCATTER_MEDIASTINUM = 0.3, 1.5
+# Soft tissue in place of lung where the heart and the spine lie, in cm (our choice: a chest 20 cm
+# deep inside has 4 to 6 cm of lung in front of and behind the heart).
+_MEDIASTINUM_CM = 14.0
+# Displays give fine differences more contrast than broad ones (unsharp masking, a compressed
+# latitude): so much more for the smallest, falling off over _BROAD_MM. Calibrated so that nodules
+# put into JSRT's normal radiographs have the contrast of its real nodules
+# (tests/phantom/implant_realism.py).
+_DETAIL = 0.95
+_BROAD_MM = 45.0
+# Least share of the steepest gain that is left near black and white.
+_LEAST_GAIN = 0.3
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Background:
+  """A normal radiograph into which nodules can be put.
+
+  Attributes:
+    name: for messages.
+    stored: u8 or u16[H, W], bright where dense.
+    spacing_mm: of its pixels, at the detector. spacing_assumed: taken from the lungs' width.
+    lung_box: x_min, y_min, x_max, y_max in pixels.
+    lung_probability: f32[128, 128], the lung network's.
+    zone: u8[128, 128], index into nodule.ZONES, 255 outside the lungs' extent.
+    room_mm: f32[128, 128], distance to the outside of the extent, a cell's diagonal taken off.
+    gain: f32[128, 128], grey levels per unit of the signal's negative logarithm.
+    scatter: f32[128, 128], scatter-to-primary ratio.
+    white: the display's brightest grey level in the chest.
+    limits: least and greatest grey level of the picture.
+    detail: how much more gain the display gives to the smallest things; see boost().
+  """
+
+  name: str
+  stored: np.ndarray
+  spacing_mm: float
+  spacing_assumed: bool
+  lung_box: tuple[float, float, float, float]
+  lung_probability: np.ndarray
+  zone: np.ndarray
+  room_mm: np.ndarray
+  gain: np.ndarray
+  scatter: np.ndarray
+  white: float
+  limits: tuple[float, float]
+  detail: float = _DETAIL
+
+  def boost(self, size_mm: float) -> float:
+    """The display's gain on things of a size over that on the broad differences of the chest."""
+    return 1 + self.detail * float(np.exp(-((size_mm / _BROAD_MM) ** 2)))
+
+  @property
+  def shape(self) -> tuple[int, int]:
+    """Rows and columns."""
+    height, width = self.stored.shape
+    return height, width
+
+  @property
+  def pixels(self) -> np.ndarray:
+    """f32[H, W], in grey levels."""
+    return self.stored.astype(np.float32)
+
+  @property
+  def lungs(self) -> np.ndarray:
+    """bool[H, W], what the lung network sees as lung: without heart and diaphragm."""
+    height, width = self.shape
+    return cv2.resize(self.lung_probability, (width, height)) > 0.5
+
+  @property
+  def zones(self) -> dict[str, np.ndarray]:
+    """bool[H, W] for each of nodule.ZONES; they do not overlap."""
+    height, width = self.shape
+    full = cv2.resize(self.zone, (width, height), interpolation=cv2.INTER_NEAREST)
+    return {name: full == index for index, name in enumerate(ZONES)}
+
+  def sampled(self, grid: np.ndarray, window: tuple[slice, slice]) -> np.ndarray:
+    """A map's values (f32[128, 128]) at the pixels of a window, f32[h, w]."""
+    height, width = self.shape
+    rows, columns = window
+    across, down = GRID / width, GRID / height
+    matrix = np.array(
+      [
+        [across, 0, (columns.start + 0.5) * across - 0.5],
+        [0, down, (rows.start + 0.5) * down - 0.5],
+      ]
+    )
+    return cv2.warpAffine(
+      grid,
+      matrix,
+      (columns.stop - columns.start, rows.stop - rows.start),
+      flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+      borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def prepare_background(pixels: np.ndarray, spacing_mm: float | None, name: str) -> Background:
+  """Finds lungs, zones and the display's gain.
+
+  Args:
+    pixels: u8 or u16[H, W], bright where dense, an upright frontal chest.
+    spacing_mm: of the pixels, at the detector; None where it is unknown.
+    name: the file's, for messages.
+
+  Raises:
+    ImplantError: no lungs are found, they lie on their side, or it is no chest.
+  """
+  _check(pixels, spacing_mm, name)
+  found = lungs.find_lung_box(pixels)
+  if not found.found:
+    raise ImplantError(
+      f'{name}: no pair of lungs was found in it; give an upright frontal chest radiograph, '
+      'bright where the body is dense'
+    )
+  logits = _logits(pixels)
+  if _on_its_side(pixels, logits):
+    raise ImplantError(
+      f'{name}: its lungs seem to lie on their side; turn it upright by 90 degrees. Where it is '
+      'upright, a lung is hardly to be seen: leave it out'
+    )
+  assumed = spacing_mm is None
+  x_min, _, x_max, _ = found.box
+  spacing = ADULT_LUNGS_MM / (x_max - x_min) if spacing_mm is None else float(spacing_mm)
+  logits = cv2.resize(logits, (GRID, GRID), interpolation=cv2.INTER_CUBIC)
+  probability = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+  height, width = pixels.shape
+  cell_mm = (width / GRID * spacing, height / GRID * spacing)
+  lung_map = map_lungs(probability > 0.5, cell_mm)
+  if lung_map is None:
+    raise ImplantError(
+      f'{name}: no right and left lung beside each other; it is no frontal chest radiograph '
+      'of both lungs'
+    )
+  level = cv2.resize(pixels.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)
+  gain, scatter, white = _display(level, lung_map, cell_mm, name)
+  return Background(
+    name=name,
+    stored=pixels,
+    spacing_mm=spacing,
+    spacing_assumed=assumed,
+    lung_box=found.box,
+    lung_probability=probability.astype(np.float32),
+    zone=lung_map.zone,
+    room_mm=lung_map.room_mm,
+    gain=gain,
+    scatter=scatter,
+    white=white,
+    limits=(float(pixels.min()), float(pixels.max())),
+  )
+
+
+def _check(pixels: np.ndarray, spacing_mm: float | None, name: str) -> None:
+  if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
+    raise ImplantError(
+      f'{name}: pixels are {pixels.dtype}{list(pixels.shape)}; they must be u8 or u16[H, W]'
+    )
+  if min(pixels.shape) < _SMALLEST_SIDE:
+    raise ImplantError(
+      f'{name}: {pixels.shape[1]} x {pixels.shape[0]} pixels are too few; '
+      f'give at least {_SMALLEST_SIDE} a side'
+    )
+  if spacing_mm is not None and not _SPACINGS_MM[0] <= spacing_mm <= _SPACINGS_MM[1]:
+    raise ImplantError(
+      f'{name}: a pixel spacing of {spacing_mm} mm; it must lie between {_SPACINGS_MM[0]} and '
+      f'{_SPACINGS_MM[1]} mm, or be left out where it is unknown'
+    )
+
+
+def _logits(pixels: np.ndarray) -> np.ndarray:
+  """The lung network's, f32[64, 64]."""
+  seen = lungs.network_input(pixels)
+  return lung_network.lung_logits(lungs._parameters(), seen[None])[0]
+
+
+def _on_its_side(pixels: np.ndarray, upright: np.ndarray) -> bool:
+  """Whether the network is surer of lungs in the picture turned by 90 degrees."""
+  small = cv2.resize(pixels, (256, 256), interpolation=cv2.INTER_AREA)
+  return max(_sureness(_logits(np.rot90(small, k).copy())) for k in (1, 3)) > _sureness(upright)
+
+
+def _sureness(logits: np.ndarray) -> float:
+  """How sure the network is of what is lung and what is not: the mean of |logit|, 6 at most."""
+  return float(np.minimum(np.abs(logits), 6).mean())
+
+
+def _display(
+  level: np.ndarray, lung_map: LungMap, cell_mm: tuple[float, float], name: str
+) -> tuple[np.ndarray, np.ndarray, float]:
+  """The display's gain and the scatter from local grey, f32[128, 128] both, and its white.
+
+  The gain follows an S-shaped display curve: steepest in the middle of the greys of the chest,
+  least near black and white; its scale makes the grey difference between lung and mediastinum
+  what physics says it is.
+  """
+  lung = float(np.median(level[lung_map.lungs]))
+  mediastinum = float(np.median(level[lung_map.mediastinum]))
+  black, white = (float(v) for v in np.percentile(level[lung_map.chest], (0.5, 99.5)))
+  if mediastinum - lung < 0.08 * (white - black) or white <= black:
+    raise ImplantError(
+      f'{name}: its lungs ({lung:.0f}) are not darker than its mediastinum ({mediastinum:.0f}); '
+      'give pictures that are bright where the body is dense'
+    )
+
+  def shape(grey: np.ndarray) -> np.ndarray:
+    t = np.clip((grey - black) / (white - black), 0, 1)
+    return _LEAST_GAIN + (1 - _LEAST_GAIN) * np.sqrt(4 * t * (1 - t))
+
+  between = np.linspace(lung, mediastinum, 65)
+  difference = mediastinum_over_lung(SCATTER_LUNG, SCATTER_MEDIASTINUM, _MEDIASTINUM_CM)
+  steepest = float((1 / shape(between)).mean()) * (mediastinum - lung) / difference
+  local = cv2.GaussianBlur(level, (0, 0), max(6.0 / min(cell_mm), 0.5))
+  t = np.clip((local - lung) / (mediastinum - lung), 0, 1)
+  scatter = SCATTER_LUNG + (SCATTER_MEDIASTINUM - SCATTER_LUNG) * t * t
+  return (steepest * shape(local)).astype(np.float32), scatter.astype(np.float32), white
