@@ -19,6 +19,7 @@ import orbax.checkpoint as ocp
 from absl import logging
 from etils import epath
 
+from nodulax.checkpoints import shipped
 from nodulax.checkpoints.description import Description
 from nodulax.storage import folders
 
@@ -163,11 +164,13 @@ def finished(workdir: epath.PathLike, total_steps: int) -> bool:
 
 
 def describe(run: epath.PathLike) -> Description:
-  """The description of a run's best network.
+  """The description of a run's best network, or of the shipped one where `run` is 'nodulax'.
 
   Raises:
     CheckpointError: there is none in the folder `run`.
   """
+  if str(run) == shipped.NAME:
+    return shipped.description()
   restored = _read_best(run, description=ocp.args.JsonRestore())
   try:
     return Description.from_json(restored['description'])
@@ -187,8 +190,11 @@ def load(run: epath.PathLike, variables: Any) -> Any:
   Raises:
     CheckpointError: there is none, or its weights are of other shapes.
   """
-  here = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), variables)
-  restored = _read_best(run, variables=ocp.args.StandardRestore(here))['variables']
+  if str(run) == shipped.NAME:
+    restored = shipped.variables()
+  else:
+    here = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), variables)
+    restored = _read_best(run, variables=ocp.args.StandardRestore(here))['variables']
   try:
     _require_digest(restored, describe(run).weights_sha256)
   except ValueError as error:
