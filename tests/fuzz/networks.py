@@ -182,7 +182,7 @@ def _description() -> Any:
     model={
       'head': 'pixel', 'size': 'tiny', 'squeeze_excitation': True, 'reduction': 16,
       'batch_norm_momentum': 0.9, 'mean': 0.5, 'std': 0.25, 'precision': 'float32',
-      'recompute': False,
+      'recompute': False, 'cell_prior': 0.02, 'pooling': 'logsumexp', 'skip': False,
     },
     preprocessing=images.PREPROCESSING,
     thresholds=description.Thresholds(0.4, OverlapThreshold(0.5, True, 8), 20, 0.7),
