@@ -57,6 +57,9 @@ def get_config() -> ConfigDict:
   config.model.size = 'mid'
   config.model.skip = True
 
+  config.init = ConfigDict()
+  config.init.checkpoint = ''  # run to start from, 'nodulax' for the shipped network; '': random
+
   config.loss = ConfigDict()
   config.loss.cell_weight = 0.25  # of the pixel loss summed over the map, beside the image's loss
 

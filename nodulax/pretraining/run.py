@@ -12,12 +12,13 @@ import optax
 from etils import epath
 from ml_collections import ConfigDict
 
-from nodulax.checkpoints import checkpoint, typed_json
+from nodulax.checkpoints import checkpoint, networks, typed_json
 from nodulax.checkpoints.description import Description
 from nodulax.distributed import inference, parallel
 from nodulax.evaluation import thresholds
 from nodulax.input.prepared import Prepared
 from nodulax.input.shards import Case
+from nodulax.model import pretrained
 from nodulax.model.build import build_network
 from nodulax.phantom.implant import CTNodules
 from nodulax.pretraining import batches, mining
@@ -183,6 +184,10 @@ class Run:
 
   def _initial(self) -> Pretraining:
     state = initial_state(self._network, self._optimizer, self._config.seed, self._plan.crop_size)
+    if start := self._config.init.checkpoint:
+      _, source = networks.load_network(start)
+      variables, _ = pretrained.load_network(source, state.variables, sub_network=True)
+      state = state.replace(params=variables['params'], batch_stats=variables['batch_stats'])
     return Pretraining(state, state.params, *mining.empty(self._config.train.pool, self._plan))
 
   def _mapped_step(self, whole: bool) -> Any:
