@@ -104,19 +104,24 @@ def file_name(image_id: str) -> str:
 
 
 def _hits(centres: np.ndarray, case: Case, mask: np.ndarray, crop: Crop) -> np.ndarray:
-  """Whether each finding's centre lies in each nodule, that is in the mask and its box: bool[f, k].
+  """A finding hits a nodule where its centre lies in the nodule's box and in the mask.
 
   Args:
     centres: f64[f, 2] in pixels of the stored image.
     case: with the boxes of its k nodules.
     mask: bool[S, S], of the crop.
     crop: where the crop lies in the stored image.
+
+  Returns:
+    f64[f, k]: 0 for a hit at the box's centre, falling to -1 for one at its edge, else `NO_HIT`.
   """
   boxes = np.array(case.boxes).reshape(1, -1, 4)
+  low, high = boxes[..., :2], boxes[..., 2:]
   points = centres[:, np.newaxis]
-  in_box = ((points >= boxes[..., :2]) & (points < boxes[..., 2:])).all(axis=-1)
+  in_box = ((points >= low) & (points < high)).all(axis=-1)
+  off_centre = (np.abs(2 * points - low - high) / np.maximum(high - low, 1e-9)).max(axis=-1)
   columns, rows = crop.to_view(centres, len(mask)).clip(0, len(mask) - 1).astype(int).T
-  return in_box & mask[rows, columns][:, np.newaxis]
+  return np.where(in_box & mask[rows, columns][:, np.newaxis], -off_centre, froc.NO_HIT)
 
 
 def _write_csv(path: pathlib.Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
 
-from nodulax.statistics.checks import Bools, Floats, Integers
+from nodulax.statistics.checks import Floats, Integers
 
 # What `match` says of a finding that hits no nodule, and of one that hits none but those that a
 # finding of a higher score has hit already.
@@ -89,12 +89,19 @@ def peaks(heat_map: ArrayLike, threshold: float, separation: float) -> list[Find
   return _sorted(_describe(heat, extents))
 
 
-def hits_in_mask(centres: ArrayLike, nodules: ArrayLike) -> Bools:
-  """Hit where the finding's centre lies in the nodule: bool[f, k].
+# How well a finding fits a nodule that it does not hit.
+NO_HIT = -np.inf
+
+
+def hits_in_mask(centres: ArrayLike, nodules: ArrayLike) -> Floats:
+  """A finding hits a nodule where its centre lies in the nodule's mask.
 
   Args:
     centres: f[f, 2], the findings' (x, y) in pixels of `nodules`; a point outside hits none.
     nodules: i[H, W], 0 outside, and 1 to k in the k nodules, as `scipy.ndimage.label` gives.
+
+  Returns:
+    f64[f, k]: 0 for a hit, else `NO_HIT`.
   """
   labelled = np.asarray(nodules)
   points = np.floor(np.asarray(centres, dtype=np.float64)).reshape(-1, 2).astype(np.int64)
@@ -102,18 +109,22 @@ def hits_in_mask(centres: ArrayLike, nodules: ArrayLike) -> Bools:
   inside = ((points >= 0) & (points < size)).all(axis=1)
   columns, rows = points.clip(0, np.array(size) - 1).T
   nodule = np.where(inside, labelled[rows, columns], 0)
-  return nodule[:, np.newaxis] == np.arange(1, labelled.max() + 1)
+  return np.where(nodule[:, np.newaxis] == np.arange(1, labelled.max() + 1), 0, NO_HIT)
 
 
-def hits_by_overlap(boxes: ArrayLike, nodule_boxes: ArrayLike, above: float = 0.2) -> Bools:
-  """Hit where the boxes' IoU is above `above` (0.2: NODE21; 0.4: VinBigData): bool[f, k].
+def hits_by_overlap(boxes: ArrayLike, nodule_boxes: ArrayLike, above: float = 0.2) -> Floats:
+  """A finding hits a nodule where the IoU of their boxes is above `above`.
 
   Args:
     boxes: f[f, 4], the findings' (x_min, y_min, x_max, y_max).
     nodule_boxes: f[k, 4], the nodules'.
-    above: the IoU that must be exceeded.
+    above: the IoU that must be exceeded (0.2: NODE21; 0.4: VinBigData).
+
+  Returns:
+    f64[f, k]: the IoU of a hit, else `NO_HIT`.
   """
-  return box_iou(boxes, nodule_boxes) > above
+  iou = box_iou(boxes, nodule_boxes)
+  return np.where(iou > above, iou, NO_HIT)
 
 
 def hits_by_distance(
@@ -121,18 +132,22 @@ def hits_by_distance(
   nodule_centres: ArrayLike,
   spacing_mm: tuple[float, float],
   within_mm: float,
-) -> Bools:
-  """Hit where the finding's centre lies within a distance of the nodule's: bool[f, k].
+) -> Floats:
+  """A finding hits a nodule where their centres lie within a distance of each other.
 
   Args:
     centres: f[f, 2], the findings' (x, y) in pixels.
     nodule_centres: f[k, 2], the nodules' (x, y) in pixels.
     spacing_mm: (x, y), mm a pixel at the detector.
     within_mm: the distance up to which it is a hit.
+
+  Returns:
+    f64[f, k]: the distance of a hit in mm, negated, else `NO_HIT`.
   """
   points = np.asarray(centres, dtype=np.float64).reshape(-1, 1, 2)
   truths = np.asarray(nodule_centres, dtype=np.float64).reshape(1, -1, 2)
-  return np.linalg.norm((points - truths) * np.asarray(spacing_mm), axis=2) <= within_mm
+  distance = np.linalg.norm((points - truths) * np.asarray(spacing_mm), axis=2)
+  return np.where(distance <= within_mm, -distance, NO_HIT)
 
 
 def box_iou(boxes: ArrayLike, other_boxes: ArrayLike) -> Floats:
@@ -145,26 +160,27 @@ def box_iou(boxes: ArrayLike, other_boxes: ArrayLike) -> Floats:
   return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
 
 
-def match(scores: ArrayLike, hits: ArrayLike) -> Integers:
-  """Gives each nodule of an image to the highest finding that hits it.
+def match(scores: ArrayLike, fits: ArrayLike) -> Integers:
+  """Gives the nodules of an image to the findings that hit them.
+
+  Findings choose in order of their scores, and each takes the free nodule that it fits best, so
+  the order in which nodules are listed does not matter.
 
   Args:
     scores: f[f], the findings'.
-    hits: bool[f, k], from one of the hit rules.
+    fits: f[f, k], how well each finding fits each nodule, from one of the hit rules.
 
   Returns:
-    i64[f]: the nodule, 0 to k - 1, that each finding is the first to hit; `FALSE_POSITIVE` where it
-    hits none; `REPEAT` where it hits none but those already taken.
+    i64[f]: the nodule, 0 to k - 1, that each finding is given; `FALSE_POSITIVE` where it hits none;
+    `REPEAT` where it hits none but those already taken.
   """
-  table = np.asarray(hits, dtype=bool)
-  matched = np.full(len(table), FALSE_POSITIVE)
-  free = np.ones(table.shape[1], dtype=bool)
+  table = np.array(fits, dtype=np.float64)
+  hit_any = (table > NO_HIT).any(axis=1)
+  matched = np.where(hit_any, REPEAT, FALSE_POSITIVE)
   for finding in np.argsort(-np.asarray(scores, dtype=np.float64), kind='stable'):
-    nodules = np.flatnonzero(table[finding])
-    if nodules.size:
-      nodules = nodules[free[nodules]]
-      matched[finding] = nodules[0] if nodules.size else REPEAT
-      free[nodules[:1]] = False
+    if (table[finding] > NO_HIT).any():
+      matched[finding] = table[finding].argmax()
+      table[:, matched[finding]] = NO_HIT
   return matched
 
 

@@ -16,6 +16,7 @@ from nodulax.statistics.delong import auc, delong_interval
 from nodulax.statistics.estimate import Estimate
 from nodulax.statistics.findings import (
   FALSE_POSITIVE,
+  NO_HIT,
   REPEAT,
   Finding,
   box_iou,
@@ -29,6 +30,7 @@ from nodulax.statistics.findings import (
 
 __all__ = [
   'FALSE_POSITIVE',
+  'NO_HIT',
   'RATES',
   'REPEAT',
   'Band',

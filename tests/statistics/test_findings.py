@@ -91,7 +91,7 @@ def test_hit_where_the_centre_is_in_the_mask():
   nodules[2:, 4:] = 2
   centres = [(1.5, 1.5), (1.99, 1.01), (2.0, 1.5), (5.9, 3.9), (6.0, 3.5), (-0.5, 1.5)]
   hits = froc.hits_in_mask(centres, nodules)
-  assert hits.tolist() == [
+  assert (hits == 0).tolist() == [
     [True, False],
     [True, False],
     [False, False],
@@ -107,10 +107,10 @@ def test_hit_where_boxes_overlap():
   box, shifted, apart = (0, 0, 10, 10), (5, 0, 15, 10), (20, 20, 30, 30)
   # Half of each in common: 50 of 150.
   np.testing.assert_allclose(froc.box_iou([box, apart], [box, shifted]), [[1, 1 / 3], [0, 0]])
-  assert froc.hits_by_overlap([box], [shifted]).tolist() == [[True]]
-  assert froc.hits_by_overlap([box], [shifted], above=0.4).tolist() == [[False]]
+  np.testing.assert_allclose(froc.hits_by_overlap([box], [shifted]), [[1 / 3]])
+  assert froc.hits_by_overlap([box], [shifted], above=0.4).tolist() == [[froc.NO_HIT]]
   # Above, not at: 20 of 100.
-  assert froc.hits_by_overlap([box], [(0, 0, 10, 2)]).tolist() == [[False]]
+  assert froc.hits_by_overlap([box], [(0, 0, 10, 2)]).tolist() == [[froc.NO_HIT]]
   assert froc.hits_by_overlap([], [box]).shape == (0, 1)
   assert froc.box_iou([(3, 3, 3, 3)], [(3, 3, 3, 3)]).tolist() == [[0]]
 
@@ -118,13 +118,29 @@ def test_hit_where_boxes_overlap():
 def test_hit_within_a_distance_at_the_detector():
   # 3 pixels of 2 mm and 4 pixels of 1 mm: 7.21 mm.
   arguments = ([(13, 14)], [(10, 10)], (2.0, 1.0))
-  assert froc.hits_by_distance(*arguments, within_mm=7.22).all()
-  assert not froc.hits_by_distance(*arguments, within_mm=7.21).any()
-  assert froc.hits_by_distance([(3, 4)], [(0, 0)], (1.0, 1.0), within_mm=5).all()
+  assert froc.hits_by_distance(*arguments, within_mm=7.22) == pytest.approx(-(52**0.5))
+  assert froc.hits_by_distance(*arguments, within_mm=7.21).tolist() == [[froc.NO_HIT]]
+  assert froc.hits_by_distance([(3, 4)], [(0, 0)], (1.0, 1.0), within_mm=5).tolist() == [[-5]]
 
 
 def test_each_nodule_goes_to_the_highest_finding_that_hits_it():
-  hits = [[True, False], [True, False], [False, False], [True, True]]
-  assert froc.match([0.5, 0.9, 0.8, 0.4], hits).tolist() == [froc.REPEAT, 0, froc.FALSE_POSITIVE, 1]
+  fits = np.where([[1, 0], [1, 0], [0, 0], [1, 1]], 1.0, froc.NO_HIT)
+  assert froc.match([0.5, 0.9, 0.8, 0.4], fits).tolist() == [froc.REPEAT, 0, froc.FALSE_POSITIVE, 1]
   assert froc.match([], np.zeros((0, 2))).tolist() == []
   assert froc.match([0.3, 0.4], np.zeros((2, 0))).tolist() == [froc.FALSE_POSITIVE] * 2
+
+
+def test_each_finding_takes_its_best_free_nodule_whatever_the_order_of_nodules():
+  # Both findings hit a nodule each way round; the first free one would leave the second a repeat.
+  iou = np.array([[0.69, 0.38], [0.12, 0.90]])
+  fits = np.where(iou > 0.2, iou, froc.NO_HIT)
+  assert froc.match([0.9, 0.8], fits).tolist() == [0, 1]
+  assert froc.match([0.9, 0.8], fits[:, ::-1]).tolist() == [1, 0]
+  rng = np.random.default_rng(0)
+  for _ in range(50):
+    scores, fits = rng.random(6), rng.random((6, 4))
+    fits[rng.random((6, 4)) < 0.5] = froc.NO_HIT
+    matched, order = froc.match(scores, fits), rng.permutation(4)
+    permuted = froc.match(scores, fits[:, order])
+    back = [order[nodule] if nodule >= 0 else nodule for nodule in permuted]
+    assert back == matched.tolist()
