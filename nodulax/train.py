@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import math
-import operator
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -21,7 +20,7 @@ from nodulax.evaluation.thresholds import freeze_thresholds
 from nodulax.input.batches import evaluation_batches, training_batches
 from nodulax.input.degraded import mislabelled, reduced
 from nodulax.input.prepared import Prepared, prepare
-from nodulax.input.shards import Shards
+from nodulax.input.shards import Shards, describe_splits
 from nodulax.model import pretrained
 from nodulax.model.build import build_network
 from nodulax.radiograph import pictures
@@ -32,21 +31,8 @@ from nodulax.training import optimizer, workdir
 from nodulax.training.interruption import Interrupted, Interruption, interruptible
 from nodulax.training.logbook import Logbook
 from nodulax.training.loss_scale import LossScale
+from nodulax.training.options import check_options
 from nodulax.training.step import State, initial_state, step_function
-
-# The least value of each knob that counts something.
-LEAST = {
-  'data.worker_processes': 0,
-  'data.train_images': 0,
-  'train.epochs': 1,
-  'train.batch_size': 1,
-  'train.accumulate': 1,
-  'train.log_every': 1,
-  'train.checkpoint_minutes': 0,
-  'train.pictures': 0,
-  'evaluation.batch_size': 1,
-  'evaluation.overlays': 0,
-}
 
 
 class TrainingError(RuntimeError):
@@ -70,13 +56,19 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
   """
   with interruptible() as interruption:
     folder = workdir.claim(folder, config, write=hosts.is_first())
-    for knob, least in LEAST.items():
-      if (value := operator.attrgetter(knob)(config)) < least:
-        raise ValueError(f'--config.{knob}={value} must be at least {least}')
+    check_options(config)
     devices = parallel.devices(config.train.devices)
     parallel.require_divisible(config.train.batch_size, devices, config.train.accumulate)
     shards = Shards(_training_shards(config), 'train')
+    workdir.claim_data(folder, describe_splits(shards.directory), write=hosts.is_first())
+    if config.init.checkpoint and checkpoint.latest_step(folder) is None:
+      checkpoint.describe(config.init.checkpoint)  # refuses a run that has no network yet
     radiographs = config.data.train_images or len(shards)
+    if radiographs > len(shards):
+      raise ValueError(
+        f'--config.data.train_images={radiographs} is more than the {len(shards)} radiographs of '
+        f'the split train in {shards.directory}'
+      )
     if radiographs < config.train.batch_size:
       raise ValueError(
         f'{shards.directory} has {radiographs} radiographs to train on, fewer than one batch; '
@@ -271,7 +263,7 @@ def fit(
       if stopping and progress['tuned'] < total_steps:
         checkpoints.wait()
         raise Interrupted(f'{config.name}: stopped and saved at step {step} of {total_steps}')
-      if step == total_steps:
+      if step >= total_steps:
         break
 
       with log.waiting_for_data():

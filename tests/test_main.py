@@ -56,6 +56,7 @@ def test_a_finished_experiment_is_shown_in_a_table(trained_run, shards):
     '--config.preprocessing.image_size=64',
     '--config.model.head=pixel',
     '--config.model.size=tiny',
+    '--config.model.cell_prior=0.3',
     '--config.train.epochs=2',
     '--config.train.batch_size=8',
   )

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -224,6 +225,16 @@ def test_missing_data_and_too_little_data_say_what_to_do(config, tmp_path):
     train.train(config, tmp_path)
 
 
+def test_a_run_goes_on_with_its_own_data_alone(config, trained_run, tmp_path):
+  folder = shutil.copytree(trained_run, tmp_path / 'small')
+  train.train(config, folder)  # the same data: nothing is left to do
+  record = json.loads((folder / 'data.json').read_text())
+  record['train']['radiographs'][0] -= 8  # as if it had begun with other shards
+  (folder / 'data.json').write_text(json.dumps(record))
+  with pytest.raises(WorkdirError, match='began with other data'):
+    train.train(config, folder)
+
+
 @pytest.mark.parametrize(
   ('knob', 'value', 'says'),
   [
@@ -236,12 +247,25 @@ def test_missing_data_and_too_little_data_say_what_to_do(config, tmp_path):
     ('data.worker_processes', -1, '--config.data.worker_processes=-1'),
     ('evaluation.batch_size', 0, '--config.evaluation.batch_size=0'),
     ('train.devices', 99, '--config.train.devices=99'),
+    ('seed', -1, '--config.seed=-1 must be from 0'),
+    ('data.train', 'mimic', "names the source 'mimic', which is none of aihub"),
+    ('data.evaluate', ('gmc', 'mimic'), "names the source 'mimic', which is none of aihub"),
+    ('data.train_images', 10_000, 'more than the 33 radiographs'),
+    ('data.label_noise', 1.5, '--config.data.label_noise=1.5 must be from 0 to 1'),
+    ('init.imagenet', 'nowhere.h5', '--config.init.imagenet=nowhere.h5: there is no such file'),
+    ('init.checkpoint', 'nowhere', 'nowhere'),
+    ('augmentation.flip', 2.0, '--config.augmentation.flip=2.0 must be from 0 to 1'),
+    ('optimizer.learning_rate', -1e-4, '--config.optimizer.learning_rate=-0.0001 must be'),
+    ('optimizer.learning_rate', float('nan'), '--config.optimizer.learning_rate=nan must be'),
+    ('preprocessing.window', (0.5,), 'must be two percentiles'),
+    ('preprocessing.window', (50.0, 50.0), 'preprocessing.window'),
   ],
 )
 def test_a_knob_that_cannot_be_is_told_before_any_work(
   config, tmp_path, monkeypatch, knob, value, says
 ):
   monkeypatch.setattr(train, 'prepare', lambda *_: pytest.fail('the data were prepared'))
-  config.update_from_flattened_dict({knob: value})
+  with config.ignore_type():
+    config.update_from_flattened_dict({knob: value})
   with pytest.raises(ValueError, match=says):
     train.train(config, tmp_path)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -130,6 +131,23 @@ def split_sizes(directory: epath.PathLike) -> dict[str, int]:
   """
   splits = tfds.builder_from_directory(find_shards(directory)).info.splits
   return {name: split.num_examples for name, split in splits.items() if split.num_examples}
+
+
+def describe_splits(directory: epath.PathLike) -> dict[str, Any]:
+  """What tells the splits train and tune of a shard set from those of another one, as JSON.
+
+  Returns:
+    The set's name, and of each split the radiographs in each of its files and its size in bytes.
+
+  Raises:
+    ShardsError: there are no complete shards.
+  """
+  info = tfds.builder_from_directory(find_shards(directory)).info
+  return {'name': info.name} | {
+    name: {'radiographs': list(split.shard_lengths), 'bytes': int(split.num_bytes)}
+    for name, split in info.splits.items()
+    if name in ('train', 'tune')
+  }
 
 
 def find_shards(directory: epath.PathLike) -> epath.Path:

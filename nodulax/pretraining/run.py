@@ -187,7 +187,9 @@ class Run:
     if start := self._config.init.checkpoint:
       _, source = networks.load_network(start)
       variables, _ = pretrained.load_network(source, state.variables, sub_network=True)
-      state = state.replace(params=variables['params'], batch_stats=variables['batch_stats'])
+      state = dataclasses.replace(
+        state, params=variables['params'], batch_stats=variables['batch_stats']
+      )
     return Pretraining(state, state.params, *mining.empty(self._config.train.pool, self._plan))
 
   def _mapped_step(self, whole: bool) -> Any:

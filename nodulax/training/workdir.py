@@ -71,6 +71,29 @@ def claim(workdir: epath.PathLike, config: ConfigDict, write: bool = True) -> ep
   return workdir
 
 
+def claim_data(workdir: epath.Path, data: dict[str, Any], write: bool = True) -> None:
+  """Records what data a run learns from, or finds that the record says the same.
+
+  Args:
+    workdir: of the run, claimed by its config.
+    data: what tells the data from others, as JSON.
+    write: False on all hosts but one.
+
+  Raises:
+    WorkdirError: the run began with other data.
+  """
+  saved = workdir / 'data.json'
+  if saved.exists() and any(workdir.glob(MADE[0])):
+    theirs = json.loads(saved.read_text())
+    if theirs != data:
+      raise WorkdirError(
+        f'{workdir} began with other data: {json.dumps(theirs)} there, {json.dumps(data)} now. '
+        'Choose another --workdir, or give back the shards that it began with'
+      )
+  elif write:
+    _replace(saved, json.dumps(data, indent=2).encode())
+
+
 def _portable(config: dict[str, Any], workdir: epath.Path) -> dict[str, Any]:
   """Paths of what lies beside the workdir made relative to it: they may move together."""
   study = workdir.resolve().parent

@@ -1,0 +1,79 @@
+"""Checks the options of an experiment before any work is done."""
+
+import math
+import operator
+import pathlib
+
+from ml_collections import ConfigDict
+
+from nodulax.radiograph.preprocessing import Preprocessing
+from nodulax.storage import folders
+
+# The least and the greatest value of each option that is a number.
+_RANGES: dict[str, tuple[float, float]] = {
+  'seed': (0, 2**32 - 1),
+  'data.train_images': (0, math.inf),
+  'data.label_noise': (0, 1),
+  'data.worker_processes': (0, math.inf),
+  'augmentation.flip': (0, 1),
+  'augmentation.shift': (0, 1),
+  'augmentation.scale': (0, 0.9),
+  'augmentation.rotation': (0, 180),
+  'augmentation.shear': (0, 60),
+  'model.reduction': (1, math.inf),
+  'model.batch_norm_momentum': (0, 1),
+  'loss.localization_weight': (0, math.inf),
+  'optimizer.learning_rate': (0, math.inf),
+  'optimizer.drop_factor': (0, 1),
+  'loss_scale.initial': (1, math.inf),
+  'loss_scale.grow_after': (1, math.inf),
+  'train.epochs': (1, math.inf),
+  'train.batch_size': (1, math.inf),
+  'train.accumulate': (1, math.inf),
+  'train.devices': (0, math.inf),
+  'train.log_every': (1, math.inf),
+  'train.checkpoint_minutes': (0, math.inf),
+  'train.pictures': (0, math.inf),
+  'evaluation.batch_size': (1, math.inf),
+  'evaluation.overlays': (0, math.inf),
+}
+
+
+def check_options(config: ConfigDict) -> None:
+  """Checks the options that can be judged without reading the data.
+
+  Args:
+    config: as `configs/default.py` describes it.
+
+  Raises:
+    ValueError: an option is out of its range, names a source that `config.data.shards` does not
+      know, or a file to start from that is not there. The message names the option, its value and
+      what it may be.
+  """
+  for option, (least, greatest) in _RANGES.items():
+    value = operator.attrgetter(option)(config)
+    fits = isinstance(value, int | float) and least <= value <= greatest
+    if not fits or (math.isinf(value) and option != 'train.checkpoint_minutes'):
+      allowed = f'at least {least}' if greatest == math.inf else f'from {least} to {greatest}'
+      raise ValueError(f'--config.{option}={value} must be {allowed}')
+  if config.optimizer.learning_rate == 0:
+    raise ValueError('--config.optimizer.learning_rate=0 must be above 0')
+  sources = ', '.join(config.data.shards)
+  for option, named in (
+    ('train', (config.data.train,)),
+    ('evaluate', config.data.evaluate),
+  ):
+    for source in named:
+      if source not in config.data.shards:
+        raise ValueError(
+          f'--config.data.{option} names the source {source!r}, which is none of {sources}'
+        )
+  if len(config.preprocessing.window) != 2:
+    raise ValueError(
+      f'--config.preprocessing.window={config.preprocessing.window} must be two percentiles, '
+      'those that become black and white, such as (0.5, 99.5)'
+    )
+  Preprocessing.from_dict(config.preprocessing.to_dict())
+  weights = config.init.imagenet
+  if weights and not folders.is_remote(weights) and not pathlib.Path(weights).is_file():
+    raise ValueError(f'--config.init.imagenet={weights}: there is no such file')
