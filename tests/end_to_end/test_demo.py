@@ -1,6 +1,7 @@
 """The README's first command, shrunk: four virtual hospitals to a report, on two devices."""
 
 import csv
+import json
 import os
 import pathlib
 import signal
@@ -58,9 +59,12 @@ def test_the_demo_ends_with_a_table_and_says_where_everything_lies(demo):
   assert 'not a medical device' in printed.lower()
 
 
-def test_the_last_two_experiments_start_from_the_first(demo):
-  _, printed = demo
-  assert printed.count('taken: ') == 2 and 'backbone' in printed
+def test_every_experiment_starts_from_the_network_of_nodulax(demo):
+  folder, printed = demo
+  assert printed.count('taken: ') == len(EXPERIMENTS) and 'backbone' in printed
+  for experiment in EXPERIMENTS:
+    config = json.loads((folder / experiment / 'config.json').read_text())
+    assert config['init']['checkpoint'].endswith('nodulax')
 
 
 def test_the_virtual_nih_is_scored_against_its_true_labels_too(demo):
