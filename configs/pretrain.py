@@ -40,8 +40,8 @@ def get_config() -> ConfigDict:
   config.lesions.spread = 0.38
   config.lesions.smallest_mm = 5.0
   config.lesions.largest_mm = 50.0
-  config.lesions.contrast = (2.4, 1.4)
-  config.lesions.contrast_spread = 0.25
+  config.lesions.contrast = (3.0, 1.6)
+  config.lesions.contrast_spread = 0.4
   config.lesions.ct_share = 0.5
 
   config.look = ConfigDict()  # see pretraining.views.Look
