@@ -57,7 +57,15 @@ class Pretraining:
 def optimizer(
   *, learning_rate: float, weight_decay: float, clip: float, warmup_steps: int, steps: int
 ) -> optax.GradientTransformation:
-  """AdamW under a cosine schedule with a linear start; gradients are clipped by global norm."""
+  """AdamW under a cosine schedule with a linear start; gradients are clipped by global norm.
+
+  Raises:
+    ValueError: the linear start is as long as the training.
+  """
+  if warmup_steps >= steps:
+    raise ValueError(
+      f'config.optimizer.warmup_steps is {warmup_steps}; it must be below the {steps} steps'
+    )
   schedule = optax.warmup_cosine_decay_schedule(
     0.0, learning_rate, warmup_steps, steps, learning_rate * 0.01
   )

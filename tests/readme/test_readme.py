@@ -61,6 +61,7 @@ ELSEWHERE = {
   'python -m nodulax.main --config=configs/virtual_study.py': 'end_to_end/test_virtual_study.py',
   'python tests/end_to_end/jsrt.py': 'end_to_end/test_jsrt.py',
   'python -m nodulax.app': 'app/test_app.py',
+  'python -m nodulax.pretrain': 'pretraining/test_pretrain.py',
 }
 
 
