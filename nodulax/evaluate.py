@@ -2,8 +2,9 @@
 
   python -m nodulax.evaluate --checkpoint=RUN --dataset=DIR --split=test --output=DIR
 
-Writes predictions.csv (one row a radiograph), locations.csv (one row a finding), metrics.json,
-heat maps, thumbnails and overlays. For research, not a medical device.
+Without --checkpoint it is the network that comes with nodulax. Writes predictions.csv (one row a
+radiograph), locations.csv (one row a finding), metrics.json, heat maps, thumbnails and overlays.
+For research, not a medical device.
 """
 
 import json
@@ -20,7 +21,7 @@ from absl import app, flags, logging
 from rich.progress import track
 
 from nodulax import NOTICE
-from nodulax.checkpoints import checkpoint, networks
+from nodulax.checkpoints import checkpoint, networks, shipped
 from nodulax.checkpoints.checkpoint import CheckpointError
 from nodulax.distributed import hosts, inference, parallel
 from nodulax.evaluation import provenance
@@ -168,7 +169,11 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == '__main__':
-  flags.DEFINE_string('checkpoint', None, 'Workdir of the training run.', required=True)
+  flags.DEFINE_string(
+    'checkpoint',
+    shipped.NAME,
+    'Workdir of a run; nodulax is the network that comes along.',
+  )
   flags.DEFINE_string('dataset', None, 'Folder of the shards.', required=True)
   flags.DEFINE_string('output', None, 'Folder to write.', required=True)
   flags.DEFINE_enum('split', 'test', ['train', 'tune', 'test'], 'Split to evaluate on.')

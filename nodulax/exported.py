@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import export
+from scipy import special
 
 from nodulax.prediction import prediction
 from nodulax.prediction.findings import Place
@@ -39,7 +40,7 @@ from nodulax.statistics.overlap import OverlapThreshold
 __all__ = ['ExportError', 'Finding', 'Model', 'Place', 'Prediction', 'Reading', 'load', 'unpack']
 
 FORMAT = 'nodulax.model'
-VERSION = 1  # another one cannot be read
+VERSION = 2  # another one cannot be read
 MODEL, CARD, STABLEHLO, ONNX = 'model.json', 'MODEL_CARD.md', 'network.stablehlo', 'network.onnx'
 # What each member may take, in bytes; the largest DenseNet of ours takes 80 MB.
 LIMITS = {MODEL: 2**20, CARD: 2**20, STABLEHLO: 2**29, ONNX: 2**29}
@@ -70,7 +71,8 @@ class Model:
     temperature: by which logits are divided to calibrate the probability, or None.
     heat_map_threshold: at or above it a finding of a positive radiograph is marked.
     card: the model card, Markdown.
-    network: image u8[B, S, S, 1] to probability f32[B] and heat map f32[B, h, h].
+    network: image u8[B, S, S, 1] to the logit f32[B] of a nodule or mass and its heat map
+      f32[B, h, h] in [0, 1].
   """
 
   name: str
@@ -83,32 +85,35 @@ class Model:
   card: str
   network: Any
 
-  def __call__(self, pixels: np.ndarray, orientation: str = 'LF') -> Prediction:
+  def __call__(
+    self, pixels: np.ndarray, orientation: str = 'LF', *, force: bool = False
+  ) -> Prediction:
     """What the network says of one radiograph.
 
     Args:
-      pixels: u8 or u16[H, W], bright where tissue is dense.
+      pixels: u8 or u16[H, W] in either order of bytes, bright where tissue is dense.
       orientation: the patient's side, L or R, to which rows run, and H or F, to which columns run.
+      force: read also what does not look like an upright frontal chest radiograph.
 
     Raises:
-      ValueError: `pixels` are not such an image.
+      ValueError: `pixels` are not such an image, or without `force` do not look like an upright
+        frontal chest radiograph.
     """
     if (
       not isinstance(pixels, np.ndarray)
       or pixels.ndim != 2
-      or pixels.dtype.name
-      not in (
-        'uint8',
-        'uint16',
-      )
+      or pixels.dtype.name not in ('uint8', 'uint16')
     ):
       raise ValueError('pixels must be u8 or u16[H, W], one grey channel')
-    radiograph = Radiograph(pixels, orientation=orientation)
-    reading = prediction.prepare(radiograph, self.preprocessing)
-    probability, heat_map = self.network(reading.view[np.newaxis, :, :, np.newaxis])
+    native = pixels.astype(pixels.dtype.newbyteorder('='), copy=False)
+    reading = prediction.prepare(Radiograph(native, orientation=orientation), self.preprocessing)
+    if reading.objection and not force:
+      raise ValueError(f'not an upright frontal chest radiograph: {reading.objection}')
+    logit, heat_map = self.network(reading.view[np.newaxis, :, :, np.newaxis])
     return prediction.predict(
       reading,
-      float(probability[0]),
+      # In float32 every logit past 17 would become the same probability, 1.
+      float(special.expit(float(logit[0]))),
       np.asarray(heat_map[0]),
       threshold=self.threshold,
       temperature=self.temperature,

@@ -1,21 +1,24 @@
 """Radiographs in, findings out.
 
-  python -m nodulax.predict --checkpoint=RUN --output=DIR image.dcm folder/ 'scans/*/*.png'
+  python -m nodulax.predict --output=DIR image.dcm folder/ 'scans/*/*.png'
 
-Reads DICOM, PNG, JPEG, TIFF, BMP and MetaImage (.mha). Writes findings.csv (one row a radiograph),
+Reads DICOM, PNG, JPEG, TIFF, BMP and MetaImage (.mha) with the network that comes with nodulax, or
+with that of a training run (--checkpoint=RUN). Writes findings.csv (one row a radiograph),
 locations.csv (one row a finding), findings.json (both; findings.schema.json says what it holds),
 nodules.json (the form of NODE21) and overlays/; for DICOM radiographs, with --dicom_sr, --dicom_seg
-and --dicom_sc, objects for the archive that they came from, which name the patient. Run again it
-resumes where it stopped. Exit status 1 says that some files, listed at the end, could not be read,
-or that not all of their output could be written. For research, not a medical device.
+and --dicom_sc, objects for the archive that they came from, which name the patient.
+
+What does not look like an upright frontal chest radiograph gets no probability: findings.csv says
+why, and --force reads it all the same. Run again, the command resumes where it stopped. Exit status
+1 says that some files, listed at the end, could not be read, were refused, or that not all of their
+output could be written. For research, not a medical device.
 """
 
 import errno
-import glob
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import jax
@@ -23,18 +26,18 @@ from absl import app, flags, logging
 from rich.progress import Progress
 
 from nodulax import NOTICE
+from nodulax.checkpoints import shipped
 from nodulax.checkpoints.checkpoint import CheckpointError
-from nodulax.prediction.files import Journal, OutputError, record
+from nodulax.prediction.discovery import radiographs_in, read_list
+from nodulax.prediction.files import Journal, OutputError, Refused, record
 from nodulax.prediction.prediction import Prediction, Reading, as_stored
 from nodulax.prediction.reader import Reader, draw, read
 from nodulax.radiograph import pictures
 from nodulax.radiograph.preprocessing import Preprocessing
-from nodulax.radiograph.reading import FORMATS, RadiographError, begins_as_radiograph
+from nodulax.radiograph.reading import RadiographError
 from nodulax.storage import folders
 
 DICOM_KINDS = ('dicom_sr', 'dicom_seg', 'dicom_sc')
-# In folders, taken whatever is in them.
-SUFFIXES = ('.bmp', '.dcm', '.dicom', '.jpeg', '.jpg', '.mha', '.png', '.tif', '.tiff')
 # After these nothing can be written any more. What else keeps findings from being written, a name
 # that is too long for example, is a fault of one file.
 FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -45,98 +48,29 @@ class Unwritten(str):
   """Why something of a radiograph that was read could not be written beside its findings."""
 
 
-def radiographs_in(
-  paths: Sequence[str], listed: Sequence[str] = (), *, numbered: bool = False
-) -> dict[str, pathlib.Path]:
-  """The files to read, by the name they go by in the output.
-
-  A file goes by its name; one in a folder, of a glob pattern or of a list by its path from the
-  innermost folder that holds them all. Files of equal names are numbered.
-
-  Args:
-    paths: files, folders and glob patterns.
-    listed: more files, whether they exist or not.
-    numbered: call them 000001, 000002 and so on in this order, so that no file name, which might
-      name a patient, reaches the output.
-
-  Raises:
-    FileNotFoundError: a path does not exist, or a folder or pattern holds no radiograph.
-  """
-  named: dict[str, pathlib.Path] = {}
-
-  def add(name: str, path: pathlib.Path) -> None:
-    # File names that are not text in this system's encoding could not be written to a table.
-    name = name.encode('utf-8', 'backslashreplace').decode()
-    unique, number = f'{len(named) + 1:06d}' if numbered else name, 2
-    while unique in named:
-      unique, number = f'{name} ({number})', number + 1
-    named[unique] = path
-
-  def add_all(files: list[pathlib.Path]) -> None:
-    # Without '..', so that no name leads out of the output.
-    whole = [pathlib.Path(os.path.abspath(file)) for file in files]
-    common = os.path.commonpath([file.parent for file in whole])
-    for name, file in zip(whole, files, strict=True):
-      add(name.relative_to(common).as_posix(), file)
-
-  for text in paths:
-    path = pathlib.Path(text)
-    if path.is_dir():
-      inside = _images(text, path.rglob('*'))
-      if not inside:
-        raise FileNotFoundError(f'{path}: no {FORMATS} file in this folder')
-      for file in inside:
-        add(file.relative_to(path).as_posix(), file)
-    elif path.is_file():
-      add(path.name, path)
-    elif glob.has_magic(text):
-      matching = _images(text, map(pathlib.Path, glob.glob(text, recursive=True)))
-      if not matching:
-        raise FileNotFoundError(f'{text}: no {FORMATS} file matches')
-      add_all(matching)
-    else:
-      raise FileNotFoundError(f'{path}: no such file or folder')
-  if listed:
-    add_all([pathlib.Path(line) for line in listed])
-  return named
-
-
-def read_list(path: str | os.PathLike) -> list[str]:
-  """The files that a list names, one a line; blank lines are passed over.
-
-  Raises:
-    OSError: the list cannot be read.
-    ValueError: it is not text, or names no file.
-  """
-  try:
-    lines = pathlib.Path(path).read_text(encoding='utf-8').splitlines()
-  except UnicodeDecodeError as error:
-    raise ValueError(f'{path}: not a list in UTF-8; write one path a line') from error
-  named = [line.strip() for line in lines if line.strip()]
-  if not named:
-    raise ValueError(f'{path}: the list names no file; write one path a line')
-  return named
-
-
 def predict(
   run: str | os.PathLike,
   files: dict[str, pathlib.Path],
   output: str | os.PathLike,
   batch_size: int,
   dicom: Sequence[str] = (),
+  *,
+  force: bool = False,
 ) -> dict[str, str]:
   """Reads radiographs with a run's best network, but for those that `output` holds already.
 
   Args:
-    run: the workdir of a training run.
+    run: the workdir of a training run, or 'nodulax' for the network that comes with it.
     files: as `radiographs_in` gives them.
     output: the folder to write; a copy that `folders.check_out` made is sent back now and then.
     batch_size: radiographs at a time.
     dicom: which DICOM objects to write, of `DICOM_KINDS`, in a folder each.
+    force: read also what does not look like an upright frontal chest radiograph.
 
   Returns:
-    What was wrong with each file that could not be read, by its name; `Unwritten` where it was read
-    and its findings stand in the tables, but an overlay or a DICOM object could not be written.
+    What was wrong with each file that could not be read, by its name; `Refused` where it does not
+    look like an upright frontal chest radiograph; `Unwritten` where it was read and its findings
+    stand in the tables, but an overlay or a DICOM object could not be written.
 
   Raises:
     CheckpointError: there is no such run.
@@ -148,6 +82,8 @@ def predict(
   (output / 'overlays').mkdir(parents=True, exist_ok=True)
   (output / 'NOTICE.txt').write_text(NOTICE + '\n')
   journal = Journal(output, reader.description, dicom, files)
+  if not force:
+    journal.drop_forced()
   left = {name: path for name, path in files.items() if name not in journal.records}
   faults: dict[str, str] = {}
   sent = time.monotonic()
@@ -155,7 +91,7 @@ def predict(
     with Progress() as progress:
       task = progress.add_task('Reading radiographs', total=len(files))
       progress.advance(task, len(files) - len(left))
-      for batch in _batches(left, reader.description.preprocessing, reader.batch_size):
+      for batch in _batches(left, reader.description.preprocessing, reader.batch_size, force):
         readable = {name: what for name, what in batch.items() if isinstance(what, Reading)}
         faults |= {name: what for name, what in batch.items() if isinstance(what, str)}
         predictions = reader(list(readable.values())) if readable else []
@@ -165,9 +101,10 @@ def predict(
             logging.warning('%s: %s', name, doubt)
           done = record(name, reading, prediction)
           journal.records[name] = done
-          kinds = {kind: output / kind / f'{name}.dcm' for kind in dicom}
+          kinds = {kind: output / kind / _with_suffix(name, '.dcm', files) for kind in dicom}
+          overlay = output / 'overlays' / _with_suffix(name, '.png', files)
           try:
-            _write_overlay(output / 'overlays' / f'{name}.png', reading, prediction)
+            _write_overlay(overlay, reading, prediction)
             if write_dicom:
               write_dicom(kinds, files[name], reading, prediction, reader.description)
             journal.add(files[name], done)  # or the next start tries again
@@ -195,34 +132,21 @@ def _dicom_writer() -> Callable[..., None]:
   return write
 
 
-def _images(where: str, paths: Iterable[pathlib.Path]) -> list[pathlib.Path]:
-  """The radiographs among `paths`, in order; says how many other files of `where` there are."""
-  files = [path for path in sorted(paths) if path.is_file() and not path.name.startswith('.')]
-  images = [path for path in files if _is_radiograph(path)]
-  if len(images) < len(files):
-    skipped = f'{len(files) - len(images):,} of {len(files):,} files'
-    logging.warning('%s: skipped %s: no %s', where, skipped, FORMATS)
-  return images
-
-
-def _is_radiograph(path: pathlib.Path) -> bool:
-  """Whether a file is meant to be one, by its name or by how it begins."""
-  if path.suffix.lower() in SUFFIXES:
-    return True
-  try:
-    return begins_as_radiograph(path)
-  except OSError:
-    return True  # so that it is listed as a file that cannot be read
+def _with_suffix(name: str, suffix: str, files: Mapping[str, pathlib.Path]) -> str:
+  """A radiograph's name, ending with a suffix once, and told apart from the names of all others."""
+  stem = name.removesuffix(suffix)
+  return name if stem != name and stem not in files else f'{name}{suffix}'
 
 
 def _batches(
-  files: dict[str, pathlib.Path], preprocessing: Preprocessing, batch_size: int
+  files: dict[str, pathlib.Path], preprocessing: Preprocessing, batch_size: int, force: bool
 ) -> Iterator[dict[str, Reading | str]]:
   """The files, `batch_size` at a time: a reading each, or what is wrong with it."""
 
   def attempt(path: pathlib.Path) -> Reading | str:
     try:
-      return read(path, preprocessing)
+      reading = read(path, preprocessing)
+      return Refused(reading.objection) if reading.objection and not force else reading
     except (RadiographError, OSError) as error:
       return str(error).removeprefix(f'{path}: ')
     except Exception as error:  # one file, however odd, must not cost the others
@@ -259,15 +183,18 @@ def main(arguments: Sequence[str]) -> None:
     files = radiographs_in(arguments[1:], listed, numbered=values.numbered)
     kinds = [kind for kind in DICOM_KINDS if values[kind].value]
     output = folders.check_out(values.output)
-    faults = predict(values.checkpoint, files, output, values.batch_size, kinds)
+    faults = predict(values.checkpoint, files, output, values.batch_size, kinds, force=values.force)
   except (CheckpointError, OutputError, ValueError, OSError) as error:
     raise SystemExit(f'nodulax: {error}') from error
   unwritten = {name: why for name, why in faults.items() if isinstance(why, Unwritten)}
-  unread = {name: why for name, why in faults.items() if name not in unwritten}
-  read_well = len(files) - len(unread)
+  refused = {name: why for name, why in faults.items() if isinstance(why, Refused)}
+  unread = {name: why for name, why in faults.items() if name not in {**unwritten, **refused}}
+  read_well = len(files) - len(unread) - len(refused)
   print(f'{read_well} of {len(files)} radiographs: {values.output}/findings.csv, overlays/')
   print(NOTICE)
-  told = _listed('with a fault', unread) + _listed('read, but not all of it written', unwritten)
+  told = _listed('with a fault', unread)
+  told += _listed('refused as no upright frontal chest (--force reads them all the same)', refused)
+  told += _listed('read, but not all of it written', unwritten)
   if told:
     raise SystemExit('\n'.join(told))
 
@@ -279,10 +206,15 @@ def _listed(what: str, faults: Mapping[str, str]) -> list[str]:
 
 
 if __name__ == '__main__':
-  flags.DEFINE_string('checkpoint', None, 'Workdir of the training run.', required=True)
+  flags.DEFINE_string(
+    'checkpoint',
+    shipped.NAME,
+    'Workdir of a run; nodulax is the network that comes along.',
+  )
   flags.DEFINE_string('output', None, 'Folder to write.', required=True)
-  flags.DEFINE_string('list', None, 'Text file that names more radiographs, one a line.')
+  flags.DEFINE_string('list', None, 'Text file that names more files and folders, one a line.')
   flags.DEFINE_bool('numbered', False, 'Number the radiographs in place of their file names.')
+  flags.DEFINE_bool('force', False, 'Read also what is no upright frontal chest radiograph.')
   flags.DEFINE_bool('dicom_sr', False, 'Write a DICOM structured report (TID 1500) of each.')
   flags.DEFINE_bool('dicom_seg', False, 'Write the heat map of each as a DICOM segmentation.')
   flags.DEFINE_bool('dicom_sc', False, 'Write the overlay of each as a DICOM secondary capture.')

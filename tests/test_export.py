@@ -6,12 +6,14 @@ import subprocess
 import sys
 import zipfile
 
+import jax
 import numpy as np
 import pytest
 from jax import export as jax_export
 
 from nodulax import export, exported, predict
-from nodulax.checkpoints import checkpoint
+from nodulax.checkpoints import checkpoint, networks
+from nodulax.distributed import inference
 from nodulax.radiograph.reading import read_radiograph
 from tests.prediction.test_predict import images_in, rows_of
 
@@ -66,6 +68,27 @@ def test_it_says_what_prediction_says(trained_run, model_file, hospital, tmp_pat
   assert 'not a medical device' in model.card.lower() + model.notice.lower()
   with pytest.raises(ValueError, match='one grey channel'):
     model(np.zeros((8, 8, 3), np.uint8))
+  swapped = model(read_radiograph(images[0]).pixels.astype('>u2'))
+  assert swapped.probability == model(read_radiograph(images[0]).pixels).probability
+
+
+def test_it_refuses_what_is_no_upright_frontal_chest_unless_by_force(model_file, hospital):
+  model = exported.load(model_file)
+  lying = np.ascontiguousarray(np.rot90(read_radiograph(images_in(hospital)[0]).pixels))
+  with pytest.raises(ValueError, match='not an upright frontal chest radiograph: .*turn it by 90'):
+    model(lying)
+  assert 0 < model(lying, force=True).probability < 1
+
+
+def test_it_holds_the_logit_from_which_probabilities_near_1_stay_apart(trained_run):
+  network, variables = networks.load_network(trained_run)
+  image = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 1), np.uint8)
+  plain, _ = inference.forward(network, variables, image)
+  read = jax_export.deserialize(bytearray(export.stablehlo(network, variables, 64)))
+  logit, _ = read.call(image)
+  np.testing.assert_allclose(logit, plain, rtol=1e-4, atol=1e-5)
+  # What float32 gives of a probability, for logits that it tells apart.
+  assert jax.nn.sigmoid(np.float32(17.5)) == jax.nn.sigmoid(np.float32(18.5)) == 1
 
 
 def test_the_network_is_for_every_platform_and_batch_size(model_file):
@@ -261,7 +284,7 @@ def test_onnx_gives_the_same_answers(trained_run, tmp_path):
   answers = session.run(None, {session.get_inputs()[0].name: image.astype(np.float32)})
   expected = exported.load(tmp_path / 'x').network(image)
   for answer, right in zip(answers, expected, strict=True):
-    np.testing.assert_allclose(answer, right, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(answer, right, rtol=0, atol=1e-3)
 
 
 def test_the_command(trained_run, tmp_path, command):

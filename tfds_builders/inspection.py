@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from nodulax.radiograph import guard
 from nodulax.radiograph.lungs import find_lung_box
 from nodulax.radiograph.orientation import Turn
 from nodulax.radiograph.reading import (
@@ -84,16 +85,14 @@ def inspect(record: Record) -> Inspection:
         'image blank', record.name, 'nearly all pixels are equal; export it again or exclude it'
       )
     )
+  if radiograph.objection:
+    faults.append(Fault('not a frontal chest', record.name, f'{radiograph.objection}; exclude it'))
   lungs = find_lung_box(pixels)
   suspicions = dict(appearance.suspicions(pixels))
-  if not radiograph.frontal:
-    suspicions['maybe not frontal'] = 'its header states a lateral or oblique view; exclude it'
+  if objection := guard.pixel_objection(pixels, lungs):
+    suspicions['maybe no frontal chest'] = f'{objection}; look at it, exclude what is none'
   suspects = [Fault(kind, record.name, why) for kind, why in suspicions.items()]
   suspects += [Fault('doubtful header', record.name, doubt) for doubt in radiograph.doubts]
-  if not lungs.found:
-    suspects.append(
-      Fault('lungs not found', record.name, 'the network will see the whole image; look at it')
-    )
   return Inspection(
     width=width,
     height=height,

@@ -1,9 +1,10 @@
 """A page on this machine to try a trained network on.
 
-  python -m nodulax.app --checkpoint=RUN
+  python -m nodulax.app [--checkpoint=RUN]
 
-Needs the extra `app`. Answers this machine alone, needs no network, and keeps nothing: a radiograph
-is read in memory and forgotten. For research, not a medical device.
+Reads with the network that comes with nodulax, or with that of a training run. Needs the extra
+`app`. Answers this machine alone, needs no network, and keeps nothing: a radiograph is read in
+memory and forgotten. For research, not a medical device.
 """
 
 import socket
@@ -13,6 +14,7 @@ import jax
 from absl import app, flags, logging
 
 from nodulax import NOTICE
+from nodulax.checkpoints import shipped
 from nodulax.checkpoints.checkpoint import CheckpointError
 from nodulax.prediction.reader import Reader
 
@@ -45,7 +47,11 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == '__main__':
-  flags.DEFINE_string('checkpoint', None, 'Workdir of the training run.', required=True)
+  flags.DEFINE_string(
+    'checkpoint',
+    shipped.NAME,
+    'Workdir of a run; nodulax is the network that comes along.',
+  )
   flags.DEFINE_integer('port', 8000, 'Port on this machine; 0 for any that is free.')
   flags.DEFINE_integer('largest_mb', 64, 'Largest file to accept, in MB.')
   app.run(main)

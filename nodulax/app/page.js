@@ -15,6 +15,7 @@ fetch('model').then((response) => response.json()).then((model) => {
 
 async function read(file) {
   const mine = ++asked;
+  forget();
   say(`Reading ${file.name} …`);
   const begun = performance.now();
   try {
@@ -37,8 +38,20 @@ async function read(file) {
     const lungs = said.radiograph.lung_box ? '' : ' The lungs were not found; the whole image was used.';
     say(`${file.name}: ${said.radiograph.width} x ${said.radiograph.height} pixels, read in ${seconds} s.${lungs}`);
   } catch (error) {
-    if (mine === asked) say(`${file.name}: ${error.message || 'no answer'}`, true);
+    if (mine !== asked) return;
+    forget();  // nothing of one patient may stay beside the name of another
+    say(`${file.name}: ${error.message || 'no answer'}`, true);
   }
+}
+
+function forget() {
+  shown = null;
+  document.body.classList.remove('shown');
+  $('result').hidden = $('picture').hidden = true;
+  $('controls').disabled = true;
+  $('picture').width = 0;
+  $('probability').textContent = $('verdict').textContent = '';
+  $('findings').replaceChildren();
 }
 
 function say(text, fault = false) {

@@ -109,9 +109,11 @@ def read(reader: Reader, data: bytes) -> dict[str, Any]:
     PNG of that size, as opaque as it is hot.
 
   Raises:
-    RadiographError: the file is not a radiograph that can be read.
+    RadiographError: the file is not a radiograph that can be read, or no upright frontal chest.
   """
   reading = prepare(decode_radiograph(data, 'this file'), reader.description.preprocessing)
+  if reading.objection:
+    raise RadiographError(f'this file is not read as a chest radiograph: {reading.objection}')
   (prediction,) = reader([reading])
   pixels = reading.radiograph.pixels
   scale = min(1, LARGEST_PICTURE / max(pixels.shape))

@@ -12,7 +12,6 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import highdicom as hd
 import numpy as np
 import pydicom
@@ -26,6 +25,7 @@ from nodulax.checkpoints.description import Description
 from nodulax.prediction.dicom_source import read_source
 from nodulax.prediction.prediction import Prediction, Reading
 from nodulax.prediction.reader import draw, whole_heat_map
+from nodulax.radiograph import pictures
 from nodulax.radiograph.dicom import is_dicom
 from nodulax.radiograph.dicom_header import pydicom_silenced
 
@@ -151,7 +151,9 @@ class _Source:
 
 def structured_report(source: _Source, reading: Reading, prediction: Prediction) -> pydicom.Dataset:
   """A Comprehensive SR: TID 1500 with the radiograph's probability and each marked finding."""
-  algorithm = sr.AlgorithmIdentification(source.network, source.version, parameters=[NOTICE])
+  algorithm = sr.AlgorithmIdentification(
+    source.network, source.version, parameters=_notices(reading)
+  )
   image = source.header.SOPClassUID, source.header.SOPInstanceUID
   spacing, unit = reading.radiograph.spacing_mm, _MM
   if spacing is None:
@@ -204,7 +206,7 @@ def structured_report(source: _Source, reading: Reading, prediction: Prediction)
     title=codes.DCM.ImagingMeasurementReport,
   )
   report = sr.ComprehensiveSR([source.header], content, **source.series)
-  report.SeriesDescription = 'Nodule findings, for research, not a medical device'
+  report.SeriesDescription = _series('Nodule findings', reading)
   return report
 
 
@@ -233,20 +235,14 @@ def segmentation(source: _Source, reading: Reading, prediction: Prediction) -> p
     content_label='HEAT_MAP',
     **source.series,
   )
-  written.SeriesDescription = 'Nodule heat map, for research, not a medical device'
+  written.SeriesDescription = _series('Nodule heat map', reading)
   written.PatientOrientation = source.header.get('PatientOrientation')
   return written
 
 
 def secondary_capture(source: _Source, reading: Reading, prediction: Prediction) -> pydicom.Dataset:
   """The overlay as a picture, with the notice in it."""
-  picture = np.ascontiguousarray(draw(reading, prediction))
-  height, width = picture.shape[:2]
-  scale = max(width, height) / 1024
-  place = (round(10 * scale), height - round(10 * scale))
-  stroke = max(1, round(scale))
-  for colour, thickness in ((0, 0, 0), 4 * stroke), ((255, 255, 255), stroke):
-    cv2.putText(picture, NOTICE, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness)
+  picture = pictures.caption(draw(reading, prediction), NOTICE, row=-1)
   series = {name: value for name, value in source.series.items() if name != 'device_serial_number'}
   written = hd.sc.SCImage.from_ref_dataset(
     source.header,
@@ -259,9 +255,21 @@ def secondary_capture(source: _Source, reading: Reading, prediction: Prediction)
   )
   # What the source states, or nothing; the library asks for more.
   written.PatientOrientation = source.header.get('PatientOrientation')
-  written.SeriesDescription = 'Nodule overlay, for research, not a medical device'
+  written.SeriesDescription = _series('Nodule overlay', reading)
   written.BodyPartExamined = 'CHEST'
   return written
+
+
+def _notices(reading: Reading) -> list[str]:
+  """What is to be said of every measurement."""
+  forced = f'Read by force: {reading.objection}'
+  return [NOTICE, forced] if reading.objection else [NOTICE]
+
+
+def _series(name: str, reading: Reading) -> str:
+  """The description of a series."""
+  forced = 'BY FORCE: ' if reading.objection else ''
+  return f'{forced}{name}, for research, not a medical device'
 
 
 def _percentage(name: Code, probability: float) -> sr.Measurement:

@@ -22,16 +22,21 @@ from nodulax.checkpoints.description import Description
 from nodulax.prediction.prediction import Prediction, Reading
 
 SCHEMA = 'nodulax.findings'
-VERSION = '1.0'  # of findings.schema.json
+VERSION = '1.1'  # of findings.schema.json
 COLUMNS = (
   *('image', 'probability', 'positive', 'threshold', 'uncalibrated_probability', 'findings'),
   *('highest_score', 'lung_box_found', 'width', 'height', 'spacing_x_mm', 'spacing_y_mm'),
+  'objection',
 )
 LOCATION_COLUMNS = (
   *('image', 'finding', 'score', 'marked', 'x', 'y', 'x_min', 'y_min', 'x_max', 'y_max'),
-  *('width', 'height', 'x_mm', 'y_mm', 'width_mm', 'height_mm', 'laterality', 'zone'),
+  *('width', 'height', 'x_mm', 'y_mm', 'width_mm', 'height_mm', 'laterality', 'zone', 'objection'),
 )
 Record = dict[str, Any]  # a radiograph as findings.schema.json says
+
+
+class Refused(str):
+  """Why something that was read gets no probability: it is no upright frontal chest radiograph."""
 
 
 class OutputError(ValueError):
@@ -73,6 +78,7 @@ def record(name: str, reading: Reading, prediction: Prediction) -> Record:
     'spacing_mm': None if spacing is None else list(spacing),
     'lung_box': list(reading.lungs.box) if reading.lungs.found else None,
     'crop': list(reading.crop),
+    'objection': reading.objection or None,
     'findings': [finding(number) for number in range(len(prediction.findings))],
   }
 
@@ -132,16 +138,29 @@ class Journal:
     """Notes that everything of a radiograph is on disk, so that no later call reads it again."""
     self._append({'file': _state(path), 'radiograph': done})
 
+  def drop_forced(self) -> None:
+    """Forgets the radiographs that an earlier call read by force."""
+    self.records = {name: done for name, done in self.records.items() if not done['objection']}
+
   def write_tables(self, folder: pathlib.Path, faults: dict[str, str]) -> None:
-    """findings.csv, locations.csv, findings.json and nodules.json, of `records`."""
+    """findings.csv, locations.csv, findings.json and nodules.json, of `records`.
+
+    What was refused has a row in findings.csv that says why and holds no figure.
+    """
     records = [self.records[name] for name in sorted(self.records)]
-    _replace(folder / 'findings.csv', _csv(COLUMNS, map(_row, records)))
+    refused = {name: why for name, why in faults.items() if isinstance(why, Refused)}
+    lines = {done['image']: _row(done) for done in records}
+    lines |= {name: [name, *[''] * (len(COLUMNS) - 2), why] for name, why in refused.items()}
+    _replace(folder / 'findings.csv', _csv(COLUMNS, [lines[name] for name in sorted(lines)]))
     rows = (row for radiograph in records for row in _location_rows(radiograph))
     _replace(folder / 'locations.csv', _csv(LOCATION_COLUMNS, rows))
     whole = {
       **{'schema': SCHEMA, 'version': VERSION, 'notice': NOTICE, 'model': self._model},
       'radiographs': records,
-      'faults': [{'image': name, 'fault': fault} for name, fault in faults.items()],
+      'refused': [{'image': name, 'objection': why} for name, why in refused.items()],
+      'faults': [
+        {'image': name, 'fault': fault} for name, fault in faults.items() if name not in refused
+      ],
     }
     _replace(folder / 'findings.json', json.dumps(whole, indent=1, allow_nan=False) + '\n')
     _replace(folder / 'nodules.json', json.dumps(node21(records)) + '\n')
@@ -184,6 +203,7 @@ def node21(records: Sequence[Record]) -> Record:
         {
           'corners': [[x, y, number] for x, y in corners],
           'probability': round(finding['score'], 4),
+          **({'name': 'FORCED: ' + radiograph['objection']} if radiograph['objection'] else {}),
         }
       )
   return {
@@ -204,6 +224,7 @@ def _row(radiograph: Record) -> list[Any]:
     _number(found[0]['score'] if found else None),
     int(radiograph['lung_box'] is not None),
     *(radiograph['width'], radiograph['height'], *map(_number, spacing)),
+    radiograph['objection'] or '',
   ]
 
 
@@ -215,7 +236,7 @@ def _location_rows(radiograph: Record) -> Iterator[list[Any]]:
       *(radiograph['image'], number, _number(finding['score']), int(finding['marked'])),
       *map(_number, place),
       *map(_number, mm),
-      *(finding['laterality'], finding['zone']),
+      *(finding['laterality'], finding['zone'], radiograph['objection'] or ''),
     ]
 
 

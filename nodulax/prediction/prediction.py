@@ -9,6 +9,7 @@ import numpy as np
 
 from nodulax.prediction import findings
 from nodulax.prediction.findings import Place
+from nodulax.radiograph import guard
 from nodulax.radiograph.lungs import LungBox, find_lung_box
 from nodulax.radiograph.orientation import Turn
 from nodulax.radiograph.preprocessing import Crop, Preprocessing
@@ -20,12 +21,21 @@ from nodulax.statistics.overlap import OverlapThreshold
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-  """A radiograph ready for the network."""
+  """A radiograph ready for the network.
+
+  Attributes:
+    radiograph: as it was read.
+    lungs: where they are in it.
+    crop: what the network sees of it.
+    view: u8[S, S], what it sees.
+    objection: why it is no upright frontal chest radiograph; '' where nothing speaks against it.
+  """
 
   radiograph: Radiograph
   lungs: LungBox
   crop: Crop
-  view: np.ndarray  # u8[S, S]
+  view: np.ndarray
+  objection: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +66,13 @@ class Prediction:
 def prepare(radiograph: Radiograph, preprocessing: Preprocessing) -> Reading:
   """One radiograph to the network's input."""
   lungs = find_lung_box(radiograph.pixels)
-  crop = preprocessing.crop(radiograph.pixels.shape, lungs.box)
-  return Reading(radiograph, lungs, crop, preprocessing.image(radiograph.pixels, lungs.box))
+  return Reading(
+    radiograph,
+    lungs,
+    preprocessing.crop(radiograph.pixels.shape, lungs.box),
+    preprocessing.image(radiograph.pixels, lungs.box),
+    radiograph.objection or guard.pixel_objection(radiograph.pixels, lungs),
+  )
 
 
 def predict(

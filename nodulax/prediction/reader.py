@@ -116,4 +116,7 @@ def draw(reading: Reading, prediction: Prediction) -> np.ndarray:
     for finding, shows in zip(prediction.findings, prediction.marked, strict=True)
     if shows
   ]
-  return pictures.boxes(picture, boxes)
+  picture = pictures.boxes(picture, boxes)
+  if reading.objection:
+    picture = pictures.caption(picture, f'READ BY FORCE: {reading.objection}', row=0)
+  return picture

@@ -4,16 +4,17 @@ import dataclasses
 import math
 import re
 
-from nodulax.radiograph import grayscale, orientation
+import numpy as np
+
+from nodulax.radiograph import grayscale, guard, orientation
 from nodulax.radiograph.dicom_header import Header, read_header
 from nodulax.radiograph.dicom_pixels import Layout, Stored, stored_values
+from nodulax.radiograph.lungs import find_lung_box
 from nodulax.radiograph.orientation import Turn
 from nodulax.radiograph.record import OLDEST, Radiograph, RadiographError, Sex, View
 
 _SEXES: dict[str, Sex] = {'F': 'female', 'M': 'male'}
 _VIEWS: dict[str, View] = {'PA': 'PA', 'AP': 'AP'}
-# How the standard's terms for other views begin (LL, RL, LLD, RLD, LLO, RLO), and LATERAL, OBLIQUE.
-_NOT_FRONTAL = ('L', 'R', 'OBL')
 # What a picture in colours does not have, whatever its file says.
 _NO_GREY_SCALE: dict = dict.fromkeys(('RescaleSlope', 'RescaleIntercept', 'WindowCenter'), [])
 _YEARS = {'D': 1 / 365.25, 'W': 7 / 365.25, 'M': 1 / 12, 'Y': 1.0, '': 1.0}
@@ -58,8 +59,6 @@ def decode_dicom(data: bytes, name: str) -> Radiograph:
 
 
 def _radiograph(header: Header, layout: Layout, stored: Stored, name: str) -> Radiograph:
-  letters, orientation_doubt = _orientation(header)
-  turn = Turn.of(letters)
   if layout.channels == 3:  # a picture that is shown as it is
     header = dataclasses.replace(
       header, values=header.values | _NO_GREY_SCALE, luts=dict.fromkeys(header.luts, [])
@@ -68,6 +67,8 @@ def _radiograph(header: Header, layout: Layout, stored: Stored, name: str) -> Ra
   # A lossy decoder may step over the ends of the stored range.
   pixels = grey.take(stored.values - stored.lowest, mode='clip')
   pixels[stored.padded] = 0
+  letters, orientation_doubt = _orientation(header, pixels)
+  turn = Turn.of(letters)
   spacing = _spacing_mm(header)
   doubts = (stored.doubt, grayscale.polarity_doubt(header), orientation_doubt)
   return Radiograph(
@@ -76,7 +77,7 @@ def _radiograph(header: Header, layout: Layout, stored: Stored, name: str) -> Ra
     sex=_SEXES.get(header.text('PatientSex'), 'unknown'),
     age=_age(header),
     view=_VIEWS.get(header.text('ViewPosition'), 'unknown'),
-    frontal=_is_frontal(header),
+    objection=guard.header_objection(header),
     orientation=letters and orientation.UPRIGHT,
     turn=turn,
     doubts=tuple(doubt for doubt in doubts if doubt),
@@ -99,18 +100,11 @@ def _age(header: Header) -> float:
   return years if years <= OLDEST else math.nan
 
 
-def _is_frontal(header: Header) -> bool:
-  """Whether neither View Position nor Patient Orientation rules a frontal view out."""
-  views, directions = header.texts('ViewPosition'), header.texts('PatientOrientation')
-  lateral = any(view.startswith(_NOT_FRONTAL) for view in views)
-  # Rows or columns that run to the front or the back of the patient.
-  return not lateral and not any(direction.startswith(('A', 'P')) for direction in directions)
-
-
-def _orientation(header: Header) -> tuple[str, str | None]:
+def _orientation(header: Header, pixels: np.ndarray) -> tuple[str, str | None]:
   """Patient Orientation, by its first letters, and what is to be said of it.
 
-  A radiograph without it is taken to be shown as if one faced the patient, as all viewers do.
+  A radiograph without it is taken to be shown as if one faced the patient, as all viewers do; and
+  one that it calls turned, while its stored `pixels` show an upright chest, is left as it is.
   """
   directions = [direction for direction in header.texts('PatientOrientation') if direction]
   if not directions:
@@ -122,6 +116,16 @@ def _orientation(header: Header) -> tuple[str, str | None]:
     return letters, (
       'Patient Orientation is not that of a frontal view, so that left and right are not known'
     )
+  upright = Turn.of(letters).upright(pixels)
+  if _is_refused(upright) and not _is_refused(pixels):
+    return orientation.UNKNOWN, (
+      f'Patient Orientation is {letters[0]}\\{letters[1]}, but the picture is upright as it is '
+      'stored, so that left and right are not known'
+    )
   return letters, (
     f'Patient Orientation is {letters[0]}\\{letters[1]}, so that the picture was turned upright'
   )
+
+
+def _is_refused(pixels: np.ndarray) -> bool:
+  return bool(guard.pixel_objection(pixels, find_lung_box(pixels)))

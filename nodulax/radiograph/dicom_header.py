@@ -31,12 +31,13 @@ _VALUES = (
   'Columns', 'BitsAllocated', 'BitsStored', 'HighBit', 'PixelRepresentation', 'PixelPaddingValue',
   'PixelPaddingRangeLimit', 'RescaleSlope', 'RescaleIntercept', 'WindowCenter', 'WindowWidth',
   'VOILUTFunction', 'PresentationLUTShape', 'PixelSpacing', 'ImagerPixelSpacing', 'PatientSex',
-  'PatientAge', 'ViewPosition', 'PatientOrientation',
+  'PatientAge', 'ViewPosition', 'PatientOrientation', 'SOPClassUID', 'Modality',
+  'BodyPartExamined',
 )  # fmt: skip
 _LUTS = ('ModalityLUTSequence', 'VOILUTSequence')
 # Overlay Bit Position of the sixteen groups that an overlay can have (C.9.2).
 _OVERLAY_BIT_POSITIONS = tuple((0x6000 + group << 16) + 0x0102 for group in range(0, 32, 2))
-_TEXTS = ('AS', 'CS', 'DS', 'IS', 'LO', 'SH', 'ST', 'LT')
+_TEXTS = ('AS', 'CS', 'DS', 'IS', 'LO', 'SH', 'ST', 'LT', 'UI')
 _DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 _EXPLICIT = ExplicitVRLittleEndian.encode().ljust(len(_DEFLATED), b'\0')
 _NUMBER = re.compile(r'[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?')

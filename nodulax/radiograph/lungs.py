@@ -56,7 +56,7 @@ def find_lung_box(pixels: np.ndarray) -> LungBox:
   seen = network_input(pixels)
   if not seen.any():  # a blank image, in which the network would guess
     return whole
-  logits = lung_network.lung_logits(_parameters(), seen[None])[0]
+  logits = outline_logits(seen)
   size = (_OUTLINE_SIZE, _OUTLINE_SIZE)
   outline = cv2.resize(logits, size, interpolation=cv2.INTER_LINEAR) > 0
   _, _, statistics, _ = cv2.connectedComponentsWithStats(outline.astype(np.uint8))
@@ -106,6 +106,11 @@ def network_input(pixels: np.ndarray) -> np.ndarray:
   square = cv2.blur(rank * rank, around, borderType=cv2.BORDER_REPLICATE)
   spread = np.sqrt(np.maximum(square - mean * mean, 0))
   return np.stack([rank, (rank - mean) / (spread + 0.1)], axis=-1)
+
+
+def outline_logits(seen: np.ndarray) -> np.ndarray:
+  """The logit of each cell's being lung, f32[64, 64], of what `network_input` gives."""
+  return lung_network.lung_logits(_parameters(), seen[None])[0]
 
 
 @functools.cache

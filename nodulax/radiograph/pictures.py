@@ -55,6 +55,27 @@ def boxes(picture: np.ndarray, edges: Sequence[np.ndarray]) -> np.ndarray:
   return picture
 
 
+def caption(picture: np.ndarray, text: str, row: int) -> np.ndarray:
+  """Writes white text with a black rim on a copy of a picture.
+
+  Args:
+    picture: u8[H, W, 3].
+    text: in ASCII, made as small as the width asks for.
+    row: of the text, counted from the top, or from the bottom where it is negative.
+  """
+  picture = np.array(picture)
+  height, width = picture.shape[:2]
+  font = cv2.FONT_HERSHEY_SIMPLEX
+  (wide, _), _ = cv2.getTextSize(text, font, 1.0, 1)
+  scale = min(max(width, height) / 1024, 0.95 * width / wide)
+  line = 40 * scale
+  place = (round(0.01 * width), round(line * (row + 0.8) + (height if row < 0 else 0)))
+  stroke = max(1, round(scale))
+  for colour, thickness in ((0, 0, 0), 4 * stroke), ((255, 255, 255), stroke):
+    cv2.putText(picture, text, place, font, scale, colour, thickness)
+  return picture
+
+
 def heat_layer(heat_map: np.ndarray) -> np.ndarray:
   """`heat_map f[H, W]` in [0, 1] as a layer of colour that is as opaque as it is hot.
 

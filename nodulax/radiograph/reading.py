@@ -11,6 +11,7 @@ __all__ = [
   'FORMATS',
   'Radiograph',
   'RadiographError',
+  'beginning_of',
   'begins_as_radiograph',
   'decode_png',
   'decode_radiograph',
@@ -38,6 +39,8 @@ def read_radiograph(path: str | os.PathLike[str]) -> Radiograph:
   """
   file = pathlib.Path(path)
   try:
+    if file.is_dir():
+      raise RadiographError(f'{path}: a folder without radiographs, or one that cannot be read')
     if not file.is_file():
       raise RadiographError(f'{path}: there is no such file; correct the path or fetch the file')
     size = file.stat().st_size
@@ -51,17 +54,21 @@ def read_radiograph(path: str | os.PathLike[str]) -> Radiograph:
   return decode_radiograph(data, str(path))
 
 
-def begins_as_radiograph(path: str | os.PathLike[str]) -> bool:
-  """Whether a file begins as one of `FORMATS` does; the rest of it is not read.
+def beginning_of(path: str | os.PathLike[str]) -> bytes:
+  """The first bytes of a file, which tell its kind.
 
   Raises:
     OSError: it cannot be read.
   """
   with open(path, 'rb') as file:
-    data = file.read(_BEGINNING)
+    return file.read(_BEGINNING)
+
+
+def begins_as_radiograph(beginning: bytes) -> bool:
+  """Whether a file that begins so is one of `FORMATS`."""
   signatures = (png.SIGNATURE, jpeg.SIGNATURE, *tiff.SIGNATURES)
   others = (dicom.is_dicom, bmp.is_bmp, metaimage.is_metaimage)
-  return data.startswith(signatures) or any(begins(data) for begins in others)
+  return beginning.startswith(signatures) or any(begins(beginning) for begins in others)
 
 
 def decode_radiograph(data: bytes, name: str) -> Radiograph:

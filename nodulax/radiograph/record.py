@@ -26,7 +26,7 @@ class RadiographError(ValueError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Radiograph:
-  """One frontal chest radiograph.
+  """One radiograph.
 
   Attributes:
     pixels: u8 or u16[H, W], bright where tissue is dense.
@@ -35,7 +35,7 @@ class Radiograph:
     sex: of the patient.
     age: of the patient in years; NaN where unknown.
     view: direction of the X-rays.
-    frontal: False where the file states a lateral, oblique or axial view.
+    objection: why the file's header rules out a frontal chest radiograph; '' where it does not.
     orientation: the patient's side, L or R, to which rows of `pixels` run, and H or F, to which
       columns run. Readers turn what is stored otherwise upright, as if one faced the patient: LF.
       Empty where the file states something else, so that nobody knows left from right.
@@ -49,7 +49,7 @@ class Radiograph:
   sex: Sex = 'unknown'
   age: float = math.nan
   view: View = 'unknown'
-  frontal: bool = True
+  objection: str = ''
   orientation: str = UPRIGHT
   turn: Turn = Turn()
   doubts: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ pytest.importorskip('uvicorn', reason='the extra `app` is not installed')
 
 from nodulax import predict
 from nodulax.radiograph import pictures
-from nodulax.radiograph.reading import read_radiograph
+from nodulax.radiograph.reading import encode_png, read_radiograph
 from tests.app import browser as browsers
 from tests.prediction.test_predict import images_in
 
@@ -137,6 +137,13 @@ def picture(browser) -> str:
   return browser.run("document.querySelector('#picture').toDataURL()")
 
 
+def assert_nothing_is_shown(browser) -> None:
+  for name in ('result', 'picture'):
+    assert browser.run(f"document.querySelector('#{name}').hidden")
+  assert browser.run("document.querySelector('#probability').textContent") == ''
+  assert browser.run("document.querySelectorAll('#findings tr').length") == 0
+
+
 def test_a_radiograph_is_chosen_or_dropped_and_seen_by_keyboard(browser, page, hospital, tmp_path):
   assert 'Not a medical device' in browser.run('document.body.innerText')
   dicom = next(path for path in images_in(hospital) if path.suffix == '.dcm')
@@ -182,8 +189,20 @@ def test_a_radiograph_is_chosen_or_dropped_and_seen_by_keyboard(browser, page, h
   browser.choose('#file', tmp_path / 'broken.png')
   browser.wait("document.querySelector('#status').className === 'fault'")
   assert 'truncated or damaged' in browser.run("document.querySelector('#status').textContent")
+  # Nothing of the patient before stays beside the name of this file.
+  assert_nothing_is_shown(browser)
 
   png = next(path for path in images_in(hospital) if path.suffix == '.png')
+  lying = np.ascontiguousarray(np.rot90(read_radiograph(png).pixels))
+  (tmp_path / 'lying.png').write_bytes(encode_png(lying))
+  browser.choose('#file', dicom)
+  browser.wait("document.querySelector('#status').textContent.includes('read in')")
+  assert picture(browser) == whole
+  browser.choose('#file', tmp_path / 'lying.png')
+  browser.wait("document.querySelector('#status').className === 'fault'")
+  assert 'turn it by 90 degrees' in browser.run("document.querySelector('#status').textContent")
+  assert_nothing_is_shown(browser)
+
   browser.drag('#drop', png, drop=False)
   assert browser.run("document.querySelector('#drop').className") == 'over'
   browser.drag('#drop', png)

@@ -23,7 +23,7 @@ from nodulax.prediction import findings, prediction, reader
 from nodulax.radiograph.lungs import LungBox
 from nodulax.radiograph.orientation import Turn
 from nodulax.radiograph.preprocessing import Preprocessing
-from nodulax.radiograph.reading import Radiograph, encode_png, read_radiograph
+from nodulax.radiograph.reading import Radiograph, RadiographError, encode_png, read_radiograph
 from nodulax.statistics.findings import Finding
 
 
@@ -51,7 +51,7 @@ def radiographs(hospital, tmp_path) -> pathlib.Path:
   cv2.imwrite(str(folder / 'three.jpg'), eight_bits)
   (folder / 'cut.png').write_bytes(png.read_bytes()[:2000])
   (folder / 'text.dcm').write_text('not an image')
-  (folder / 'notes.txt').write_text('is passed over')
+  (folder / 'notes.txt').write_text('is skipped')
   return folder
 
 
@@ -77,7 +77,7 @@ def test_the_command_reads_what_it_can_and_lists_the_rest(trained_run, radiograp
   assert all(0 <= float(row['probability']) <= 1 for row in rows)
   overlays = output / 'overlays'
   drawn = {path.relative_to(overlays).as_posix() for path in overlays.rglob('*.png')}
-  assert drawn == {'one.png.png', 'three.jpg.png', 'below/two.dcm.png'}
+  assert drawn == {'one.png', 'three.jpg.png', 'below/two.dcm.png'}
   assert 'not a medical device' in (output / 'NOTICE.txt').read_text().lower()
 
 
@@ -119,6 +119,17 @@ def test_a_path_that_is_not_there_is_named(tmp_path):
     predict.radiographs_in([str(tmp_path / 'nothing.dcm')])
   with pytest.raises(FileNotFoundError, match='no DICOM, PNG, JPEG, TIFF'):
     predict.radiographs_in([str(tmp_path)])
+  # Beside others it is one fault among the rest.
+  (tmp_path / 'x.png').write_bytes(b'')
+  (tmp_path / 'empty').mkdir()
+  paths = [str(tmp_path / name) for name in ('nothing.dcm', 'x.png', 'empty', '*.jpg')]
+  named = predict.radiographs_in(paths)
+  assert list(named) == ['nothing.dcm', 'x.png', 'empty', '*.jpg']
+  for name in ('nothing.dcm', '*.jpg'):
+    with pytest.raises(RadiographError, match='no such file'):
+      read_radiograph(named[name])
+  with pytest.raises(RadiographError, match='a folder without radiographs'):
+    read_radiograph(named['empty'])
 
 
 def test_real_radiographs_are_drawn_with_dark_lungs_and_bright_bones(
@@ -130,7 +141,7 @@ def test_real_radiographs_are_drawn_with_dark_lungs_and_bright_bones(
   files = predict.radiographs_in([str(dicom), str(nih)])
   assert predict.predict(trained_run, files, tmp_path / 'out', batch_size=2) == {}
   for name in files:
-    picture = cv2.imread(str(tmp_path / 'out' / 'overlays' / f'{name}.png'))
+    picture = cv2.imread(str(tmp_path / 'out' / 'overlays' / f'{name.removesuffix(".png")}.png'))
     height, width = picture.shape[:2]
     grey = picture.mean(axis=-1)
     spine = grey[height // 2 : height * 3 // 4, width * 9 // 20 : width * 11 // 20].mean()
@@ -264,7 +275,12 @@ def test_the_files_say_the_same_and_follow_the_schema(trained_run, radiographs, 
 def test_the_form_of_node21_is_in_millimetres_with_the_radiograph_as_slice():
   box = {'score': 0.71239, 'box': [10.0, 20.0, 30.0, 50.0], 'box_mm': [1.0, 4.0, 3.0, 10.0]}
   unknown = {'score': 0.5, 'box': [1.0, 2.0, 3.0, 4.0], 'box_mm': None}
-  written = prediction_files.node21([{'findings': [box]}, {'findings': [unknown]}])
+  written = prediction_files.node21(
+    [
+      {'findings': [box], 'objection': None},
+      {'findings': [unknown], 'objection': 'it has no lungs'},
+    ]
+  )
   assert written == {
     'type': 'Multiple 2D bounding boxes',
     'boxes': [
@@ -275,6 +291,7 @@ def test_the_form_of_node21_is_in_millimetres_with_the_radiograph_as_slice():
       {
         'corners': [[3.0, 4.0, 1], [1.0, 4.0, 1], [1.0, 2.0, 1], [3.0, 2.0, 1]],
         'probability': 0.5,
+        'name': 'FORCED: it has no lungs',
       },
     ],
     'version': {'major': 1, 'minor': 0},
@@ -388,7 +405,7 @@ def test_an_unexpected_failure_costs_one_file(trained_run, hospital, tmp_path, m
 
 def test_a_name_too_long_for_its_overlay_costs_one_file(trained_run, hospital, tmp_path):
   png = next(path for path in images_in(hospital) if path.suffix == '.png')
-  short, long = tmp_path / 'short.png', tmp_path / f'{"x" * 249}.png'
+  short, long = tmp_path / 'short.png', tmp_path / ('x' * 253)
   for path in (short, long):
     shutil.copy(png, path)
   files = predict.radiographs_in([str(long), str(short)])
@@ -443,7 +460,153 @@ def test_globs_and_lists_name_files_from_their_common_folder(tmp_path, monkeypat
     predict.read_list(listing)
 
 
-def test_a_name_that_is_no_text_can_still_be_written():
-  named = predict.radiographs_in([], ['/scans/caf\udce9.png'])
-  (name,) = named
+def test_a_name_that_is_no_text_can_still_be_written(tmp_path):
+  (tmp_path / 'caf\udce9.png').write_bytes(b'')
+  (name,) = predict.radiographs_in([], [str(tmp_path / 'caf\udce9.png')])
   assert name.encode() == b'caf\\udce9.png'
+
+
+def test_a_list_with_a_byte_order_mark_and_folders(tmp_path):
+  for name in ('a/x.png', 'b/y.png', 'b/c/z.png'):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_bytes(b'')
+  listing = tmp_path / 'list.txt'
+  listing.write_bytes(f'\ufeff{tmp_path}/a/x.png\r\n{tmp_path}/b\r\n'.encode())
+  named = predict.radiographs_in([], predict.read_list(listing))
+  assert list(named) == ['a/x.png', 'b/c/z.png', 'b/y.png']
+
+
+def test_a_folder_is_read_through_links_once_and_its_dead_ends_are_told(tmp_path):
+  folder, elsewhere = tmp_path / 'folder', tmp_path / 'elsewhere'
+  for where in (folder, elsewhere):
+    where.mkdir()
+  (elsewhere / 'x.png').write_bytes(b'')
+  (folder / 'linked').symlink_to(elsewhere)
+  (elsewhere / 'back').symlink_to(folder)
+  (folder / 'gone.png').symlink_to(tmp_path / 'nothing')
+  named = predict.radiographs_in([str(folder)])
+  assert list(named) == ['gone.png', 'linked/x.png']
+  with pytest.raises(RadiographError, match='no such file'):
+    read_radiograph(named['gone.png'])
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told(tmp_path, monkeypatch):
+  (tmp_path / 'x.png').write_bytes(b'')
+  (tmp_path / 'closed').mkdir()
+  scan = os.scandir
+
+  def refuse(path):
+    if pathlib.Path(path).name == 'closed':
+      raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+    return scan(path)
+
+  monkeypatch.setattr(os, 'scandir', refuse)
+  named = predict.radiographs_in([str(tmp_path)])
+  assert list(named) == ['closed', 'x.png']
+
+
+def test_masks_and_objects_without_an_image_are_no_radiographs(hospital, tmp_path, caplog):
+  masks = {path.relative_to(hospital).as_posix() for path in hospital.glob('masks/*')}
+  assert masks
+  images = {path.relative_to(hospital).as_posix() for path in images_in(hospital)}
+  assert set(predict.radiographs_in([str(hospital)])) == images
+  assert 'masks that manifest.csv names' in caplog.text
+  disc = tmp_path / 'disc'
+  disc.mkdir()
+  dicom = next(path for path in images_in(hospital) if path.suffix == '.dcm')
+  shutil.copy(dicom, disc / 'image')
+  for name, uid in {
+    'DICOMDIR': '1.2.840.10008.1.3.10',
+    'report.dcm': '1.2.840.10008.5.1.4.1.1.88.33',
+    'state.dcm': '1.2.840.10008.5.1.4.1.1.11.1',
+    'segmentation.dcm': '1.2.840.10008.5.1.4.1.1.66.4',
+  }.items():
+    dataset = pydicom.Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = uid, '1.2.3'
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset.save_as(disc / name, enforce_file_format=name != 'state.dcm')
+  assert list(predict.radiographs_in([str(disc)])) == ['image']
+
+
+@pytest.fixture(scope='module')
+def strange(tmp_path_factory, hospital) -> pathlib.Path:
+  """A radiograph, the same on its side, a mask, and one whose header says that it is a hand."""
+  folder = tmp_path_factory.mktemp('strange')
+  png = next(path for path in images_in(hospital) if path.suffix == '.png')
+  dicom = next(path for path in images_in(hospital) if path.suffix == '.dcm')
+  shutil.copy(png, folder / 'chest.png')
+  pixels = read_radiograph(png).pixels
+  (folder / 'lying.png').write_bytes(encode_png(np.ascontiguousarray(np.rot90(pixels))))
+  mask = cv2.circle(np.zeros((200, 200), np.uint8), (80, 90), 20, 255, -1)
+  (folder / 'mask.png').write_bytes(encode_png(mask))
+  dataset = pydicom.dcmread(dicom)
+  dataset.BodyPartExamined = 'HAND'
+  dataset.save_as(folder / 'hand.dcm')
+  return folder
+
+
+def test_what_is_no_frontal_chest_gets_no_probability_unless_by_force(
+  trained_run, strange, tmp_path
+):
+  files = predict.radiographs_in([str(strange)])
+  faults = predict.predict(trained_run, files, tmp_path, batch_size=4)
+  assert faults.keys() == {'hand.dcm', 'lying.png', 'mask.png'}
+  assert all(isinstance(fault, prediction_files.Refused) for fault in faults.values())
+  rows = {row['image']: row for row in rows_of(tmp_path)}
+  assert rows.keys() == files.keys() and 0 < float(rows['chest.png'].pop('probability')) < 1
+  assert 'another part of the body (hand)' in rows['hand.dcm']['objection']
+  assert (
+    rows['lying.png']['objection'] == 'it does not lie upright; turn it by 90 degrees clockwise'
+  )
+  assert 'grey levels' in rows['mask.png']['objection']
+  assert not any(
+    rows['mask.png'][name] for name in rows['mask.png'] if name not in ('image', 'objection')
+  )
+  assert not (tmp_path / 'overlays' / 'mask.png').exists()
+  whole = json.loads((tmp_path / 'findings.json').read_text())
+  schema = pathlib.Path(findings.__file__).with_name('findings.schema.json')
+  jsonschema.validate(whole, json.loads(schema.read_text()))
+  assert [refused['image'] for refused in whole['refused']] == sorted(faults)
+  # By force everything is read, and every output says so.
+  assert predict.predict(trained_run, files, tmp_path, batch_size=4, force=True) == {}
+  forced = {row['image']: row for row in rows_of(tmp_path)}
+  assert all(0 < float(row['probability']) < 1 for row in forced.values())
+  assert forced['mask.png']['objection'] == rows['mask.png']['objection']
+  whole = json.loads((tmp_path / 'findings.json').read_text())
+  jsonschema.validate(whole, json.loads(schema.read_text()))
+  assert {done['image'] for done in whole['radiographs'] if done['objection']} == faults.keys()
+  # The words stand in white at the top of an overlay whose corner is black.
+  overlay = cv2.imread(str(tmp_path / 'overlays' / 'mask.png'))
+  assert overlay[: overlay.shape[0] // 10].max() > 150
+  # Without force nothing of that stays in the tables.
+  assert predict.predict(trained_run, files, tmp_path, batch_size=4).keys() == faults.keys()
+  assert rows_of(tmp_path)[-1]['probability'] == ''
+
+
+def test_the_command_tells_what_it_refused(trained_run, strange, tmp_path):
+  finished = subprocess.run(
+    [
+      *(sys.executable, '-m', 'nodulax.predict', f'--checkpoint={trained_run}'),
+      *(f'--output={tmp_path / "out"}', str(strange)),
+    ],
+    cwd=pathlib.Path(__file__).parents[2],
+    capture_output=True,
+    text=True,
+  )
+  assert finished.returncode == 1 and '1 of 4 radiographs' in finished.stdout
+  assert '3 refused as no upright frontal chest (--force reads' in finished.stderr
+  assert '  lying.png: it does not lie upright' in finished.stderr
+
+
+def test_its_own_output_is_not_read_again(trained_run, hospital, tmp_path):
+  shutil.copy(images_in(hospital)[0], tmp_path / 'x.png')
+  files = predict.radiographs_in([str(tmp_path)])
+  predict.predict(trained_run, files, tmp_path / 'out', batch_size=1)
+  assert list(predict.radiographs_in([str(tmp_path)])) == ['x.png']
+
+
+def test_overlays_end_in_png_once_and_never_share_a_name():
+  files = dict.fromkeys(['a', 'a.png', 'b.png', 'c.dcm'], pathlib.Path())
+  names = [predict._with_suffix(name, '.png', files) for name in files]
+  assert names == ['a.png', 'a.png.png', 'b.png', 'c.dcm.png']

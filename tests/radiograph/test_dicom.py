@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.tag import Tag
 
+from nodulax.phantom.train_lungs import simulated
 from nodulax.radiograph import dicom_header
 from nodulax.radiograph.reading import RadiographError, decode_radiograph, read_radiograph
 
@@ -486,22 +487,54 @@ def test_attributes_of_the_patient_and_the_detector():
   assert radiograph.spacing_mm == (0.1, 0.2)  # DICOM gives the distance between rows first
 
 
+LATERAL = 'its header states a lateral, oblique or axial view'
+
+
 @pytest.mark.parametrize(
-  ('stated', 'view', 'frontal'),
+  ('stated', 'view', 'objection'),
   [
-    ('PA', 'PA', True),
-    ('AP', 'AP', True),
-    ('', 'unknown', True),
-    ('ERECT', 'unknown', True),
-    ('LL', 'unknown', False),
-    ('RLO', 'unknown', False),
-    ('LATERAL', 'unknown', False),
+    ('PA', 'PA', ''),
+    ('AP', 'AP', ''),
+    ('', 'unknown', ''),
+    ('ERECT', 'unknown', ''),
+    ('LL', 'unknown', LATERAL),
+    ('RLO', 'unknown', LATERAL),
+    ('LATERAL', 'unknown', LATERAL),
   ],
 )
-def test_view(stated, view, frontal):
+def test_view(stated, view, objection):
   radiograph = read(dicom(ViewPosition=stated))
-  assert (radiograph.view, radiograph.frontal) == (view, frontal)
-  assert read(dicom()).frontal
+  assert (radiograph.view, radiograph.objection) == (view, objection)
+  assert not read(dicom()).objection
+
+
+@pytest.mark.parametrize(
+  ('attributes', 'objection'),
+  [
+    ({'BodyPartExamined': 'EXTREMITY'}, 'another part of the body (extremity)'),
+    ({'BodyPartExamined': 'Hand '}, 'another part of the body (hand)'),
+    ({'BodyPartExamined': 'CHEST'}, ''),
+    ({'BodyPartExamined': 'PORTABLE CHEST'}, ''),
+    ({'Modality': 'CT'}, 'its modality is CT'),
+    ({'Modality': 'Kim^Hong'}, 'its modality is another one'),
+    ({'Modality': 'DX'}, ''),
+    ({'SOPClassUID': '1.2.840.10008.5.1.4.1.1.1.1'}, ''),
+    ({'SOPClassUID': '1.2.840.10008.5.1.4.1.1.7'}, ''),
+    ({'SOPClassUID': '1.2.840.10008.5.1.4.1.1.2'}, 'its SOP class'),  # CT
+    ({'SOPClassUID': '1.2.840.10008.5.1.4.1.1.66.4'}, 'its SOP class'),  # segmentation
+    ({'SOPClassUID': '1.2.840.10008.5.1.4.1.1.1.2'}, 'its SOP class'),  # mammography
+    ({'SOPClassUID': '1.2.3.4'}, ''),  # a maker's own
+  ],
+)
+def test_a_header_that_rules_a_chest_radiograph_out(attributes, objection):
+  dataset = dicom()
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')  # pydicom's, about the value
+    for keyword, value in attributes.items():
+      setattr(dataset, keyword, value)
+    read_objection = decode_radiograph(as_bytes(dataset), 'chest.dcm').objection
+  assert objection in read_objection and bool(objection) == bool(read_objection)
+  assert 'Kim' not in read_objection.title()
 
 
 @pytest.mark.parametrize(
@@ -524,11 +557,11 @@ def test_age(age, years):
     ({'PatientSex': 'Female'}, 'sex', 'unknown'),
     ({'PatientSex': 'f'}, 'sex', 'female'),
     ({'ViewPosition': 'PA\\AP'}, 'view', 'unknown'),
-    ({'ViewPosition': 'PA\\AP'}, 'frontal', True),
-    ({'ViewPosition': 'PA\\LL'}, 'frontal', False),
-    ({'PatientOrientation': 'A\\F'}, 'frontal', False),
-    ({'PatientOrientation': 'L\\P'}, 'frontal', False),
-    ({'NumberOfFrames': ''}, 'frontal', True),
+    ({'ViewPosition': 'PA\\AP'}, 'objection', ''),
+    ({'ViewPosition': 'PA\\LL'}, 'objection', LATERAL),
+    ({'PatientOrientation': 'A\\F'}, 'objection', LATERAL),
+    ({'PatientOrientation': 'L\\P'}, 'objection', LATERAL),
+    ({'NumberOfFrames': ''}, 'objection', ''),
   ],
 )
 def test_values_that_are_not_of_their_kind(text, attribute, value):
@@ -539,6 +572,21 @@ def test_a_number_of_frames_that_is_none():
   data = as_bytes(dicom(NumberOfFrames='21'))
   data = data.replace(b'IS\x02\x0021', b'IS\x02\x00x ')
   np.testing.assert_array_equal(decode_radiograph(data, 'chest.dcm').pixels, read(dicom()).pixels)
+
+
+def test_a_header_that_calls_an_upright_chest_turned_is_not_followed():
+  pixels, _ = simulated(10_000)
+  dataset = dicom(pixels, bits=8)
+  dataset.PatientOrientation = ['F', 'L']
+  radiograph = read(dataset)
+  np.testing.assert_array_equal(radiograph.pixels, pixels)
+  assert radiograph.orientation == '' and 'upright as it is stored' in radiograph.doubts[0]
+  # Where it does lie as the header says, it is turned.
+  dataset = dicom(np.ascontiguousarray(pixels.T), bits=8)
+  dataset.PatientOrientation = ['F', 'L']
+  radiograph = read(dataset)
+  np.testing.assert_array_equal(radiograph.pixels, pixels)
+  assert radiograph.orientation == 'LF'
 
 
 # An F and its mirror tell all eight ways apart; each is turned by what its letters say.
@@ -563,7 +611,7 @@ def test_what_is_stored_on_its_side_is_turned_upright(stated, more):
   dataset.PatientOrientation = [letter + more for letter in stated.split('\\')]
   radiograph = read(dataset)
   np.testing.assert_array_equal(radiograph.pixels, LETTER_F)
-  assert radiograph.orientation == 'LF' and radiograph.frontal
+  assert radiograph.orientation == 'LF' and not radiograph.objection
   # Between columns 0.1 mm, between rows 0.2 mm, as they are stored.
   assert radiograph.spacing_mm == ((0.1, 0.2) if stated[0] in 'LR' else (0.2, 0.1))
   assert bool(radiograph.doubts) == (stated != 'L\\F')

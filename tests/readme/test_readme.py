@@ -62,6 +62,7 @@ ELSEWHERE = {
   'python tests/end_to_end/jsrt.py': 'end_to_end/test_jsrt.py',
   'python -m nodulax.app': 'app/test_app.py',
   'python -m nodulax.pretrain': 'pretraining/test_pretrain.py',
+  'python tests/radiograph/guard_figures.py': 'radiograph/test_guard.py',
 }
 
 

@@ -69,12 +69,12 @@ def trained(precision: str, steps: int):
 
 @pytest.mark.parametrize('precision', ['float32', 'bfloat16', 'float16'])
 def test_every_precision_learns_the_same(precision):
-  net, state, metrics = trained(precision, 40)
+  net, state, metrics = trained(precision, 60)
   test = bright_squares(200, seed=10_000)
   outputs = jax.jit(lambda image: net.apply(state.variables, image / 255, train=False))(
     test['image'].astype(np.float32)
   )
-  # The standard error of an AUC of 0.95 over 100 pairs of images is 0.015.
+  # Three seeds in each precision gave 0.999 or more; after 40 steps still 0.96 to 0.99.
   assert roc.auc(test['label'], np.asarray(outputs.logit, float)) > 0.95
   assert outputs.logit.dtype == outputs.map_logits.dtype == jnp.float32
   # Everything that is kept is in float32: parameters, batch norm's statistics, Adam's moments.

@@ -12,7 +12,7 @@ from nodulax.phantom.anatomy.nodule import ZONES
 from nodulax.phantom.implant.attenuation import mediastinum_over_lung
 from nodulax.phantom.implant.errors import ImplantError
 from nodulax.phantom.implant.zones import LungMap, map_lungs
-from nodulax.radiograph import lung_network, lungs
+from nodulax.radiograph import guard, lungs
 
 GRID = 128  # cells along each side of the maps
 # Width in mm of the box around both lungs at the detector, where the pixel spacing is unknown. It
@@ -126,21 +126,16 @@ def prepare_background(pixels: np.ndarray, spacing_mm: float | None, name: str) 
     name: the file's, for messages.
 
   Raises:
-    ImplantError: no lungs are found, they lie on their side, or it is no chest.
+    ImplantError: it does not look like an upright frontal chest radiograph.
   """
   _check(pixels, spacing_mm, name)
   found = lungs.find_lung_box(pixels)
-  if not found.found:
+  if objection := guard.pixel_objection(pixels, found):
     raise ImplantError(
-      f'{name}: no pair of lungs was found in it; give an upright frontal chest radiograph, '
-      'bright where the body is dense'
+      f'{name}: {objection}; give an upright frontal chest radiograph, bright where the body is '
+      'dense'
     )
-  logits = _logits(pixels)
-  if _on_its_side(pixels, logits):
-    raise ImplantError(
-      f'{name}: its lungs seem to lie on their side; turn it upright by 90 degrees. Where it is '
-      'upright, a lung is hardly to be seen: leave it out'
-    )
+  logits = lungs.outline_logits(lungs.network_input(pixels))
   assumed = spacing_mm is None
   x_min, _, x_max, _ = found.box
   spacing = ADULT_LUNGS_MM / (x_max - x_min) if spacing_mm is None else float(spacing_mm)
@@ -187,23 +182,6 @@ def _check(pixels: np.ndarray, spacing_mm: float | None, name: str) -> None:
       f'{name}: a pixel spacing of {spacing_mm} mm; it must lie between {_SPACINGS_MM[0]} and '
       f'{_SPACINGS_MM[1]} mm, or be left out where it is unknown'
     )
-
-
-def _logits(pixels: np.ndarray) -> np.ndarray:
-  """The lung network's, f32[64, 64]."""
-  seen = lungs.network_input(pixels)
-  return lung_network.lung_logits(lungs._parameters(), seen[None])[0]
-
-
-def _on_its_side(pixels: np.ndarray, upright: np.ndarray) -> bool:
-  """Whether the network is surer of lungs in the picture turned by 90 degrees."""
-  small = cv2.resize(pixels, (256, 256), interpolation=cv2.INTER_AREA)
-  return max(_sureness(_logits(np.rot90(small, k).copy())) for k in (1, 3)) > _sureness(upright)
-
-
-def _sureness(logits: np.ndarray) -> float:
-  """How sure the network is of what is lung and what is not: the mean of |logit|, 6 at most."""
-  return float(np.minimum(np.abs(logits), 6).mean())
 
 
 def _display(

@@ -203,8 +203,8 @@ def _write_image(folder: pathlib.Path, job: _Job) -> dict[str, Any]:
 def _background(radiograph: Radiograph, job: _Job) -> Background:
   """The radiograph at its new size, made ready."""
   picture, pixels = job.picture, radiograph.pixels
-  if not radiograph.frontal:
-    raise ImplantError(f'{picture.name}: its header says that it is no frontal view')
+  if radiograph.objection:
+    raise ImplantError(f'{picture.name}: {radiograph.objection}')
   spacing = picture.spacing_mm or radiograph.spacing_mm
   if spacing is None and job.spacing_mm is not None:
     spacing = (job.spacing_mm, job.spacing_mm)

@@ -7,7 +7,7 @@ import pathlib
 
 from nodulax.phantom.hospitals.gmc import COLUMNS
 from nodulax.phantom.implant.errors import ImplantError
-from nodulax.radiograph.reading import begins_as_radiograph
+from nodulax.radiograph.reading import beginning_of, begins_as_radiograph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ def find_pictures(source: str | os.PathLike) -> list[Picture]:
 def _from_folder(folder: pathlib.Path) -> list[Picture]:
   try:
     files = sorted(path for path in folder.rglob('*') if path.is_file())
-    files = [path for path in files if begins_as_radiograph(path)]
+    files = [path for path in files if begins_as_radiograph(beginning_of(path))]
   except OSError as error:
     raise ImplantError(f'{error.filename}: {error.strerror}; make it readable') from error
   return [

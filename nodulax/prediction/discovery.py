@@ -1,0 +1,173 @@
+"""Which files a prediction reads: from files, folders, glob patterns and lists."""
+
+import csv
+import glob
+import os
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+
+from absl import logging
+
+from nodulax.radiograph.dicom import is_dicom
+from nodulax.radiograph.reading import FORMATS, beginning_of, begins_as_radiograph
+
+# In folders, taken whatever is in them.
+SUFFIXES = ('.bmp', '.dcm', '.dicom', '.jpeg', '.jpg', '.mha', '.png', '.tif', '.tiff')
+# What `predict` leaves in its output: a folder with all of these is no hospital's.
+OUTPUT = ('journal.jsonl', 'findings.csv', 'NOTICE.txt')
+# SOP classes that never hold an image, as folders from an archive have them (PS3.4 B.5): a
+# directory, a presentation state, a segmentation, a report or key objects, a document.
+_NO_IMAGES = re.compile(rb'1\.2\.840\.10008\.(1\.3\.10$|5\.1\.4\.1\.1\.(11\.|66\.4$|88\.|104\.))')
+# The SOP class in the file's meta information, or else in the data set.
+_SOP_CLASS = re.compile(rb'(?:\x02\0\x02\0UI|\x08\0\x16\0UI)..([0-9.]+)', re.DOTALL)
+
+
+def radiographs_in(
+  paths: Sequence[str], listed: Sequence[str] = (), *, numbered: bool = False
+) -> dict[str, pathlib.Path]:
+  """The files to read, by the name they go by in the output.
+
+  A file goes by its name; one in a folder, of a glob pattern or of a list by its path from the
+  innermost folder that holds them all. Files of equal names are numbered. In folders, and in those
+  that links lead to, everything that looks like a radiograph is taken, but for the masks that a
+  manifest.csv names, DICOM objects without an image, and what an earlier prediction wrote. What
+  does not exist is among the files, so that reading says so; one path never stops the others.
+
+  Args:
+    paths: files, folders and glob patterns.
+    listed: more files and folders.
+    numbered: call them 000001, 000002 and so on in this order, so that no file name, which might
+      name a patient, reaches the output.
+
+  Raises:
+    FileNotFoundError: there is not one radiograph.
+  """
+  named: dict[str, pathlib.Path] = {}
+  found = False
+
+  def add(name: str, path: pathlib.Path) -> None:
+    nonlocal found
+    found = found or path.is_file()
+    # File names that are not text in this system's encoding could not be written to a table.
+    name = name.encode('utf-8', 'backslashreplace').decode()
+    unique, number = f'{len(named) + 1:06d}' if numbered else name, 2
+    while unique in named:
+      unique, number = f'{name} ({number})', number + 1
+    named[unique] = path
+
+  def add_all(files: Sequence[pathlib.Path]) -> None:
+    # Without '..', so that no name leads out of the output.
+    whole = [pathlib.Path(os.path.abspath(file)) for file in files]
+    common = os.path.commonpath([file.parent for file in whole])
+    for name, file in zip(whole, files, strict=True):
+      add(name.relative_to(common).as_posix(), file)
+
+  for text in paths:
+    path = pathlib.Path(text)
+    if path.is_dir():
+      for file in _in_folder(path):
+        add(path.name if file == path else file.relative_to(path).as_posix(), file)
+    elif not path.is_file() and glob.has_magic(text) and (matching := _matching(text)):
+      add_all(matching)
+    else:
+      add(path.name or text, path)
+  if listed:
+    lines = map(pathlib.Path, listed)
+    add_all([file for line in lines for file in (_in_folder(line) if line.is_dir() else [line])])
+  if not found:
+    shown = ', '.join([*paths, *listed][:3])
+    raise FileNotFoundError(f'{shown}: no {FORMATS} file is there; correct the path')
+  return named
+
+
+def read_list(path: str | os.PathLike) -> list[str]:
+  """The files and folders that a list names, one a line; blank lines are skipped.
+
+  Raises:
+    OSError: the list cannot be read.
+    ValueError: it is not text, or names no file.
+  """
+  try:
+    lines = pathlib.Path(path).read_text(encoding='utf-8-sig').splitlines()
+  except UnicodeDecodeError as error:
+    raise ValueError(f'{path}: not a list in UTF-8; write one path a line') from error
+  named = [line.strip() for line in lines if line.strip()]
+  if not named:
+    raise ValueError(f'{path}: the list names no file; write one path a line')
+  return named
+
+
+def _matching(pattern: str) -> list[pathlib.Path]:
+  """The radiographs that a glob pattern matches, in order."""
+  paths = map(pathlib.Path, glob.glob(pattern, recursive=True))
+  return _radiographs(pattern, sorted(path for path in paths if not path.is_dir()))
+
+
+def _in_folder(folder: pathlib.Path) -> list[pathlib.Path]:
+  """The radiographs below a folder, in order, or the folder itself where there are none."""
+  return _radiographs(str(folder), sorted(_walk(folder))) or [folder]
+
+
+def _walk(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Every file below a folder, links followed, and each folder that cannot be looked into."""
+  unreadable: list[pathlib.Path] = []
+  seen: set[tuple[int, int]] = set()
+  masks: set[pathlib.Path] = set()
+
+  def note(error: OSError) -> None:
+    unreadable.append(pathlib.Path(error.filename))
+
+  for here, below, names in os.walk(folder, followlinks=True, onerror=note):
+    where = pathlib.Path(here)
+    status = where.stat()
+    back = (status.st_dev, status.st_ino) in seen  # by a link
+    seen.add((status.st_dev, status.st_ino))
+    if set(OUTPUT) <= set(names):
+      logging.warning('%s: skipped: an earlier prediction wrote it', here)
+      back = True
+    if back:
+      below.clear()
+      continue
+    if 'manifest.csv' in names:
+      masks |= _masks(where)
+    below[:] = [name for name in below if not name.startswith('.')]
+    yield from (where / name for name in names if where / name not in masks)
+  yield from unreadable
+  if masks:
+    logging.warning('%s: skipped %s masks that manifest.csv names', folder, f'{len(masks):,}')
+
+
+def _masks(folder: pathlib.Path) -> set[pathlib.Path]:
+  """The files that the column `mask` of a folder's manifest.csv names."""
+  try:
+    with (folder / 'manifest.csv').open(newline='', encoding='utf-8-sig') as file:
+      return {folder / row['mask'] for row in csv.DictReader(file) if row.get('mask')}
+  except (OSError, ValueError, csv.Error):  # another program's manifest
+    return set()
+
+
+def _radiographs(where: str, paths: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+  """The radiographs among `paths`; says how many others of `where` there are."""
+  # Pipes and the like would be waited for. Folders are those that cannot be looked into.
+  files = [
+    path
+    for path in paths
+    if not path.name.startswith('.') and (path.is_file() or path.is_dir() or not path.exists())
+  ]
+  images = [path for path in files if _is_radiograph(path)]
+  if len(images) < len(files):
+    skipped = f'{len(files) - len(images):,} of {len(files):,} files'
+    logging.warning('%s: skipped %s: no %s image', where, skipped, FORMATS)
+  return images
+
+
+def _is_radiograph(path: pathlib.Path) -> bool:
+  """Whether a file is meant to be one, by its name or by how it begins."""
+  try:
+    beginning = beginning_of(path)
+  except OSError:
+    return True  # so that it is listed as a file that cannot be read
+  if is_dicom(beginning) and (sop_class := _SOP_CLASS.search(beginning)):
+    return not _NO_IMAGES.match(sop_class[1])
+  return path.suffix.lower() in SUFFIXES or begins_as_radiograph(beginning)
