@@ -55,6 +55,20 @@ class Cohort:
       if not records
     ]
 
+  def splits_of_one_label(self) -> list[Fault]:
+    """A suspicion for each split whose images all have the same label."""
+    labels = {split: {record.label for record in of} for split, of in self.splits.items()}
+    return [
+      Fault(
+        'split of one label',
+        split,
+        f'all its images are labelled {next(iter(found))}: nothing can be trained, tuned or tested '
+        'on it; add images of the other label',
+      )
+      for split, found in labels.items()
+      if len(found) == 1
+    ]
+
   def without_faulty(self, faults: Iterable[Fault]) -> 'Cohort':
     """The cohort less every image with a fault, listing those."""
     reasons: dict[str, str] = {}

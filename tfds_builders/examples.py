@@ -13,9 +13,10 @@ from tensorflow_datasets.core import example_serializer
 
 from nodulax.radiograph.reading import decode_radiograph, encode_png
 from tfds_builders import schema
-from tfds_builders.inspection import Inspection, decode_mask
+from tfds_builders.inspection import Inspection
 from tfds_builders.locations import draw_ellipses, empty_mask_png
 from tfds_builders.records import Record, SourceError, read_file
+from tfds_builders.truth import decode_mask
 
 _SHARD_BYTES = 64 * 2**20
 

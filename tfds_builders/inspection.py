@@ -12,12 +12,11 @@ from nodulax.radiograph.orientation import Turn
 from nodulax.radiograph.reading import (
   Radiograph,
   RadiographError,
-  decode_png,
   decode_radiograph,
   passes_through,
 )
 from tfds_builders import appearance
-from tfds_builders.locations import boxes_around
+from tfds_builders import truth as truths
 from tfds_builders.records import Box, Fault, Record, read_file
 
 
@@ -75,10 +74,13 @@ def inspect(record: Record) -> Inspection:
   pixels = radiograph.pixels
   height, width = pixels.shape
   turn = radiograph.turn
+  file_digest = hashlib.sha256(data).digest()
+  spacing = _spacing(record, radiograph)
   # Masks and boxes were drawn on the image as it is stored.
   stored_shape = (width, height) if turn.transposed else (height, width)
-  stored_boxes, mask_digest, faults = _locate(record, *stored_shape)
-  boxes = tuple(turn.upright_box(box, pixels.shape) for box in stored_boxes)
+  truth = truths.locate(record, stored_shape, file_digest, turn.swapped(spacing))
+  boxes = tuple(turn.upright_box(box, pixels.shape) for box in truth.boxes)
+  faults = list(truth.faults)
   if appearance.is_blank(pixels):
     faults.append(
       Fault(
@@ -91,15 +93,16 @@ def inspect(record: Record) -> Inspection:
   suspicions = dict(appearance.suspicions(pixels))
   if objection := guard.pixel_objection(pixels, lungs):
     suspicions['maybe no frontal chest'] = f'{objection}; look at it, exclude what is none'
-  suspects = [Fault(kind, record.name, why) for kind, why in suspicions.items()]
+  suspects = [*truth.suspects]
+  suspects += [Fault(kind, record.name, why) for kind, why in suspicions.items()]
   suspects += [Fault('doubtful header', record.name, doubt) for doubt in radiograph.doubts]
   return Inspection(
     width=width,
     height=height,
     depth=8 * pixels.itemsize,
     file_bytes=len(data),
-    file_digest=hashlib.sha256(data).digest(),
-    mask_digest=mask_digest,
+    file_digest=file_digest,
+    mask_digest=truth.mask_digest,
     passes_through=passes_through(data),
     boxes=boxes,
     turn=turn,
@@ -108,59 +111,12 @@ def inspect(record: Record) -> Inspection:
     sex=radiograph.sex if record.sex == 'unknown' else record.sex,
     age=radiograph.age if math.isnan(record.age) else record.age,
     view=radiograph.view if record.view == 'unknown' else record.view,
-    spacing_mm=_spacing(record, radiograph),
+    spacing_mm=spacing,
     digest=hashlib.sha256(np.ascontiguousarray(pixels).data).digest()[:16],
     fingerprint=appearance.fingerprint(pixels),
     faults=tuple(faults),
     suspects=tuple(suspects),
   )
-
-
-def decode_mask(data: bytes, name: str) -> np.ndarray:
-  """A mask as u8[H, W] of 0 and 255, from the bytes of its file; `name` is for messages.
-
-  Raises:
-    RadiographError: it is damaged or not a grey PNG.
-  """
-  return np.where(decode_png(data, name), np.uint8(255), np.uint8(0))
-
-
-def _locate(record: Record, height: int, width: int) -> tuple[tuple[Box, ...], bytes, list[Fault]]:
-  """The boxes of a radiograph of this size, its mask's digest, and what is wrong with either."""
-  faults: list[Fault] = []
-
-  def fault(kind: str, remedy: str) -> None:
-    faults.append(Fault(kind, record.name, remedy))
-
-  for x_min, y_min, x_max, y_max in record.boxes:
-    if not (x_min < x_max and y_min < y_max):
-      fault('box empty', 'a box has no area; it is x_min y_min x_max y_max in pixels')
-    elif x_min < 0 or y_min < 0 or x_max > width or y_max > height:
-      fault(
-        'box outside the image',
-        f'a box reaches {x_min:g} {y_min:g} {x_max:g} {y_max:g} in an image of {width} x {height} '
-        'pixels; give it in pixels of this file',
-      )
-  if record.mask is None or faults:
-    return record.boxes, b'', faults
-  name = f'the mask of {record.name}'
-  try:
-    data = read_file(record.mask, name)
-    mask = decode_mask(data, name)
-  except RadiographError as error:
-    fault('mask unreadable', str(error).removeprefix(f'{name}: '))
-    return record.boxes, b'', faults
-  if mask.shape != (height, width):
-    fault(
-      'mask of another size',
-      f'the mask has {mask.shape[1]} x {mask.shape[0]} pixels, the image {width} x {height}; '
-      'draw it on this image',
-    )
-  elif record.label == 'nodule' and not mask.any():
-    fault('mask empty', 'the mask of a nodule image marks nothing; give no mask if it is unknown')
-  elif record.label == 'normal' and mask.any():
-    fault('mask of a normal image', 'the mask of a normal image marks something; correct the label')
-  return record.boxes or boxes_around(mask), hashlib.sha256(data).digest(), faults
 
 
 def _spacing(record: Record, radiograph: Radiograph) -> tuple[float, float]:

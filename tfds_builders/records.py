@@ -19,6 +19,9 @@ Box = tuple[float, float, float, float]
 """(x_min, y_min, x_max, y_max) in pixels of the stored image, half-open."""
 
 
+_SEPARATORS = {',': 'commas', ';': 'semicolons', '\t': 'tabs'}
+
+
 class SourceError(Exception):
   """A source cannot be used at all; the message names the file or key and the remedy."""
 
@@ -70,6 +73,8 @@ class Record:
     mask: path of the mask file, which overrides the ellipses; None where there is none.
     sex, age, view, spacing_mm: as the tables give them; the file's own where they do not.
     spacing_size: (width, height) of the image that `spacing_mm` belongs to; None: as stored.
+    boxes_size: (width, height) of the image that `boxes` belong to; None: as stored. A copy of
+      another size has them scaled.
     diameter_mm: of the largest nodule.
     zone, conspicuity: the source's own words.
     part: the published split that the image belongs to; '' where there is none.
@@ -87,6 +92,7 @@ class Record:
   view: str = 'unknown'
   spacing_mm: tuple[float, float] | None = None
   spacing_size: tuple[int, int] | None = None
+  boxes_size: tuple[int, int] | None = None
   diameter_mm: float = math.nan
   zone: str = 'unknown'
   conspicuity: str = 'unknown'
@@ -142,7 +148,8 @@ def read_csv(
 ) -> Iterator[tuple[int, dict[str, str]]]:
   """Reads a table whose columns must be known ones.
 
-  Commas at the end of lines, which spreadsheets leave, are ignored.
+  Its cells are separated by commas, semicolons or tabs, as spreadsheets write them. Separators at
+  the end of lines, which they leave, are ignored.
 
   Args:
     path: of the table.
@@ -163,7 +170,9 @@ def read_csv(
   # A byte order mark is what spreadsheets put before UTF-8.
   with path.open(encoding='utf-8-sig', newline='') as file:
     try:
-      rows = csv.reader(file, strict=True)
+      first = file.readline()
+      separator = _separator(first, {*required, *optional})
+      rows = csv.reader(itertools.chain([first], file), delimiter=separator, strict=True)
       header = _without_empty_end(column.strip() for column in next(rows, []))
       _check_columns(path.name, header, required, optional)
       for row in rows:
@@ -176,7 +185,7 @@ def read_csv(
               'row malformed',
               named.get(image) or line,
               f'{line}: {len(row)} cells under {len(header)} columns; '
-              'put cells that contain commas in double quotes',
+              f'put cells that contain {_SEPARATORS[separator]} in double quotes',
             )
           )
         elif cells:
@@ -185,6 +194,15 @@ def read_csv(
       raise SourceError(f'{path.name}: not UTF-8 text; save the table as UTF-8 CSV') from error
     except csv.Error as error:
       raise SourceError(f'{path.name}, line {rows.line_num}: not a CSV table: {error}') from error
+
+
+def _separator(header: str, known: Collection[str]) -> str:
+  """What separates the cells of a header: that by which most of its columns are known."""
+
+  def count(separator: str) -> int:
+    return len({cell.strip(' \t\r\n"') for cell in header.split(separator)} & set(known))
+
+  return max(_SEPARATORS, key=count)
 
 
 def _without_empty_end(cells: Iterable[str]) -> list[str]:
@@ -233,10 +251,15 @@ def parse_number(text: str) -> float:
   """
   if not text:
     return math.nan
-  number = float(text)
+  number = decimal(text)
   if not 0 <= number < math.inf:
     raise ValueError
   return number
+
+
+def decimal(text: str) -> float:
+  """The number that `text` writes, with a decimal point or a decimal comma; else a ValueError."""
+  return float(text.replace(',', '.') if re.fullmatch(r'[+-]?\d+,\d+', text) else text)
 
 
 def parse_length(text: str) -> float:
@@ -253,7 +276,7 @@ def parse_length(text: str) -> float:
 
 def parse_sex(text: str) -> str:
   """'female' for F, 'male' for M, 'unknown' where empty; ValueError for anything else."""
-  return _meaning(text, {'F': 'female', 'M': 'male'})
+  return _meaning(text, {'F': 'female', 'FEMALE': 'female', 'M': 'male', 'MALE': 'male'})
 
 
 def parse_view(text: str) -> str:
@@ -262,9 +285,9 @@ def parse_view(text: str) -> str:
 
 
 def _meaning(text: str, meanings: dict[str, str]) -> str:
-  if text and text not in meanings:
+  if text and text.upper() not in meanings:
     raise ValueError
-  return meanings.get(text, 'unknown')
+  return meanings.get(text.upper(), 'unknown')
 
 
 def files_in(folders: Collection[pathlib.Path]) -> dict[str, str]:

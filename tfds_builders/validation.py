@@ -13,8 +13,9 @@ from tfds_builders.inspection import Inspection, inspect
 from tfds_builders.processes import map_images
 from tfds_builders.records import Fault, Record, SourceError, Table
 
-# Of many images with the same fault, a message names so many.
-_NAMED = 3
+# Of many images with the same fault, a message names so many; and of one kind so many faults that
+# differ in their words.
+_NAMED, _TOLD = 3, 20
 
 
 class FaultySource(SourceError):
@@ -51,7 +52,8 @@ def validate(cohort: Cohort, *, processes: int) -> Validation:
   inspections = {record.name: look for record, look in zip(records, found, strict=True)}
   faults = [*cohort.faults, *(fault for look in found for fault in look.faults)]
   faults += _same_images(records, inspections)
-  suspects = [suspect for look in found for suspect in look.suspects]
+  suspects = [*cohort.splits_of_one_label()]
+  suspects += [suspect for look in found for suspect in look.suspects]
   suspects += _similar_images(cohort, inspections)
   return Validation(inspections, faults, suspects)
 
@@ -114,13 +116,18 @@ def _in_reading_order(fault: Fault) -> str:
 
 
 def list_faults(faults: Iterable[Fault]) -> str:
-  """Every fault, kind by kind; images with the same fault and remedy are counted together."""
+  """Faults kind by kind; of many of one kind the first, and how many more there are.
+
+  Images with the same fault and remedy are counted together.
+  """
   lines = []
   for kind, remedies in by_remedy(faults).items():
     lines.append(f'{kind}: {sum(map(len, remedies.values())):,}')
-    for remedy, same in remedies.items():
+    for remedy, same in list(remedies.items())[:_TOLD]:
       named = ', '.join(fault.where for fault in same[:_NAMED])
       if len(same) > _NAMED:
         named = f'{len(same):,} images ({named}, ...)'
       lines.append(f'  {named}: {remedy}')
+    if more := sum(map(len, list(remedies.values())[_TOLD:])):
+      lines.append(f'  and {more:,} more of this kind; validation.json, of validate, has all')
   return '\n'.join(lines)

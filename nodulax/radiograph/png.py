@@ -30,13 +30,17 @@ def decode_png(data: bytes, name: str) -> np.ndarray:
     RadiographError: the file is not a PNG, is truncated or damaged (every checksum is verified),
       is too large, or is not grey.
   """
+  return as_grey(png_samples(data, name), name)
+
+
+def png_samples(data: bytes, name: str) -> np.ndarray:
+  """Like `decode_png`, with colours and transparency: u8 or u16[H, W] or [H, W, C]."""
   for _ in _chunks(data, name):
     pass
   try:
-    samples = imagecodecs.png_decode(data)
+    return imagecodecs.png_decode(data)
   except Exception:
     raise _damaged(name) from None
-  return as_grey(samples, name)
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

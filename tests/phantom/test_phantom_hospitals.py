@@ -113,7 +113,7 @@ def test_nih_tables_lists_and_images_agree(folders):
   for name, kind, *box in boxed:
     x, y, width, height = map(float, box)
     assert name in test and kind in ('Nodule', 'Mass')
-    assert 0 <= x < x + width <= SIZE and 0 <= y < y + height <= SIZE
+    assert 0 <= x < x + width <= 1024 and 0 <= y < y + height <= 1024
 
 
 @pytest.mark.parametrize('images, false_positives, false_negatives', [(12, 0, 0), (70, 0.5, 0.1)])

@@ -79,7 +79,9 @@ def nih(tmp_path) -> pathlib.Path:
     write_png(folder / 'images' / image, radiograph(number))
   rows[1][1] = 'Mass|Nodule'
   write_csv(folder / 'Data_Entry_2017_v2020.csv', NIH_HEADER, rows)
-  box = ['00000001_000.png', 'Nodule', 20.5, 30, 10, 16, '', '', '']
+  # Boxes are of the published 1024 x 1024 pixels: 20.5, 30, 10 and 16 of these 96.
+  edges = [edge * 1024 / 96 for edge in (20.5, 30, 10, 16)]
+  box = ['00000001_000.png', 'Nodule', *edges, '', '', '']
   write_csv(folder / 'BBox_List_2017.csv', BOX_HEADER, [box])
   return folder
 

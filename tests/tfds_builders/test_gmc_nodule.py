@@ -1,3 +1,4 @@
+import csv
 import json
 
 import cv2
@@ -133,10 +134,15 @@ def test_what_the_table_says_of_an_image(hospital, build, change_csv):
     (0, 'images/1.png', 'image twice: 1\n  manifest.csv line 2: line 3 repeats it'),
     (0, './images//1.png', 'image twice: 1\n  manifest.csv line 2: line 3 repeats it'),
     (1, '', 'patient_id malformed: 1\n  manifest.csv line 2'),
-    (2, 'Nodule', "label unknown: 1\n  manifest.csv line 2: label must be 'nodule' or 'normal'"),
+    (2, 'maybe', "label unknown: 1\n  manifest.csv line 2: label must be 'nodule' or 'normal'"),
     (3, '../../etc/passwd', 'mask malformed: 1\n  manifest.csv line 2'),
     (3, 'masks/absent.png', 'mask unreadable: 1\n  manifest.csv line 2'),
-    (4, '1 2 3', 'boxes malformed: 1\n  manifest.csv line 2'),
+    (4, '1 2 3', "boxes malformed: 1\n  manifest.csv line 2: boxes must be 'x_min"),
+    (4, '1,2,3,4', "in pixels, not '1,2,3,4'"),
+    (4, 'KIM', "boxes must be 'x_min y_min x_max y_max; ...' in pixels\n"),
+    (4, '0.2 0.3 0.35 0.5', 'box between 0 and 1: 1\n  manifest.csv line 2: a box is 0.2 0.3'),
+    (3, 'images/0.png', 'mask is the image: 1\n  manifest.csv line 2'),
+    (4, '80 5 95 15', 'mask and boxes disagree: 1\n  manifest.csv line 2: 0% of what'),
     (
       4,
       '80 80 96.5 90',
@@ -175,6 +181,11 @@ def test_a_link_that_leaves_the_folder_is_refused(hospital, build, change_csv, t
   [
     (np.full((96, 95), 255, np.uint8), 'mask of another size: 1\n  manifest.csv line 2: the mask'),
     (np.zeros((96, 96), np.uint8), 'mask empty: 1\n  manifest.csv line 2'),
+    (np.full((96, 96), 255, np.uint8), 'mask covers too much: 1\n  manifest.csv line 2: the mask'),
+    (
+      cv2.rectangle(np.full((96, 96), 255, np.uint8), (9, 9), (14, 17), 0, -1),
+      'the mask marks 99.4% of the image; invert it',
+    ),
   ],
 )
 def test_masks_that_do_not_fit_are_refused(hospital, build, mask, says):
@@ -273,3 +284,104 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path, run):
   outcome = run('cohort', 'gmc_nodule', tmp_path)
   assert outcome.status == 1
   assert 'manifest.csv: there is no such file' in outcome.err
+
+
+def test_a_manifest_as_spreadsheets_write_it(hospital, build, change_csv):
+  """Semicolons, decimal commas, capitals, NA, yes and no, and paths as Windows writes them."""
+
+  def rewrite(rows):
+    rows[0] = HEADER
+    for row in rows[1:]:
+      row[0] = row[0].replace('/', '\\').replace('.png', '.PNG')
+      row[2] = {'nodule': 'Yes', 'normal': 'no'}[row[2]]
+      row += ['f', '63,5', 'pa', '0,2 0,3', '12,5', 'NA', '']
+
+  def lines(path):
+    with path.open(newline='') as file:
+      return list(csv.reader(file))
+
+  change_csv(hospital / 'manifest.csv', rewrite)
+  rows = lines(hospital / 'manifest.csv')
+  plain = build('gmc_nodule', hospital)
+  assert plain.status == 0, plain.err
+  examples = by_pixels(plain, hospital)
+  assert [examples[str(number)]['label'] for number in range(10)] == [1] * 5 + [0] * 5
+  first = examples['0']
+  assert (first['sex'], first['age'], first['view']) == (b'female', 63.5, b'PA')
+  np.testing.assert_allclose(first['pixel_spacing_mm'], [0.2, 0.3], rtol=1e-6)
+  assert (first['nodule_diameter_mm'], first['zone']) == (12.5, b'unknown')
+  for separator in ';\t':
+    with (hospital / 'manifest.csv').open('w', newline='', encoding='utf-8-sig') as file:
+      csv.writer(file, delimiter=separator).writerows(rows)
+    outcome = build('gmc_nodule', hospital, f'--seed={ord(separator)}')
+    assert outcome.status == 0, outcome.err
+    assert by_pixels(outcome, hospital).keys() == examples.keys()
+
+
+def test_a_mask_in_colours_or_with_transparency_marks_what_it_shows(hospital, build):
+  marks = np.zeros((96, 96), bool)
+  marks[40:50, 20:32] = True
+  red, clear = np.zeros((96, 96, 3), np.uint8), np.full((96, 96, 4), 255, np.uint8)
+  red[marks] = (0, 0, 255)
+  clear[~marks] = (200, 200, 200, 0)
+  cv2.imwrite(str(hospital / 'masks' / '0.png'), red)
+  cv2.imwrite(str(hospital / 'masks' / '1.png'), clear)
+  examples = by_pixels(build('gmc_nodule', hospital), hospital)
+  for number in '01':
+    mask = cv2.imdecode(np.frombuffer(examples[number]['mask'], np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(mask, np.where(marks, 255, 0))
+
+
+@pytest.mark.parametrize(
+  ('column', 'value', 'says'),
+  [
+    (4, '10 10 60 90', 'box large: 1\n  manifest.csv line 5: a box covers 43% of the image'),
+    (4, '10 10 10.2 10.3', 'box tiny: 1\n  manifest.csv line 5: a box of 0.2 x 0.3'),
+    (
+      8,
+      '0.1',
+      'extent and diameter disagree: 1\n  manifest.csv line 5: the largest nodule is 12 mm',
+    ),
+  ],
+)
+def test_a_truth_that_is_unlikely_is_a_suspect(hospital, validate, change_csv, column, value, says):
+  def spoil(rows):
+    rows[0] = HEADER
+    for row in rows[1:]:
+      row += [''] * 7
+    rows[4][8], rows[4][9] = '0.3', '12'  # its box is 20 x 30 pixels, 9 mm high
+    rows[4][column] = value
+
+  change_csv(hospital / 'manifest.csv', spoil)
+  outcome = validate('gmc_nodule', hospital)
+  assert outcome.status == 0 and says in outcome.out
+
+
+def test_a_mask_beside_its_box_by_half_is_a_suspect(hospital, validate, change_csv):
+  def spoil(rows):
+    rows[1][4] = '27 35 60 60'  # 5 of the mask's 12 columns
+
+  change_csv(hospital / 'manifest.csv', spoil)
+  outcome = validate('gmc_nodule', hospital)
+  assert 'mask and boxes disagree: 1\n  manifest.csv line 2: 42% of what the mask' in outcome.out
+
+
+def test_a_split_of_one_label_is_told(hospital, validate, change_csv):
+  def all_normal(rows):
+    for row in rows[1:]:
+      row[2:] = ['normal', '', '']
+
+  change_csv(hospital / 'manifest.csv', all_normal)
+  outcome = validate('gmc_nodule', hospital)
+  assert 'split of one label: 1\n  test: all its images are labelled normal' in outcome.out
+
+
+def test_of_thousands_of_faults_of_one_kind_the_first_are_told(hospital, validate, change_csv):
+  def spoil(rows):
+    first = rows[1]
+    rows += [[f'images/x{number}.png', *first[1:3], '', f'{number} 2 3'] for number in range(500)]
+
+  change_csv(hospital / 'manifest.csv', spoil)
+  outcome = validate('gmc_nodule', hospital)
+  assert 'boxes malformed: 500' in outcome.out and 'and 480 more of this kind' in outcome.out
+  assert len(outcome.out.splitlines()) < 100

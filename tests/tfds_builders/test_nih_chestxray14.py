@@ -120,7 +120,7 @@ def test_what_an_example_holds(nih, build):
   assert example['image'] == (nih / 'images' / '00000001_000.png').read_bytes()
   assert example['label'] == 1
   assert example['location_known']
-  np.testing.assert_array_equal(example['boxes'], [[20.5, 30, 30.5, 46]])
+  np.testing.assert_allclose(example['boxes'], [[20.5, 30, 30.5, 46]], rtol=1e-6)
   mask = cv2.imdecode(np.frombuffer(example['mask'], np.uint8), cv2.IMREAD_UNCHANGED)
   assert mask.shape == (96, 96)
   # The area of an ellipse with axes of 10 and 16 is 40 pi.
@@ -285,3 +285,18 @@ def test_the_cohort_table_for_people_shows_the_papers_numbers(nih, run):
   assert outcome.status == 0
   for words in ('images read', '3,609', 'train', 'tune', 'test', 'not a medical device'):
     assert words in outcome.out
+
+
+def test_boxes_fit_smaller_copies_of_the_images(nih, build):
+  """They are of 1024 x 1024 pixels, as which the images were published."""
+  path = nih / 'images' / '00000001_000.png'
+  pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+  cv2.imwrite(str(path), cv2.resize(pixels, (224, 224)))
+  example = build('nih_chestxray14', nih).all_examples()['00000001_000.png']
+  scaled = np.array([[20.5, 30, 30.5, 46]]) * 224 / 96
+  np.testing.assert_allclose(example['boxes'], scaled, rtol=1e-6)
+  cv2.imwrite(str(path), cv2.resize(pixels, (224, 180)))
+  assert (
+    'image of another size: 1\n  00000001_000.png: its boxes are'
+    in build('nih_chestxray14', nih, '--seed=1').err
+  )

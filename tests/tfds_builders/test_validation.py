@@ -36,7 +36,7 @@ def spoiled(nih):
   (images / '00000005_000.png').unlink()
   (images / '00000006_000.png').write_text('<html>not found</html>')
   with (nih / 'BBox_List_2017.csv').open('a') as file:
-    file.write('00000007_000.png,Mass,90,90,10,10,,,\n')
+    file.write('00000007_000.png,Mass,960,960,100,100,,,\n')
   return nih
 
 

@@ -1,8 +1,10 @@
 """A hospital's own radiographs, as the study had them from Gil Medical Center."""
 
+import collections
 import dataclasses
 import os
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Literal
 
@@ -14,6 +16,7 @@ from tfds_builders.records import (
   Fault,
   Record,
   Table,
+  decimal,
   parse_age,
   parse_length,
   parse_sex,
@@ -26,6 +29,15 @@ _OPTIONAL = (
   'mask', 'boxes', 'sex', 'age', 'view', 'pixel_spacing_mm', 'nodule_diameter_mm', 'zone',
   'conspicuity',
 )  # fmt: skip
+# What people write in a cell of which they know nothing.
+_NOT_KNOWN = ('na', 'n/a', 'nan', 'none', 'null', 'unknown', '-', '?')
+_LABELS = {
+  **dict.fromkeys(('nodule', 'yes', 'true', '1', 'positive'), 'nodule'),
+  **dict.fromkeys(('normal', 'no', 'false', '0', 'negative'), 'normal'),
+}
+# Short numbers, of which no patient is made.
+_NUMBERS = re.compile(r'[-+]?\d{1,4}([ ;.,]+[-+]?\d{1,4}){0,40}')
+Listings = dict[pathlib.Path, dict[str, str]]
 
 
 @dataclasses.dataclass(eq=False)
@@ -51,7 +63,7 @@ class Builder(base.RadiographBuilder):
     image, patient_id, label ('nodule' or 'normal')
   and, where known,
     mask, boxes, sex, age, view, pixel_spacing_mm, nodule_diameter_mm, zone, conspicuity.
-  tfds_builders/gmc_nodule/README.md says what stands in each.
+  tfds_builders/gmc_nodule/README.md says what each means.
   """
   EXAMPLE = '--config=hospital --seed=1'
   PAPER = Paper(
@@ -67,18 +79,20 @@ class Builder(base.RadiographBuilder):
   def read_table(cls, folder: pathlib.Path, options: Options) -> Table:
     table = Table({'images': 0})
     names: dict[str, str] = {}
+    listings: Listings = {}
     manifest = folder / 'manifest.csv'
     for line, row in read_csv(manifest, _REQUIRED, _OPTIONAL, faults=table.faults):
       table.read['images'] += 1
       key, name = row['image'], f'manifest.csv line {line}'
-      # One path may be written in several ways: 0.png, ./0.png.
-      first = table.names[key] = names.setdefault(os.path.normpath(key), name)
+      # One path may be written in several ways: 0.png, ./0.png, .\\0.png.
+      path = os.path.normpath(key.replace('\\', '/'))
+      first = table.names[key] = names.setdefault(path, name)
       if first != name:
         table.faults.append(
           Fault('image twice', first, f'line {line} repeats it; remove one of the lines')
         )
         continue
-      record, faults = _read_row(folder, name, row)
+      record, faults = _read_row(folder, name, row, listings)
       table.faults += faults
       if record is not None:
         table.records.append(record)
@@ -86,22 +100,27 @@ class Builder(base.RadiographBuilder):
 
 
 def _read_row(
-  folder: pathlib.Path, name: str, row: dict[str, str]
+  folder: pathlib.Path, name: str, row: dict[str, str], listings: Listings
 ) -> tuple[Record | None, list[Fault]]:
-  """The record of a row, None where there are faults. Cells may name a patient: none is quoted."""
+  """The record of a row, None where there are faults."""
   faults = []
 
   def parse(column: str, parser: Callable, remedy: str):
+    text = row.get(column, '')
+    if column in _OPTIONAL and text.lower() in _NOT_KNOWN:
+      text = ''
     try:
-      return parser(row.get(column, ''))
+      return parser(text)
     except ValueError:
       kind = 'label unknown' if column == 'label' else f'{column} malformed'
-      faults.append(Fault(kind, name, f'{column} must be {remedy}'))
+      # Cells may name a patient: only short numbers are quoted.
+      quoted = f', not {text!r}' if _NUMBERS.fullmatch(text) else ''
+      faults.append(Fault(kind, name, f'{column} must be {remedy}{quoted}'))
       return None
 
   def within(text: str) -> pathlib.Path:
     try:
-      path = (folder / text).resolve()
+      path = _find(folder, text, listings).resolve()
     except (OSError, RuntimeError):  # links in a circle
       raise ValueError from None
     if not text or not path.is_relative_to(folder.resolve()):
@@ -120,6 +139,8 @@ def _read_row(
     'view': parse('view', parse_view, 'PA, AP or empty'),
     'spacing_mm': parse('pixel_spacing_mm', _spacing, "'x y' or one number, in mm, or empty"),
     'diameter_mm': parse('nodule_diameter_mm', parse_length, 'mm or empty'),
+    'zone': parse('zone', _word, 'a word'),
+    'conspicuity': parse('conspicuity', _word, 'a word'),
   }
   if label == 'normal' and boxes:
     faults.append(Fault('box on a normal image', name, 'correct the label or remove the boxes'))
@@ -134,12 +155,30 @@ def _read_row(
       label=label,
       boxes=boxes,
       mask=str(mask) if mask else None,
-      zone=row.get('zone') or 'unknown',
-      conspicuity=row.get('conspicuity') or 'unknown',
       **values,
     ),
     faults,
   )
+
+
+def _find(folder: pathlib.Path, text: str, listings: Listings) -> pathlib.Path:
+  """The file that a cell names, also where it is written as Windows does: `\\`, `1.PNG`."""
+  named = folder / text
+  for path in (named, folder / text.replace('\\', '/')):
+    if os.path.exists(path):
+      return path
+    if path.parent not in listings:
+      listings[path.parent] = _by_lower_case(path.parent)
+    if same := listings[path.parent].get(path.name.casefold()):
+      return path.with_name(same)
+  return named
+
+
+def _by_lower_case(folder: pathlib.Path) -> dict[str, str]:
+  """The names in a folder by their lower case, of those that it tells apart."""
+  names = os.listdir(folder) if os.path.isdir(folder) else []
+  count = collections.Counter(name.casefold() for name in names)
+  return {name.casefold(): name for name in names if count[name.casefold()] == 1}
 
 
 def _not_empty(text: str) -> str:
@@ -148,16 +187,20 @@ def _not_empty(text: str) -> str:
   return text
 
 
+def _word(text: str) -> str:
+  return text or 'unknown'
+
+
 def _label(text: str) -> str:
-  if text not in ('nodule', 'normal'):
+  if text.lower() not in _LABELS:
     raise ValueError
-  return text
+  return _LABELS[text.lower()]
 
 
 def _boxes(text: str) -> tuple[Box, ...]:
   boxes = []
   for part in text.split(';') if text else ():
-    x_min, y_min, x_max, y_max = map(float, part.split())
+    x_min, y_min, x_max, y_max = map(decimal, part.split())
     boxes.append((x_min, y_min, x_max, y_max))
   return tuple(boxes)
 

@@ -49,6 +49,8 @@ _COLUMNS = (
   'View Position', 'OriginalImage[Width', 'Height]', 'OriginalImagePixelSpacing[x', 'y]',
 )  # fmt: skip
 _MOST_PIXELS = 100_000  # along a side; no detector has so many
+# The images as they are published, to which the boxes belong; smaller copies are in use.
+_PUBLISHED_SIZE = (1024, 1024)
 _BOX_COLUMNS = ('Image Index', 'Finding Label', 'Bbox [x', 'y', 'w', 'h]')
 
 # The twelve archives hold the sorted images: 4,999, then 10,000 each, then the rest. These are the
@@ -165,6 +167,7 @@ def _record(
       patient=row['Patient ID'],
       label='nodule' if has_nodule else 'normal',
       boxes=boxes if has_nodule else (),
+      boxes_size=_PUBLISHED_SIZE,
       sex=parse_sex(row['Patient Gender']),
       age=parse_age(row['Patient Age']),
       view=parse_view(row['View Position']),

@@ -22,6 +22,7 @@ ENTRY_HEADER = (
   'Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,'
   'OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]'
 )
+_BOX_SIDE = 1024  # pixels of the published images, to which boxes belong whatever a copy's size
 BOX_HEADER = 'Image Index,Finding Label,Bbox [x,y,w,h],,,'
 TRUTH_HEADER = 'image,label,diameters_mm,zones,conspicuities,boxes'
 NO_FINDING = 'No Finding'
@@ -94,7 +95,8 @@ def _write_image(folder: pathlib.Path, entry: _Entry) -> dict[str, Any]:
       round(original_mm[0] / spacing), round(original_mm[1] / spacing), spacing, spacing,
     ],
     'boxes': [
-      [entry.name, 'Mass' if nodule.diameter_mm > 30 else 'Nodule', x0, y0, x1 - x0, y1 - y0]
+      [entry.name, 'Mass' if nodule.diameter_mm > 30 else 'Nodule',
+       *(edge * _BOX_SIDE / side for edge in (x0, y0, x1 - x0, y1 - y0))]
       for nodule, (x0, y0, x1, y1) in zip(nodules, boxes, strict=True)
     ],
     'truth': [
