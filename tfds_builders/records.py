@@ -285,9 +285,11 @@ def parse_view(text: str) -> str:
 
 
 def _meaning(text: str, meanings: dict[str, str]) -> str:
-  if text and text.upper() not in meanings:
+  if not text:
+    return 'unknown'
+  if not isinstance(text, str) or text.upper() not in meanings:  # JSON may hold anything
     raise ValueError
-  return meanings.get(text.upper(), 'unknown')
+  return meanings[text.upper()]
 
 
 def files_in(folders: Collection[pathlib.Path]) -> dict[str, str]:

@@ -4,10 +4,12 @@ import io
 import math
 import os
 import pathlib
+import zlib
 
 import imagecodecs
 import numpy as np
 import pydicom
+from PIL import Image
 from pydicom import uid
 from pydicom.encaps import encapsulate
 
@@ -57,6 +59,43 @@ def pngs() -> list[bytes]:
   ]
 
 
+def tiffs() -> list[bytes]:
+  grey, deep = picture(8), picture(16)
+  options: list[dict] = [
+    {'compression': 'none'},
+    {'compression': 'lzw'},
+    {'compression': 'deflate', 'byteorder': '>'},
+    {'compression': 'packbits', 'bigtiff': True},
+    {'compression': 'jpeg'},
+    {'tile': (16, 16)},
+    {'photometric': 'miniswhite'},
+  ]
+  made = [bytes(imagecodecs.tiff_encode(grey.copy(), **option)) for option in options]
+  return [*made, bytes(imagecodecs.tiff_encode(deep, compression='lzw'))]
+
+
+def bmps() -> list[bytes]:
+  grey = picture(8)
+  made = []
+  for mode in ('L', 'RGB', 'RGBA'):
+    file = io.BytesIO()
+    Image.fromarray(grey).convert(mode).save(file, 'BMP')
+    made.append(file.getvalue())
+  return made
+
+
+def metaimages() -> list[bytes]:
+  grey, deep = picture(8), picture(12)
+  return [
+    mha(grey, 'UCHAR'),
+    mha(deep, 'USHORT', compressed=True),
+    mha(deep[np.newaxis], 'USHORT'),
+    mha(deep.astype('>u2'), 'USHORT', BinaryDataByteOrderMSB='True'),
+    mha(deep.astype(np.float32), 'FLOAT'),
+    mha(deep.astype(np.int16) - 1000, 'SHORT', compressed=True),
+  ]
+
+
 def jpegs() -> list[bytes]:
   grey = picture(8)
   return [
@@ -65,6 +104,27 @@ def jpegs() -> list[bytes]:
     bytes(imagecodecs.jpeg8_encode(grey, lossless=True, bitspersample=8)),
     bytes(imagecodecs.jpeg8_encode(picture(12), lossless=True, bitspersample=12)),
   ]
+
+
+def mha(elements: np.ndarray, kind: str, compressed: bool = False, **keys: str) -> bytes:
+  """A MetaImage (.mha) of `elements`, with these keys."""
+  data = elements.tobytes()
+  lines = {
+    'ObjectType': 'Image',
+    'NDims': str(elements.ndim),
+    'BinaryData': 'True',
+    'BinaryDataByteOrderMSB': 'False',
+    'CompressedData': str(compressed),
+    'TransformMatrix': '1 0 0 1',
+    'Offset': '0 0',
+    'ElementSpacing': '0.139 0.15',
+    'DimSize': ' '.join(map(str, elements.shape[::-1])),
+    'ElementType': f'MET_{kind}',
+    **keys,
+  }
+  lines['ElementDataFile'] = lines.pop('ElementDataFile', 'LOCAL')
+  header = ''.join(f'{key} = {value}\n' for key, value in lines.items())
+  return header.encode() + (zlib.compress(data) if compressed else data)
 
 
 def dicom(pixels: np.ndarray, syntax: str, frame: bytes | None = None, **attributes) -> bytes:

@@ -22,6 +22,11 @@ def _radiograph(make: Callable[[], list[bytes]], *ways: Callable[[bytes, Rng], b
   )
 
 
+def _spoil_head(data: bytes, rng: Rng) -> bytes:
+  """The first bytes, which say most."""
+  return spoil_bytes(data, rng, 250)
+
+
 def _spoil_dicom_header(data: bytes, rng: Rng) -> bytes:
   return spoil_bytes(data, rng, data.rfind(b'\xe0\x7f\x10\x00') + 16)
 
@@ -42,5 +47,8 @@ def _dicoms() -> list[bytes]:
 SUBJECTS = {
   'PNG': _radiograph(images.pngs, spoil_bytes, spoil_png, spoil_png),
   'JPEG': _radiograph(images.jpegs, spoil_bytes, lambda data, rng: spoil_bytes(data, rng, 700)),
+  'TIFF': _radiograph(images.tiffs, spoil_bytes, _spoil_head),
+  'BMP': _radiograph(images.bmps, spoil_bytes, _spoil_head),
+  'MetaImage': _radiograph(images.metaimages, spoil_bytes, _spoil_head),
   'DICOM': _radiograph(_dicoms, spoil_bytes, _spoil_dicom_header, _spoil_pixels),
 }

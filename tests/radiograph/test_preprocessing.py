@@ -55,6 +55,18 @@ def test_the_view_does_not_depend_on_the_bit_depth():
   )
 
 
+def test_the_resized_view_of_8_and_of_16_bits_differs_by_one_grey_level_at_most():
+  """Rounding to the stored type between resize and CLAHE once gave another picture."""
+  rng = np.random.default_rng(2)
+  smooth = cv2.GaussianBlur(rng.normal(size=(237, 181)), (0, 0), 6)
+  eight = cv2.normalize(smooth, None, 90, 140, cv2.NORM_MINMAX).astype(np.uint8)
+  views = [
+    PLAIN.image(pixels, np.array([7, 11, 170, 229]))
+    for pixels in (eight, eight.astype(np.uint16) * 257)
+  ]
+  assert np.abs(views[0].astype(int) - views[1]).max() <= 1
+
+
 def test_a_uniform_image_is_no_division_by_zero():
   assert np.isfinite(PLAIN.image(np.full((64, 64), 7, np.uint8), np.array([0, 0, 64, 64]))).all()
 
