@@ -59,21 +59,11 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
     check_options(config)
     devices = parallel.devices(config.train.devices)
     parallel.require_divisible(config.train.batch_size, devices, config.train.accumulate)
-    shards = Shards(_training_shards(config), 'train')
+    shards = training_split(config)
     workdir.claim_data(folder, describe_splits(shards.directory), write=hosts.is_first())
     if config.init.checkpoint and checkpoint.latest_step(folder) is None:
       checkpoint.describe(config.init.checkpoint)  # refuses a run that has no network yet
     radiographs = config.data.train_images or len(shards)
-    if radiographs > len(shards):
-      raise ValueError(
-        f'--config.data.train_images={radiographs} is more than the {len(shards)} radiographs of '
-        f'the split train in {shards.directory}'
-      )
-    if radiographs < config.train.batch_size:
-      raise ValueError(
-        f'{shards.directory} has {radiographs} radiographs to train on, fewer than one batch; '
-        f'lower --config.train.batch_size={config.train.batch_size}'
-      )
     steps_per_epoch = radiographs // config.train.batch_size
     total_steps = config.train.epochs * steps_per_epoch
     if checkpoint.finished(folder, total_steps):
@@ -94,6 +84,28 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
         cache_dir=config.data.cache_dir,
         **config.evaluation,
       )
+
+
+def training_split(config: ConfigDict) -> Shards:
+  """The radiographs that a config trains on.
+
+  Raises:
+    ShardsError: there are none.
+    ValueError: there are fewer than `config.data.train_images`, or than one batch.
+  """
+  shards = Shards(_training_shards(config), 'train')
+  radiographs = config.data.train_images or len(shards)
+  if radiographs > len(shards):
+    raise ValueError(
+      f'--config.data.train_images={radiographs} is more than the {len(shards)} radiographs of '
+      f'the split train in {shards.directory}'
+    )
+  if radiographs < config.train.batch_size:
+    raise ValueError(
+      f'{shards.directory} has {radiographs} radiographs to train on, fewer than one batch; '
+      f'lower --config.train.batch_size={config.train.batch_size}'
+    )
+  return shards
 
 
 def fit(

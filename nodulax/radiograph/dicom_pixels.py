@@ -180,6 +180,7 @@ def _compressed_samples(pixels: bytes, header: Header, layout: Layout, name: str
     shape = _jpeg_2000_shape(frame)
     decode = imagecodecs.jpeg2k_decode
   elif header.syntax == uid.RLELossless:
+    _check_rle(frame, layout, name)
     planes = imagecodecs.dicomrle_decode(frame, f'<u{layout.bits_allocated // 8}')
     return _native_samples(planes, header, layout, True, name)
   else:
@@ -192,6 +193,17 @@ def _compressed_samples(pixels: bytes, header: Header, layout: Layout, name: str
       f'{name}: the compressed image is not of the size that the header states; export it again'
     )
   return as_grey(samples, name, tolerance=jpeg.GREY_TOLERANCE)
+
+
+def _check_rle(frame: bytes, layout: Layout, name: str) -> None:
+  """Refuses a header (PS3.5 G.5) with segments outside the frame, on which the decoder crashes."""
+  count, *offsets = struct.unpack_from('<16I', frame)
+  segments = layout.channels * layout.bits_allocated // 8
+  starts = [*offsets[:segments], len(frame)]
+  if count != segments or starts[0] < 64 or starts != sorted(starts):
+    raise RadiographError(
+      f'{name}: the run lengths of the compressed image are damaged; export it again'
+    )
 
 
 def _native_samples(

@@ -39,7 +39,7 @@ def decode_tiff(data: bytes, name: str) -> np.ndarray:
   """
   try:
     pages = list(_pages(data))
-  except (struct.error, IndexError):
+  except (struct.error, IndexError, OverflowError):
     raise _damaged(name) from None
   page = _only_page(pages, name)
   shape = _first(page, _HEIGHT, 0), _first(page, _WIDTH, 0)
@@ -93,7 +93,7 @@ def _pages(data: bytes) -> Iterator[Page]:
   """Yields the tags of each page, of which those that are not whole numbers are left out.
 
   Raises:
-    struct.error, IndexError: the file ends before they do, or there are too many.
+    struct.error, IndexError, OverflowError: the file ends before they do, or there are too many.
   """
   order, big = '<' if data[:2] == b'II' else '>', data[2:4] in (b'+\0', b'\0+')
   offset_form, count_form = (order + form for form in ('QQ' if big else 'IH'))

@@ -66,6 +66,7 @@ def print_plan(config: ConfigDict, folder: epath.PathLike) -> None:
   Raises:
     ShardsError, ValueError: shards, or what a sweep names, are not there.
   """
+  plan.check(config)
   folder = epath.Path(folder)
   console = Console()
   with console.status('Looking at the data'):

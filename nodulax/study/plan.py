@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import math
+import operator
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +11,12 @@ from typing import Any
 from etils import epath
 from ml_collections import ConfigDict
 
+from nodulax.training.options import check_options
+
 # What a study's config holds beside the knobs of configs/default.py.
 OWN_KNOBS = ('order', 'experiments', 'seeds', 'sweeps', 'sources')
+BUILDERS = ('nih_chestxray14', 'aihub_nodule', 'gmc_nodule', 'vindr_cxr')
+HOSPITALS = ('nih', 'aihub', 'gmc', 'vindr')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +59,68 @@ def runs(config: ConfigDict, folder: epath.Path, shards: dict[str, str]) -> list
     Run(name, experiment, seed, sweep, value, _complete(run_config, config, folder, shards, seed))
     for name, experiment, seed, sweep, value, run_config in _named(config)
   ]
+
+
+def check(config: ConfigDict) -> None:
+  """Checks a study's options before any work is done.
+
+  Raises:
+    ValueError: one cannot be, of the study or of any of its runs; the message names it.
+  """
+  seeds = list(config.seeds)
+  if not seeds or len(set(seeds)) < len(seeds) or any(type(seed) is not int for seed in seeds):
+    raise ValueError(
+      f'--config.seeds={config.seeds} must be whole numbers, at least one, each once'
+    )
+  if not config.order or not set(config.order) <= set(config.experiments):
+    raise ValueError(
+      f'--config.order={config.order} must name at least one of {", ".join(config.experiments)}'
+    )
+  for name, sweep in config.sweeps.items():
+    _check_sweep(config, name, sweep)
+  for name in sources(config):
+    if name not in config.sources:
+      raise ValueError(
+        f'--config.data.evaluate names the source {name!r}, which is none of '
+        f'{", ".join(config.sources)}'
+      )
+    if not config.data.shards[name]:
+      _check_source(name, config.sources[name])
+  for run in runs(config, epath.Path(), {}):
+    try:
+      check_options(run.config)
+    except ValueError as error:
+      raise ValueError(f'{run.name}: {error}') from error
+
+
+def _check_sweep(config: ConfigDict, name: str, sweep: ConfigDict) -> None:
+  option = f'--config.sweeps.{name}'
+  values = list(sweep['values'])
+  numbers = all(type(value) in (int, float) and math.isfinite(value) for value in values)
+  if not values or len(set(values)) < len(values) or not numbers:
+    raise ValueError(f'{option}.values={sweep["values"]} must be numbers, at least one, each once')
+  try:
+    known = operator.attrgetter(sweep.knob)(config)
+  except AttributeError:
+    known = None
+  if type(known) not in (int, float) or sweep.knob.split('.')[0] in OWN_KNOBS:
+    raise ValueError(
+      f'{option}.knob={sweep.knob!r} must be an option of configs/default.py that is a number, '
+      "such as 'data.label_noise'"
+    )
+
+
+def _check_source(name: str, source: ConfigDict) -> None:
+  """A source whose shards are still to be built."""
+  option = f'--config.sources.{name}'
+  for key, least in (('images', 1), ('image_size', 32), ('seed', 0)):
+    if type(source[key]) is not int or source[key] < least:
+      raise ValueError(f'{option}.{key}={source[key]} must be a whole number of at least {least}')
+  if source.raw and not epath.Path(source.raw).is_dir():
+    raise ValueError(f'{option}.raw={source.raw}: there is no such folder')
+  for key, known in (('builder', BUILDERS), ('hospital', HOSPITALS)):
+    if source[key] not in known:
+      raise ValueError(f'{option}.{key}={source[key]} must be one of {", ".join(known)}')
 
 
 def sources(config: ConfigDict) -> list[str]:

@@ -17,7 +17,7 @@ from nodulax.checkpoints import checkpoint
 from nodulax.distributed import hosts
 from nodulax.phantom.hospitals.writing import TRUTH
 from nodulax.report import write_report
-from nodulax.study.plan import Run, runs, sources, write_description
+from nodulax.study.plan import Run, check, runs, sources, write_description
 from nodulax.study.true_labels import score_against_truth
 from nodulax.training import workdir
 
@@ -34,13 +34,17 @@ def run(config: ConfigDict, folder: epath.PathLike) -> None:
     folder: the workdir; holds raw/, shards/, cache/, a folder for each run, and report/ afterwards.
 
   Raises:
+    ValueError: an option cannot be, or there are fewer radiographs than a run needs.
     StudyError: a command of the preparation failed.
     Interrupted, and whatever else `train` raises.
   """
+  check(config)
   folder = workdir.claim(folder, config, write=hosts.is_first())
   shards = {name: prepare(config, folder, name) for name in sources(config)}
   hosts.wait('shards')
   planned = runs(config, folder, shards)
+  for this in planned:
+    train.training_split(this.config)  # refuses too few radiographs before days of training
   if hosts.is_first():
     write_description(folder, planned, config)
   for number, this in enumerate(planned, 1):

@@ -803,6 +803,19 @@ def test_a_file_cut_anywhere_is_refused(syntax):
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize('place', range(3))
+def test_run_lengths_whose_segments_lie_elsewhere_are_refused(place):
+  """Their number and the first two offsets; the decoder crashed on such a header."""
+  packed = dicom(bits=12)
+  packed.compress(uid.RLELossless)
+  start = packed.PixelData.index(struct.pack('<II', 2, 64)) + 4 * place
+  spoilt = bytearray(packed.PixelData)
+  spoilt[start : start + 4] = struct.pack('<I', 5_704_704)
+  packed.PixelData = bytes(spoilt)
+  with pytest.raises(RadiographError, match='run lengths .* damaged'):
+    read(packed)
+
+
 @pytest.mark.parametrize('name', ['nonchest_RG3_RLE.dcm', 'RG3_J2KR.dcm', 'nonchest_RG3_JLSL.dcm'])
 def test_damaged_compressed_files_never_raise_anything_else(real_data, name):
   data = (real_data / 'dicom' / 'nonchest' / name).read_bytes()

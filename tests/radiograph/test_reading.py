@@ -204,6 +204,10 @@ REFUSED = {
   'BMP of one bit': (file_of(Image.fromarray(GREY).convert('1'), 'BMP'), '1 bits.*export'),
   'BMP without its end': (file_of(Image.fromarray(GREY), 'BMP')[:-1], 'damaged.*copy'),
   'BMP beyond its palette': (bmp_by_hand(8, 1, [b'\x01\x02\x03\0'], bytes(8)), 'damaged.*copy'),
+  'BigTIFF whose page lies beyond any file': (
+    b'II+\0\x08\0\0\0' + b'\xff' * 8,
+    'damaged.*copy',
+  ),
   'enormous BMP': (bmp_by_hand(8, 64_000_000, []), '3 x 64000000 pixels.*export'),
   'coloured TIFF': (file_of(COLOURED, 'TIFF'), 'colours.*greyscale'),
   'transparent TIFF': (file_of(TRANSPARENT, 'TIFF'), 'transparent.*greyscale'),

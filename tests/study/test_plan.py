@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from configs import study, virtual_study
-from nodulax.study.plan import describe, runs, sources
+from nodulax.study.plan import check, describe, runs, sources
 
 FOLDER = pathlib.Path('work')
 SHARDS = {'nih': 'a', 'aihub': 'b', 'gmc': 'c', 'vindr': 'd'}
@@ -106,3 +106,40 @@ def test_the_virtual_study_trains_all_on_equal_numbers_and_sweeps_two_knobs():
   assert list(planned(virtual_study.get_config('models'))) == [run.name for run in plain]
   with pytest.raises(ValueError, match='only models'):
     virtual_study.get_config('sweeps')
+
+
+def test_the_studies_that_come_along_pass_their_own_check(config):
+  check(config)
+  check(virtual_study.get_config(''))
+
+
+@pytest.mark.parametrize(
+  ('option', 'value', 'says'),
+  [
+    ('seeds', (), 'seeds=.. must be whole numbers'),
+    ('seeds', (0, 0), 'seeds=.0, 0. must be whole numbers, at least one, each once'),
+    ('seeds', (-1,), 'nih_image: --config.seed=-1 must be from 0'),
+    ('order', ('x',), "order=.'x',. must name at least one of aihub_image"),
+    ('data.evaluate', ('gmc', 'x'), "evaluate names the source 'x', which is none of aihub, gmc"),
+    ('sources.gmc.images', 0, 'sources.gmc.images=0 must be a whole number of at least 1'),
+    ('sources.gmc.builder', 'x', 'builder=x must be one of nih_chestxray14'),
+    ('sources.gmc.hospital', 'x', 'hospital=x must be one of nih, aihub'),
+    ('sources.gmc.raw', '/nowhere', 'raw=/nowhere: there is no such folder'),
+    ('sweeps.label_noise.knob', 'data.label_nois', 'must be an option of configs/default.py'),
+    ('sweeps.label_noise.knob', 'data.train', 'that is a number'),
+    ('sweeps.label_noise.values', (), 'values=.. must be numbers, at least one'),
+    ('sweeps.label_noise.values', (0.1, 2.0), 'label_noise_2: --config.data.label_noise=2.0'),
+    ('sweeps.label_noise.experiments', ('x',), "config.experiments has no 'x'"),
+    ('augmentation.flip', 2.0, 'nih_image: --config.augmentation.flip=2.0 must be from 0 to 1'),
+  ],
+)
+def test_options_of_a_study_are_checked_before_any_work(option, value, says):
+  config = virtual_study.get_config('')
+  *path, last = option.split('.')
+  part = config
+  for name in path:
+    part = part[name]
+  with config.unlocked():
+    part[last] = value
+  with pytest.raises(ValueError, match=says):
+    check(config)
