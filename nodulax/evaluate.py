@@ -7,29 +7,29 @@ radiograph), locations.csv (one row a finding), metrics.json, heat maps, thumbna
 For research, not a medical device.
 """
 
+import argparse
 import json
 import math
 import os
 import pathlib
 import shutil
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from absl import app, flags, logging
+from absl import logging
 from rich.progress import track
 
-from nodulax import NOTICE
-from nodulax.checkpoints import checkpoint, networks, shipped
-from nodulax.checkpoints.checkpoint import CheckpointError
+from nodulax import NOTICE, cli
+from nodulax.checkpoints import checkpoint, networks
 from nodulax.distributed import hosts, inference, parallel
+from nodulax.errors import OptionError
 from nodulax.evaluation import provenance
 from nodulax.evaluation.files import write_locations, write_pictures, write_predictions
 from nodulax.evaluation.measures import dice_coefficients, measure
 from nodulax.input.batches import evaluation_batches
 from nodulax.input.prepared import prepare
-from nodulax.input.shards import Shards, ShardsError
+from nodulax.input.shards import Shards
 from nodulax.storage import folders
 
 
@@ -128,7 +128,7 @@ def _done_before(output: pathlib.Path, subject: dict[str, Any]) -> dict[str, Any
   try:
     metrics = json.loads((output / 'metrics.json').read_text())
   except (OSError, ValueError) as error:
-    raise ValueError(
+    raise OptionError(
       f'{output} exists and holds no evaluation; choose another --output or remove it'
     ) from error
   there = {**metrics, **metrics.get('provenance', {})}
@@ -138,46 +138,45 @@ def _done_before(output: pathlib.Path, subject: dict[str, Any]) -> dict[str, Any
     if there.get(name) != value
   ]
   if differing:
-    raise ValueError(
+    raise OptionError(
       f'{output} holds another evaluation ({"; ".join(differing)}); '
       'choose another --output or remove it'
     )
   return metrics
 
 
-def main(arguments: Sequence[str]) -> None:
-  if len(arguments) > 1:
-    raise app.UsageError(f'unexpected argument: {arguments[1]}')
+def add_arguments(parser: cli.Parser) -> None:
+  cli.add_checkpoint(parser)
+  add = parser.add_argument
+  add('--dataset', required=True, help='folder of the shards')
+  add('--output', required=True, help='folder to write')
+  add('--split', default='test', choices=('train', 'tune', 'test'), help='split to evaluate on')
+  add('--batch_size', type=cli.at_least(1), default=16, help='radiographs at a time (default: 16)')
+  add(
+    '--overlays',
+    type=cli.at_least(0),
+    default=64,
+    help='radiographs to draw with heat map and truth (default: 64)',
+  )
+  add('--cache_dir', default='', help='folder for preprocessed images (default: memory)')
+
+
+def main(given: argparse.Namespace) -> None:
   logging.set_verbosity(logging.WARNING)
-  values = flags.FLAGS
-  try:
-    output = folders.check_out(values.output)
-    metrics = evaluate(
-      values.checkpoint,
-      values.dataset,
-      values.split,
-      output,
-      batch_size=values.batch_size,
-      overlays=values.overlays,
-      cache_dir=values.cache_dir,
-    )
-    folders.publish(output)
-  except (CheckpointError, ShardsError, ValueError, OSError) as error:
-    raise SystemExit(f'nodulax: {error}') from error
+  output = folders.check_out(given.output)
+  metrics = evaluate(
+    given.checkpoint,
+    given.dataset,
+    given.split,
+    output,
+    batch_size=given.batch_size,
+    overlays=given.overlays,
+    cache_dir=given.cache_dir,
+  )
+  folders.publish(output)
   print(json.dumps(metrics, indent=2))
-  print(f'Predictions, heat maps and overlays: {values.output}')
+  print(f'Predictions, heat maps and overlays: {given.output}')
 
 
 if __name__ == '__main__':
-  flags.DEFINE_string(
-    'checkpoint',
-    shipped.NAME,
-    'Workdir of a run; nodulax is the network that comes along.',
-  )
-  flags.DEFINE_string('dataset', None, 'Folder of the shards.', required=True)
-  flags.DEFINE_string('output', None, 'Folder to write.', required=True)
-  flags.DEFINE_enum('split', 'test', ['train', 'tune', 'test'], 'Split to evaluate on.')
-  flags.DEFINE_integer('batch_size', 16, 'Radiographs at a time.')
-  flags.DEFINE_integer('overlays', 64, 'Radiographs to draw with heat map and truth.')
-  flags.DEFINE_string('cache_dir', '', 'Folder for preprocessed images; memory where empty.')
-  app.run(main)
+  cli.run('evaluate', prog='python -m nodulax.evaluate')

@@ -9,6 +9,7 @@ not a medical device. --onnx adds the network as ONNX, for one radiograph at a t
 extra `onnx`.
 """
 
+import argparse
 import contextlib
 import functools
 import hashlib
@@ -20,19 +21,16 @@ import os
 import pathlib
 import shutil
 import zipfile
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
 from absl import logging as absl_logging
 from jax import export as jax_export
 
-from nodulax import NOTICE, exported
-from nodulax.checkpoints import checkpoint, networks, shipped
-from nodulax.checkpoints.checkpoint import CheckpointError
+from nodulax import NOTICE, cli, exported
+from nodulax.checkpoints import checkpoint, networks
 from nodulax.checkpoints.description import Description
 from nodulax.distributed import inference
 from nodulax.model import Network
@@ -41,6 +39,7 @@ from nodulax.storage import folders
 _PACKAGE = pathlib.Path(__file__).parent
 LOADER = (
   '__init__.py',
+  'errors.py',
   'exported.py',
   'prediction/__init__.py',
   'prediction/findings.py',
@@ -197,32 +196,26 @@ def copy_loader(folder: str | os.PathLike) -> None:
     )
 
 
-def main(arguments: Sequence[str]) -> None:
+def add_arguments(parser: cli.Parser) -> None:
+  cli.add_checkpoint(parser)
+  add = parser.add_argument
+  add('--output', required=True, help='file to write')
+  add('--onnx', action='store_true', help='add the network as ONNX')
+  add('--loader', help='folder to copy the loader to')
+
+
+def main(given: argparse.Namespace) -> None:
   absl_logging.set_verbosity(absl_logging.WARNING)
-  values = flags.FLAGS
-  if len(arguments) > 1:
-    raise app.UsageError(f'unexpected: {" ".join(arguments[1:])}')
-  try:
-    with folders.file_to_send(values.output) as file:
-      export(values.checkpoint, file, with_onnx=values.onnx)
-      size = file.stat().st_size
-    if values.loader:
-      folder = folders.check_out(values.loader)
-      copy_loader(folder)
-      folders.publish(folder)
-  except (CheckpointError, exported.ExportError, OSError) as error:
-    raise SystemExit(f'nodulax: {error}') from error
-  print(f'{values.output}: {size / 1e6:.1f} MB, for {", ".join(exported.PLATFORMS)}')
+  with folders.file_to_send(given.output) as file:
+    export(given.checkpoint, file, with_onnx=given.onnx)
+    size = file.stat().st_size
+  if given.loader:
+    folder = folders.check_out(given.loader)
+    copy_loader(folder)
+    folders.publish(folder)
+  print(f'{given.output}: {size / 1e6:.1f} MB, for {", ".join(exported.PLATFORMS)}')
   print(NOTICE)
 
 
 if __name__ == '__main__':
-  flags.DEFINE_string(
-    'checkpoint',
-    shipped.NAME,
-    'Workdir of a run; nodulax is the network that comes along.',
-  )
-  flags.DEFINE_string('output', None, 'File to write.', required=True)
-  flags.DEFINE_bool('onnx', False, 'Add the network as ONNX.')
-  flags.DEFINE_string('loader', None, 'Folder to copy the loader to.')
-  app.run(main)
+  cli.run('export', prog='python -m nodulax.export')

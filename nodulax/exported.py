@@ -28,6 +28,7 @@ import numpy as np
 from jax import export
 from scipy import special
 
+from nodulax.errors import NodulaxError
 from nodulax.prediction import prediction
 from nodulax.prediction.findings import Place
 from nodulax.prediction.prediction import Prediction, Reading
@@ -47,7 +48,7 @@ LIMITS = {MODEL: 2**20, CARD: 2**20, STABLEHLO: 2**29, ONNX: 2**29}
 PLATFORMS = ('cpu', 'cuda', 'tpu')
 
 
-class ExportError(ValueError):
+class ExportError(NodulaxError):
   """A file that is no exported network, or a damaged one; says what is wrong."""
 
 

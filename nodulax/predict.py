@@ -14,6 +14,7 @@ why, and --force reads it all the same. Run again, the command resumes where it 
 output could be written. For research, not a medical device.
 """
 
+import argparse
 import errno
 import os
 import pathlib
@@ -22,12 +23,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import jax
-from absl import app, flags, logging
+from absl import logging
 from rich.progress import Progress
 
-from nodulax import NOTICE
-from nodulax.checkpoints import shipped
-from nodulax.checkpoints.checkpoint import CheckpointError
+from nodulax import NOTICE, cli
+from nodulax.errors import OptionError
 from nodulax.prediction.discovery import radiographs_in, read_list
 from nodulax.prediction.files import Journal, OutputError, Refused, record
 from nodulax.prediction.prediction import Prediction, Reading, as_stored
@@ -173,24 +173,34 @@ def _write_overlay(path: pathlib.Path, reading: Reading, prediction: Prediction)
   path.write_bytes(pictures.png(draw(reading, prediction)))
 
 
-def main(arguments: Sequence[str]) -> None:
+def add_arguments(parser: cli.Parser) -> None:
+  cli.add_checkpoint(parser)
+  add = parser.add_argument
+  add('paths', nargs='*', metavar='FILE', help='radiographs, folders and glob patterns')
+  add('--output', required=True, help='folder to write')
+  add('--list', help='text file that names more files and folders, one a line')
+  add('--numbered', action='store_true', help='number the radiographs in place of their names')
+  add('--force', action='store_true', help='read also what is no upright frontal chest radiograph')
+  add('--dicom_sr', action='store_true', help='write a DICOM structured report (TID 1500) of each')
+  add('--dicom_seg', action='store_true', help='write each heat map as a DICOM segmentation')
+  add('--dicom_sc', action='store_true', help='write each overlay as a DICOM secondary capture')
+  add('--batch_size', type=cli.at_least(1), default=8, help='radiographs at a time (default: 8)')
+
+
+def main(given: argparse.Namespace) -> None:
   logging.set_verbosity(logging.WARNING)
-  values = flags.FLAGS
-  if len(arguments) < 2 and not values.list:
-    raise app.UsageError('name at least one file or folder, or a --list of files')
-  try:
-    listed = read_list(values.list) if values.list else ()
-    files = radiographs_in(arguments[1:], listed, numbered=values.numbered)
-    kinds = [kind for kind in DICOM_KINDS if values[kind].value]
-    output = folders.check_out(values.output)
-    faults = predict(values.checkpoint, files, output, values.batch_size, kinds, force=values.force)
-  except (CheckpointError, OutputError, ValueError, OSError) as error:
-    raise SystemExit(f'nodulax: {error}') from error
+  if not given.paths and not given.list:
+    raise OptionError('name at least one file or folder, or a --list of files')
+  listed = read_list(given.list) if given.list else ()
+  files = radiographs_in(given.paths, listed, numbered=given.numbered)
+  kinds = [kind for kind in DICOM_KINDS if getattr(given, kind)]
+  output = folders.check_out(given.output)
+  faults = predict(given.checkpoint, files, output, given.batch_size, kinds, force=given.force)
   unwritten = {name: why for name, why in faults.items() if isinstance(why, Unwritten)}
   refused = {name: why for name, why in faults.items() if isinstance(why, Refused)}
   unread = {name: why for name, why in faults.items() if name not in {**unwritten, **refused}}
   read_well = len(files) - len(unread) - len(refused)
-  print(f'{read_well} of {len(files)} radiographs: {values.output}/findings.csv, overlays/')
+  print(f'{read_well} of {len(files)} radiographs: {given.output}/findings.csv, overlays/')
   print(NOTICE)
   told = _listed('with a fault', unread)
   told += _listed('refused as no upright frontal chest (--force reads them all the same)', refused)
@@ -206,17 +216,4 @@ def _listed(what: str, faults: Mapping[str, str]) -> list[str]:
 
 
 if __name__ == '__main__':
-  flags.DEFINE_string(
-    'checkpoint',
-    shipped.NAME,
-    'Workdir of a run; nodulax is the network that comes along.',
-  )
-  flags.DEFINE_string('output', None, 'Folder to write.', required=True)
-  flags.DEFINE_string('list', None, 'Text file that names more files and folders, one a line.')
-  flags.DEFINE_bool('numbered', False, 'Number the radiographs in place of their file names.')
-  flags.DEFINE_bool('force', False, 'Read also what is no upright frontal chest radiograph.')
-  flags.DEFINE_bool('dicom_sr', False, 'Write a DICOM structured report (TID 1500) of each.')
-  flags.DEFINE_bool('dicom_seg', False, 'Write the heat map of each as a DICOM segmentation.')
-  flags.DEFINE_bool('dicom_sc', False, 'Write the overlay of each as a DICOM secondary capture.')
-  flags.DEFINE_integer('batch_size', 8, 'Radiographs at a time.')
-  app.run(main)
+  cli.run('predict', prog='python -m nodulax.predict')

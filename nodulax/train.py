@@ -16,6 +16,7 @@ from nodulax import evaluate
 from nodulax.checkpoints import checkpoint, networks, typed_json
 from nodulax.checkpoints.description import Description
 from nodulax.distributed import hosts, inference, parallel
+from nodulax.errors import NodulaxError, OptionError
 from nodulax.evaluation.thresholds import freeze_thresholds
 from nodulax.input.batches import evaluation_batches, training_batches
 from nodulax.input.degraded import mislabelled, reduced
@@ -35,7 +36,7 @@ from nodulax.training.options import check_options
 from nodulax.training.step import State, initial_state, step_function
 
 
-class TrainingError(RuntimeError):
+class TrainingError(NodulaxError):
   """Training cannot go on; says at which step, with which images, and what was saved last."""
 
 
@@ -96,12 +97,12 @@ def training_split(config: ConfigDict) -> Shards:
   shards = Shards(_training_shards(config), 'train')
   radiographs = config.data.train_images or len(shards)
   if radiographs > len(shards):
-    raise ValueError(
+    raise OptionError(
       f'--config.data.train_images={radiographs} is more than the {len(shards)} radiographs of '
       f'the split train in {shards.directory}'
     )
   if radiographs < config.train.batch_size:
-    raise ValueError(
+    raise OptionError(
       f'{shards.directory} has {radiographs} radiographs to train on, fewer than one batch; '
       f'lower --config.train.batch_size={config.train.batch_size}'
     )
@@ -306,7 +307,7 @@ def tell(message: object) -> None:
 def _training_shards(config: ConfigDict) -> str:
   directory = config.data.shards[config.data.train]
   if not directory:
-    raise ValueError(
+    raise OptionError(
       f'no training data: build the shards of {config.data.train} with python -m tfds_builders '
       f'build, and name their folder in --config.data.shards.{config.data.train}=DIR'
     )
@@ -317,7 +318,7 @@ def _require_both_classes(prepared: Prepared) -> None:
   labels = {case.label for case in prepared.cases}
   if len(labels) < 2:
     kind = 'nodule' if labels == {1} else 'normal'
-    raise ValueError(
+    raise OptionError(
       f'{prepared.name}: every radiograph of the split {prepared.split} is {kind}; training '
       'needs both classes in train and in tune'
     )

@@ -21,11 +21,14 @@ LAYERS = (
   ('evaluation',),
   ('training', 'prediction'),
   ('labels', 'report', 'pretraining'),
-  ('study', 'app', 'cli', 'main', 'train', 'evaluate', 'predict', 'export', 'exported', 'pretrain'),
+  ('study', 'app', 'cli', 'main', 'train', 'evaluate', 'predict', 'export', 'exported', 'pretrain')
+  + ('input.__main__', 'report.__main__'),
 )
 # Within a layer, or against it: who imports whom.
 SIDEWAYS = {
   ('checkpoints.description', 'checkpoints.typed_json'),
+  ('checkpoints.description', 'errors'),
+  ('checkpoints.typed_json', 'errors'),
   ('checkpoints.description', 'radiograph'),  # Preprocessing, which is plain data
   ('checkpoints.description', 'statistics'),  # OverlapThreshold, which is plain data
   ('prediction.findings', 'radiograph'),
@@ -35,12 +38,15 @@ SIDEWAYS = {
   ('study', 'train'),
   ('train', 'evaluate'),
   ('export', 'exported'),
+  *((command, 'cli') for command in LAYERS[-1] if command not in ('cli', 'exported', 'study')),
+  ('input.__main__', 'input'),
+  ('report.__main__', 'report'),
 }
 # Rooms that see less than all that lies below them.
 SEES = {
   'report': (*LAYERS[0], *LAYERS[1]),
   'statistics': (),
-  'exported': ('radiograph', 'statistics', 'prediction.findings', 'prediction'),
+  'exported': ('errors', 'radiograph', 'statistics', 'prediction.findings', 'prediction'),
 }
 LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names}
 PACKAGES = {'nodulax', 'tfds_builders', 'configs'}

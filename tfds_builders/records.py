@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal
 
+from nodulax.errors import NodulaxError
 from nodulax.radiograph.reading import MAX_BYTES, RadiographError
 from nodulax.radiograph.record import OLDEST
 
@@ -22,7 +23,7 @@ Box = tuple[float, float, float, float]
 _SEPARATORS = {',': 'commas', ';': 'semicolons', '\t': 'tabs'}
 
 
-class SourceError(Exception):
+class SourceError(NodulaxError):
   """A source cannot be used at all; the message names the file or key and the remedy."""
 
 

@@ -21,13 +21,14 @@ from etils import epath
 
 from nodulax.checkpoints import shipped
 from nodulax.checkpoints.description import Description
+from nodulax.errors import NodulaxError
 from nodulax.storage import folders
 
 NEEDED = ('checkpoints/best', 'config.json')  # of a run, to use its network
 KEPT = 2  # a corrupt one falls back to the one before
 
 
-class CheckpointError(ValueError):
+class CheckpointError(NodulaxError):
   """A checkpoint that is missing, unreadable or of another kind; says where and what to do."""
 
 

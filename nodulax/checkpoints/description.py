@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, Self
 
 from nodulax.checkpoints import typed_json
+from nodulax.errors import NodulaxError
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.statistics.overlap import OverlapThreshold
 
@@ -29,9 +30,9 @@ class Thresholds:
 
   def __post_init__(self) -> None:
     if not (0 <= self.probability <= 1 and 0 <= self.heat_map.value <= 1):
-      raise ValueError('the thresholds must lie in [0, 1]')
+      raise NodulaxError('the thresholds must lie in [0, 1]')
     if self.temperature is not None and not self.temperature > 0:
-      raise ValueError('the temperature must be above 0')
+      raise NodulaxError('the temperature must be above 0')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,8 @@ import typing
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
+from nodulax.errors import NodulaxError
+
 Made = TypeVar('Made')
 
 _SHOWN = 60  # characters of a foreign value that an error repeats
@@ -22,16 +24,16 @@ def construct(make: Callable[..., Made], values: Any, where: str = '') -> Made:
     where: the name of the object, for messages.
 
   Raises:
-    ValueError: a value is missing, unknown or of another type, or `make` refuses it; says which.
+    NodulaxError: a value is missing, unknown or of another type, or `make` refuses it; says which.
   """
   if not isinstance(values, dict):
-    raise ValueError(f'{where or "it"} is no JSON object but {_shown(values)}')
+    raise NodulaxError(f'{where or "it"} is no JSON object but {_shown(values)}')
   parameters = inspect.signature(make).parameters
   needed = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
   if missing := sorted(needed - values.keys()):
-    raise ValueError(f'{where or "it"} lacks {", ".join(missing)}')
+    raise NodulaxError(f'{where or "it"} lacks {", ".join(missing)}')
   if unknown := sorted(values.keys() - parameters.keys()):
-    raise ValueError(f'{where or "it"} has the unknown {", ".join(unknown)[:_SHOWN]}')
+    raise NodulaxError(f'{where or "it"} has the unknown {", ".join(unknown)[:_SHOWN]}')
   hints = typing.get_type_hints(make)
   prefix = f'{where}.' if where else ''
   return make(**{
@@ -40,7 +42,7 @@ def construct(make: Callable[..., Made], values: Any, where: str = '') -> Made:
 
 
 def _converted(value: Any, wanted: Any, where: str) -> Any:
-  """`value` as the type `wanted`; ValueError where it is none."""
+  """`value` as the type `wanted`; NodulaxError where it is none."""
   origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
   if dataclasses.is_dataclass(wanted):
     return construct(wanted, value, where)  # type: ignore[arg-type]
@@ -60,7 +62,7 @@ def _converted(value: Any, wanted: Any, where: str) -> Any:
   plain = origin if origin is dict else wanted
   if plain in (bool, int, str, dict) and type(value) is plain:
     return value
-  raise ValueError(f'{where} is {_shown(value)}, which it cannot be')
+  raise NodulaxError(f'{where} is {_shown(value)}, which it cannot be')
 
 
 def _shown(value: Any) -> str:

@@ -11,8 +11,10 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from nodulax.errors import NodulaxError
 
-class HostsError(ValueError):
+
+class HostsError(NodulaxError):
   """The hosts cannot find each other; says which flag or variable is at fault."""
 
 

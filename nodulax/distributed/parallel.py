@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nodulax.errors import OptionError
+
 AXIS = 'data'
 
 
@@ -22,7 +24,7 @@ def devices(count: int = 0) -> list[jax.Device]:
     ValueError: a host has fewer.
   """
   if count < 0 or count > jax.local_device_count():
-    raise ValueError(
+    raise OptionError(
       f'--config.train.devices={count}, but this host has {jax.local_device_count()}; 0 takes all'
     )
   return [
@@ -117,7 +119,7 @@ def require_divisible(batch_size: int, devices: Sequence[jax.Device], accumulate
   """Raises ValueError where a batch over all hosts does not divide into equal parts."""
   if batch_size % (len(devices) * accumulate):
     parts = f' in {accumulate} parts each' if accumulate > 1 else ''
-    raise ValueError(
+    raise OptionError(
       f'a batch of {batch_size} does not divide over {len(devices)} devices{parts}; '
       'choose a --config.train.batch_size that does'
     )

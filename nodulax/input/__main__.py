@@ -6,27 +6,19 @@ Each radiograph stands above its augmented self, nodules outlined; half of them 
 as there are. For research, not a medical device.
 """
 
+import argparse
 import pathlib
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from absl import app, flags, logging
-from ml_collections import config_flags
+from absl import logging
 
+from nodulax import cli
 from nodulax.input.shards import Shards
 from nodulax.radiograph import pictures
 from nodulax.radiograph.augmentation import Augmentation, warp
 from nodulax.radiograph.preprocessing import Preprocessing
 
-CONFIG = config_flags.DEFINE_config_file(
-  'config', 'configs/default.py', 'Config whose preprocessing and augmentation are drawn.'
-)
-DATASET = flags.DEFINE_string('dataset', None, 'Folder of the shards.', required=True)
-SPLIT = flags.DEFINE_enum('split', 'train', ['train', 'tune', 'test'], 'Split to draw from.')
-OUTPUT = flags.DEFINE_string('output', None, 'PNG file to write.', required=True)
-IMAGES = flags.DEFINE_integer('images', 16, 'How many radiographs.', lower_bound=1)
-TILE = flags.DEFINE_integer('tile', 256, 'Side of each picture, in pixels.', lower_bound=32)
 COLUMNS = 8
 
 
@@ -62,25 +54,29 @@ def draw(
   )
 
 
-def main(arguments: Sequence[str]) -> None:
-  if len(arguments) > 1:
-    raise app.UsageError(f'unexpected argument: {arguments[1]}')
+def add_arguments(parser: cli.Parser) -> None:
+  parser.add_config(default='default')
+  add = parser.add_argument
+  add('--dataset', required=True, help='folder of the shards')
+  add('--split', default='train', choices=('train', 'tune', 'test'), help='split to draw from')
+  add('--output', required=True, help='PNG file to write')
+  add('--images', type=cli.at_least(1), default=16, help='how many radiographs (default: 16)')
+  add('--tile', type=cli.at_least(32), default=256, help='pixels a side of each (default: 256)')
+
+
+def main(given: argparse.Namespace) -> None:
   logging.set_verbosity(logging.WARNING)
-  config = CONFIG.value
-  try:
-    shards = Shards(DATASET.value, SPLIT.value)
-    sheet = draw(
-      shards,
-      Preprocessing.from_dict(config.preprocessing.to_dict()),
-      Augmentation(**config.augmentation),
-      IMAGES.value,
-      TILE.value,
-    )
-    pathlib.Path(OUTPUT.value).write_bytes(pictures.png(sheet))
-  except (ValueError, OSError) as error:  # ShardsError among them, and knobs out of range
-    raise SystemExit(f'nodulax: {error}') from error
-  print(f'{OUTPUT.value}: {shards.name} {shards.split}, for research, not a medical device')
+  shards = Shards(given.dataset, given.split)
+  sheet = draw(
+    shards,
+    Preprocessing.from_dict(given.config.preprocessing.to_dict()),
+    Augmentation(**given.config.augmentation),
+    given.images,
+    given.tile,
+  )
+  pathlib.Path(given.output).write_bytes(pictures.png(sheet))
+  print(f'{given.output}: {shards.name} {shards.split}, for research, not a medical device')
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run('input', prog='python -m nodulax.input')

@@ -12,6 +12,7 @@ import cv2
 import grain
 import numpy as np
 
+from nodulax.errors import OptionError
 from nodulax.input.prepared import Prepared
 from nodulax.radiograph.augmentation import Augmentation, warp
 
@@ -66,7 +67,7 @@ def training_batches(
     ValueError: the batch does not divide over the hosts.
   """
   if batch_size % hosts:
-    raise ValueError(f'a batch of {batch_size} does not divide over {hosts} hosts')
+    raise OptionError(f'a batch of {batch_size} does not divide over {hosts} hosts')
   draw = functools.partial(_augmented, prepared, map_size, augmentation)
   dataset = (
     grain.MapDataset.source(_Indices(prepared))

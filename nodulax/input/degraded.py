@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from nodulax.errors import OptionError
 from nodulax.input.prepared import Prepared
 from nodulax.input.shards import Case
 
@@ -17,7 +18,7 @@ def reduced(prepared: Prepared, count: int, seed: int) -> Prepared:
     ValueError: the split has fewer radiographs.
   """
   if not 0 < count <= len(prepared):
-    raise ValueError(
+    raise OptionError(
       f'{prepared.name}: the split {prepared.split} has {len(prepared)} radiographs, not {count}; '
       'change --config.data.train_images'
     )
@@ -46,7 +47,7 @@ def mislabelled(prepared: Prepared, rate: float, seed: int) -> Prepared:
     ValueError: the rate does not lie in [0, 1].
   """
   if not 0 <= rate <= 1:
-    raise ValueError(f'config.data.label_noise is {rate}; it must lie between 0 and 1')
+    raise OptionError(f'config.data.label_noise is {rate}; it must lie between 0 and 1')
   cases = list(prepared.cases)
   for label in (0, 1):
     of_class = [index for index, case in enumerate(prepared.cases) if case.label == label]

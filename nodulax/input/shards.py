@@ -8,11 +8,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
+from nodulax.errors import NodulaxError
 from nodulax.radiograph.reading import decode_png
 from nodulax.storage import folders
 
 
-class ShardsError(ValueError):
+class ShardsError(NodulaxError):
   """Shards that are missing, incomplete or not nodulax's; says which folder and what to do."""
 
 

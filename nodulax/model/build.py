@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from nodulax.errors import OptionError
 from nodulax.model.densenet_se import SIZES, DenseNetSE
 from nodulax.model.heads import Network
 
@@ -38,18 +39,18 @@ def build_network(
     ValueError: there is no such size, or a number is out of range.
   """
   if size not in SIZES:
-    raise ValueError(f'config.model.size is {size!r}; choose one of {", ".join(SIZES)}')
-  for name, number, fits in (
-    ('reduction', reduction, 1 <= reduction <= 1024),
-    ('batch_norm_momentum', batch_norm_momentum, 0 <= batch_norm_momentum < 1),
-    ('mean', mean, 0 <= mean <= 1),
-    ('std', std, 0 < std <= 1),
-    ('cell_prior', cell_prior, 0 < cell_prior < 1),
+    raise OptionError(f'config.model.size is {size!r}; choose one of {", ".join(SIZES)}')
+  for name, number, fits, allowed in (
+    ('reduction', reduction, 1 <= reduction <= 1024, 'from 1 to 1024'),
+    ('batch_norm_momentum', batch_norm_momentum, 0 <= batch_norm_momentum < 1, 'from 0 to below 1'),
+    ('mean', mean, 0 <= mean <= 1, 'from 0 to 1'),
+    ('std', std, 0 < std <= 1, 'above 0 and at most 1'),
+    ('cell_prior', cell_prior, 0 < cell_prior < 1, 'between 0 and 1'),
   ):
     if not fits:
-      raise ValueError(f'config.model.{name} is {number}, which it cannot be')
+      raise OptionError(f'config.model.{name} is {number}; it must be {allowed}')
   if skip and head == 'image':
-    raise ValueError('config.model.skip is for the pixel head; set config.model.head to pixel')
+    raise OptionError('config.model.skip is for the pixel head; set config.model.head to pixel')
   backbone = DenseNetSE(
     **SIZES[size],
     squeeze_excitation=squeeze_excitation,

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from nodulax.errors import OptionError
 from nodulax.model.batch_norm import BatchNormRelu
 
 # The arguments of DenseNetSE that tell the published networks apart; 'tiny' to 'mid'
@@ -166,7 +167,7 @@ class DenseNetSE(nn.Module):
       ValueError: if S is not a multiple of 32.
     """
     if image.shape[1] % 32 or image.shape[2] % 32:
-      raise ValueError(
+      raise OptionError(
         f'DenseNet halves the image five times: image_size must be a multiple of 32, '
         f'not {image.shape[1]} x {image.shape[2]}'
       )

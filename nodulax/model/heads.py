@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from nodulax.errors import OptionError
 from nodulax.model.densenet_se import DenseNetSE
 
 
@@ -96,7 +97,7 @@ class Network(nn.Module):
       map_logits = SubNetwork(self.backbone.dtype, name='sub_network')(features)
       return Outputs(map_logits.mean((1, 2)), map_logits)
     if self.head != 'pixel':
-      raise ValueError(f"head must be 'image' or 'pixel', not {self.head!r}")
+      raise OptionError(f"head must be 'image' or 'pixel', not {self.head!r}")
     if self.skip:
       coarse, fine = features
       features = jnp.concatenate([_doubled(coarse), fine], -1)
@@ -108,7 +109,7 @@ class Network(nn.Module):
       return Outputs(map_logits.max((1, 2)), map_logits)
     if self.pooling == 'logsumexp':
       return Outputs(jax.nn.logsumexp(map_logits, (1, 2)), map_logits)
-    raise ValueError(f"pooling must be 'max' or 'logsumexp', not {self.pooling!r}")
+    raise OptionError(f"pooling must be 'max' or 'logsumexp', not {self.pooling!r}")
 
 
 def _doubled(features: jax.Array) -> jax.Array:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from nodulax.errors import NodulaxError
 from nodulax.model.weight_files import read_arrays
 
 # A network's variables as Flax holds them: {'params': ..., 'batch_stats': ...}.
@@ -25,7 +26,7 @@ PUBLISHED = """\
     https://huggingface.co/timm/densenet121.tv_in1k (and 169, 201)"""
 
 
-class WeightsError(ValueError):
+class WeightsError(NodulaxError):
   """Weights that do not fit the network. The message says what does not and what would."""
 
 

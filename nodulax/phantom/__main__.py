@@ -6,7 +6,7 @@ python -m nodulax.phantom implant --images=DIR --output=DIR puts nodules into re
 import argparse
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from nodulax.phantom.hospitals.aihub import write_aihub
 from nodulax.phantom.hospitals.gmc import write_gmc
@@ -23,10 +23,10 @@ _WRITERS: dict[str, Callable[..., pathlib.Path]] = {
 }
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
   """Writes one virtual hospital's raw download."""
-  if sys.argv[1:2] == ['implant']:
-    command.main(sys.argv[2:])
+  if arguments[:1] == ['implant']:
+    command.main(arguments[1:])
     return
   parser = argparse.ArgumentParser(
     prog='python -m nodulax.phantom',
@@ -43,7 +43,7 @@ def main() -> None:
     '--label_noise', type=float, help='nih alone: share of wrong labels, in either direction'
   )
   parser.add_argument('--masses_only', action='store_true', help='easy: every nodule is a mass')
-  given = parser.parse_args()
+  given = parser.parse_args(arguments)
   options: dict[str, float | bool] = {}
   if given.masses_only:
     options['masses_only'] = True
@@ -66,4 +66,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  main()
+  main(sys.argv[1:])

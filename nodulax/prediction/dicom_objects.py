@@ -22,6 +22,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from nodulax import NOTICE
 from nodulax.checkpoints.description import Description
+from nodulax.errors import NodulaxError
 from nodulax.prediction.dicom_source import read_source
 from nodulax.prediction.prediction import Prediction, Reading
 from nodulax.prediction.reader import draw, whole_heat_map
@@ -52,7 +53,7 @@ _MANUFACTURER = 'nodulax'
 _LONGEST = 64  # characters of a DICOM long string
 
 
-class DicomOutputError(ValueError):
+class DicomOutputError(NodulaxError):
   """A radiograph that no DICOM object can be made for; says why, and names no patient."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from absl import logging
 
+from nodulax.errors import OptionError
 from nodulax.radiograph.dicom import is_dicom
 from nodulax.radiograph.reading import FORMATS, beginning_of, begins_as_radiograph
 
@@ -91,10 +92,10 @@ def read_list(path: str | os.PathLike) -> list[str]:
   try:
     lines = pathlib.Path(path).read_text(encoding='utf-8-sig').splitlines()
   except UnicodeDecodeError as error:
-    raise ValueError(f'{path}: not a list in UTF-8; write one path a line') from error
+    raise OptionError(f'{path}: not a list in UTF-8; write one path a line') from error
   named = [line.strip() for line in lines if line.strip()]
   if not named:
-    raise ValueError(f'{path}: the list names no file; write one path a line')
+    raise OptionError(f'{path}: the list names no file; write one path a line')
   return named
 
 

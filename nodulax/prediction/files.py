@@ -19,6 +19,7 @@ import numpy as np
 
 from nodulax import NOTICE
 from nodulax.checkpoints.description import Description
+from nodulax.errors import NodulaxError
 from nodulax.prediction.prediction import Prediction, Reading
 
 SCHEMA = 'nodulax.findings'
@@ -39,7 +40,7 @@ class Refused(str):
   """Why something that was read gets no probability: it is no upright frontal chest radiograph."""
 
 
-class OutputError(ValueError):
+class OutputError(NodulaxError):
   """A folder that holds something else than this prediction; says what to do."""
 
 

@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 from nodulax.checkpoints import checkpoint, networks, typed_json
 from nodulax.checkpoints.description import Description
 from nodulax.distributed import inference, parallel
+from nodulax.errors import OptionError
 from nodulax.evaluation import thresholds
 from nodulax.input.prepared import Prepared
 from nodulax.input.shards import Case
@@ -63,7 +64,7 @@ def optimizer(
     ValueError: the linear start is as long as the training.
   """
   if warmup_steps >= steps:
-    raise ValueError(
+    raise OptionError(
       f'config.optimizer.warmup_steps is {warmup_steps}; it must be below the {steps} steps'
     )
   schedule = optax.warmup_cosine_decay_schedule(

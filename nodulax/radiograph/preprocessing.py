@@ -11,6 +11,8 @@ from typing import NamedTuple, Self
 import cv2
 import numpy as np
 
+from nodulax.errors import OptionError
+
 _LARGEST = 8192  # pixels along a side of the network's input
 
 
@@ -58,7 +60,7 @@ class Preprocessing:
     clahe_tiles: its tiles along each side.
 
   Raises:
-    ValueError: one of them is out of range.
+    OptionError: one of them is out of range.
   """
 
   image_size: int
@@ -69,15 +71,15 @@ class Preprocessing:
 
   def __post_init__(self) -> None:
     low, high = self.window
-    for name, fits in (
-      ('image_size', 1 <= self.image_size <= _LARGEST),
-      ('lung_margin', 0 <= self.lung_margin <= 10),
-      ('window', 0 <= low < high <= 100),
-      ('clahe_clip_limit', 0 <= self.clahe_clip_limit < np.inf),
-      ('clahe_tiles', 1 <= self.clahe_tiles <= self.image_size),
+    for name, fits, allowed in (
+      ('image_size', 1 <= self.image_size <= _LARGEST, f'from 1 to {_LARGEST}'),
+      ('lung_margin', 0 <= self.lung_margin <= 10, 'from 0 to 10'),
+      ('window', 0 <= low < high <= 100, 'two rising percentiles from 0 to 100'),
+      ('clahe_clip_limit', 0 <= self.clahe_clip_limit < np.inf, 'at least 0'),
+      ('clahe_tiles', 1 <= self.clahe_tiles <= self.image_size, f'from 1 to {self.image_size}'),
     ):
       if not fits:
-        raise ValueError(f'preprocessing.{name} is {getattr(self, name)}, which it cannot be')
+        raise OptionError(f'preprocessing.{name} is {getattr(self, name)}; it must be {allowed}')
 
   @classmethod
   def from_dict(cls, parameters: dict) -> Self:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from nodulax.errors import NodulaxError
 from nodulax.radiograph.orientation import UPRIGHT, Turn
 
 # The largest chest detectors have some 20 million pixels; a header that claims many more than
@@ -20,7 +21,7 @@ Sex = Literal['female', 'male', 'unknown']
 View = Literal['PA', 'AP', 'unknown']
 
 
-class RadiographError(ValueError):
+class RadiographError(NodulaxError):
   """A radiograph cannot be used; the message names the file, the fault and the remedy."""
 
 

@@ -6,39 +6,39 @@
 For research, not a medical device.
 """
 
-from collections.abc import Sequence
+import argparse
 
-from absl import app, flags
-
-from nodulax.report import ReportError, write_report
+from nodulax import cli
+from nodulax.report import write_report
 from nodulax.storage import folders
 
-WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of runs, or of one run.', required=True)
-OUTPUT = flags.DEFINE_string('output', None, 'Folder to write; report/ in the workdir if empty.')
-PREDICTIONS = flags.DEFINE_multi_string(
-  'predictions', [], "CSV file of another tool's predictions; may be given several times."
-)
-PREVALENCE = flags.DEFINE_float(
-  'prevalence', None, 'Share of nodules where the models would be used, for the decision curve.'
-)
+
+def add_arguments(parser: cli.Parser) -> None:
+  add = parser.add_argument
+  add('--workdir', required=True, help='folder of runs, or of one run')
+  add('--output', help='folder to write (default: report/ in the workdir)')
+  add(
+    '--predictions',
+    action='append',
+    default=[],
+    metavar='FILE',
+    help="CSV file of another tool's predictions; may be given several times",
+  )
+  add(
+    '--prevalence',
+    type=float,
+    help='share of nodules where the models would be used, for the decision curve',
+  )
 
 
-def main(arguments: Sequence[str]) -> None:
-  if len(arguments) > 1:
-    raise app.UsageError(f'unexpected argument: {arguments[1]}')
-  try:
-    folder = folders.check_out(WORKDIR.value)
-    page = write_report(
-      folder,
-      OUTPUT.value or None,
-      predictions=PREDICTIONS.value,
-      prevalence=PREVALENCE.value,
-    )
-    folders.publish(folder)
-  except (ReportError, OSError) as error:
-    raise SystemExit(f'nodulax: {error}') from error
+def main(given: argparse.Namespace) -> None:
+  folder = folders.check_out(given.workdir)
+  page = write_report(
+    folder, given.output, predictions=given.predictions, prevalence=given.prevalence
+  )
+  folders.publish(folder)
   print(f'Report: {page}')
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run('report', prog='python -m nodulax.report')

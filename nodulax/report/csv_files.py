@@ -8,11 +8,13 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from nodulax.errors import NodulaxError
+
 MOST_BYTES = 1 << 30
 _SHOWN = 60  # characters of a foreign cell that an error repeats
 
 
-class ReportError(ValueError):
+class ReportError(NodulaxError):
   """Results that are missing or unfit for a report; says which file and line, and what to do."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from etils import epath
 from ml_collections import ConfigDict
 
+from nodulax.errors import OptionError
 from nodulax.training.options import check_options
 
 # What a study's config holds beside the knobs of configs/default.py.
@@ -69,18 +70,18 @@ def check(config: ConfigDict) -> None:
   """
   seeds = list(config.seeds)
   if not seeds or len(set(seeds)) < len(seeds) or any(type(seed) is not int for seed in seeds):
-    raise ValueError(
+    raise OptionError(
       f'--config.seeds={config.seeds} must be whole numbers, at least one, each once'
     )
   if not config.order or not set(config.order) <= set(config.experiments):
-    raise ValueError(
+    raise OptionError(
       f'--config.order={config.order} must name at least one of {", ".join(config.experiments)}'
     )
   for name, sweep in config.sweeps.items():
     _check_sweep(config, name, sweep)
   for name in sources(config):
     if name not in config.sources:
-      raise ValueError(
+      raise OptionError(
         f'--config.data.evaluate names the source {name!r}, which is none of '
         f'{", ".join(config.sources)}'
       )
@@ -90,7 +91,7 @@ def check(config: ConfigDict) -> None:
     try:
       check_options(run.config)
     except ValueError as error:
-      raise ValueError(f'{run.name}: {error}') from error
+      raise OptionError(f'{run.name}: {error}') from error
 
 
 def _check_sweep(config: ConfigDict, name: str, sweep: ConfigDict) -> None:
@@ -98,13 +99,13 @@ def _check_sweep(config: ConfigDict, name: str, sweep: ConfigDict) -> None:
   values = list(sweep['values'])
   numbers = all(type(value) in (int, float) and math.isfinite(value) for value in values)
   if not values or len(set(values)) < len(values) or not numbers:
-    raise ValueError(f'{option}.values={sweep["values"]} must be numbers, at least one, each once')
+    raise OptionError(f'{option}.values={sweep["values"]} must be numbers, at least one, each once')
   try:
     known = operator.attrgetter(sweep.knob)(config)
   except AttributeError:
     known = None
   if type(known) not in (int, float) or sweep.knob.split('.')[0] in OWN_KNOBS:
-    raise ValueError(
+    raise OptionError(
       f'{option}.knob={sweep.knob!r} must be an option of configs/default.py that is a number, '
       "such as 'data.label_noise'"
     )
@@ -115,12 +116,12 @@ def _check_source(name: str, source: ConfigDict) -> None:
   option = f'--config.sources.{name}'
   for key, least in (('images', 1), ('image_size', 32), ('seed', 0)):
     if type(source[key]) is not int or source[key] < least:
-      raise ValueError(f'{option}.{key}={source[key]} must be a whole number of at least {least}')
+      raise OptionError(f'{option}.{key}={source[key]} must be a whole number of at least {least}')
   if source.raw and not epath.Path(source.raw).is_dir():
-    raise ValueError(f'{option}.raw={source.raw}: there is no such folder')
+    raise OptionError(f'{option}.raw={source.raw}: there is no such folder')
   for key, known in (('builder', BUILDERS), ('hospital', HOSPITALS)):
     if source[key] not in known:
-      raise ValueError(f'{option}.{key}={source[key]} must be one of {", ".join(known)}')
+      raise OptionError(f'{option}.{key}={source[key]} must be one of {", ".join(known)}')
 
 
 def sources(config: ConfigDict) -> list[str]:
@@ -174,7 +175,7 @@ def _experiment(config: ConfigDict, experiment: str, changes: dict[str, Any]) ->
     for knob in OWN_KNOBS:
       del shared[knob]
   if experiment not in config.experiments:
-    raise ValueError(f'config.experiments has no {experiment!r}, which order or a sweep names')
+    raise OptionError(f'config.experiments has no {experiment!r}, which order or a sweep names')
   shared.update(config.experiments[experiment])
   shared.update(changes)
   return shared

@@ -15,6 +15,7 @@ from rich.table import Table
 from nodulax import NOTICE, train
 from nodulax.checkpoints import checkpoint
 from nodulax.distributed import hosts
+from nodulax.errors import NodulaxError
 from nodulax.phantom.hospitals.writing import TRUTH
 from nodulax.report import write_report
 from nodulax.study.plan import Run, check, runs, sources, write_description
@@ -22,7 +23,7 @@ from nodulax.study.true_labels import score_against_truth
 from nodulax.training import workdir
 
 
-class StudyError(RuntimeError):
+class StudyError(NodulaxError):
   """A part of the study failed; says which command."""
 
 

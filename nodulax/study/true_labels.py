@@ -9,6 +9,7 @@ import tempfile
 import numpy as np
 
 from nodulax.checkpoints.description import Thresholds
+from nodulax.errors import NodulaxError
 from nodulax.evaluation.measures import measure
 
 # Of the truth's table and of predictions.csv.
@@ -38,7 +39,9 @@ def score_against_truth(
     rows = list(reader)
   for row in rows:
     if row['image_id'] not in true:
-      raise ValueError(f'{truth}: no radiograph {row["image_id"]}; was {evaluation} scored on it?')
+      raise NodulaxError(
+        f'{truth}: no radiograph {row["image_id"]}; was {evaluation} scored on it?'
+      )
     row |= true[row['image_id']]
   metrics = json.loads((evaluation / 'metrics.json').read_text())
   metrics |= measure(
@@ -68,7 +71,7 @@ def _read_truth(path: pathlib.Path) -> dict[str, dict[str, str]]:
   with path.open(newline='') as file:
     reader = csv.DictReader(file)
     if missing := set(_TRUTH_COLUMNS) - set(reader.fieldnames or ()):
-      raise ValueError(f'{path}: no column {", ".join(sorted(missing))}')
+      raise NodulaxError(f'{path}: no column {", ".join(sorted(missing))}')
     return {row['image']: _cells(row) for row in reader}
 
 

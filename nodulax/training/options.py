@@ -6,6 +6,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
+from nodulax.errors import OptionError
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.storage import folders
 
@@ -55,9 +56,9 @@ def check_options(config: ConfigDict) -> None:
     fits = isinstance(value, int | float) and least <= value <= greatest
     if not fits or (math.isinf(value) and option != 'train.checkpoint_minutes'):
       allowed = f'at least {least}' if greatest == math.inf else f'from {least} to {greatest}'
-      raise ValueError(f'--config.{option}={value} must be {allowed}')
+      raise OptionError(f'--config.{option}={value} must be {allowed}')
   if config.optimizer.learning_rate == 0:
-    raise ValueError('--config.optimizer.learning_rate=0 must be above 0')
+    raise OptionError('--config.optimizer.learning_rate=0 must be above 0')
   sources = ', '.join(config.data.shards)
   for option, named in (
     ('train', (config.data.train,)),
@@ -65,15 +66,15 @@ def check_options(config: ConfigDict) -> None:
   ):
     for source in named:
       if source not in config.data.shards:
-        raise ValueError(
+        raise OptionError(
           f'--config.data.{option} names the source {source!r}, which is none of {sources}'
         )
   if len(config.preprocessing.window) != 2:
-    raise ValueError(
+    raise OptionError(
       f'--config.preprocessing.window={config.preprocessing.window} must be two percentiles, '
       'those that become black and white, such as (0.5, 99.5)'
     )
   Preprocessing.from_dict(config.preprocessing.to_dict())
   weights = config.init.imagenet
   if weights and not folders.is_remote(weights) and not pathlib.Path(weights).is_file():
-    raise ValueError(f'--config.init.imagenet={weights}: there is no such file')
+    raise OptionError(f'--config.init.imagenet={weights}: there is no such file')

@@ -8,6 +8,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from nodulax import NOTICE
+from nodulax.errors import NodulaxError
 
 # Knobs that say where and how fast, not what: they may change between two starts of one run.
 FREE = (
@@ -30,7 +31,7 @@ FREE = (
 MADE = ('checkpoints/latest/*', 'raw', 'shards')
 
 
-class WorkdirError(ValueError):
+class WorkdirError(NodulaxError):
   """A workdir that holds the run of another config; says which knobs differ."""
 
 

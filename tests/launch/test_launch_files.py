@@ -19,11 +19,10 @@ import tomllib
 
 import pytest
 import yaml
-from absl import flags as absl_flags
 from packaging.requirements import Requirement
 
 from configs import aihub_image, default, nih_aihub_image, nih_aihub_pixel, nih_image, study
-from nodulax import main  # defines its flags
+from nodulax import cli, main
 from nodulax.model import pretrained
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -80,9 +79,11 @@ def test_the_command_names_a_config_and_knobs_that_exist(path):
   assert (ROOT / flags.pop('config')).is_file()
   assert flags.pop('workdir') and flags['config.data.shards.nih']
   assert flags['config.init.imagenet'].endswith(f'/{published}')  # where this config starts from
+  parser = cli.Parser('main', None)
+  main.add_arguments(parser)
   for flag, value in flags.items():
     if not flag.startswith('config.'):
-      assert flag in absl_flags.FLAGS
+      assert f'--{flag}' in parser.format_help()
       continue
     knob = knobs
     for name in flag.split('.')[1:]:

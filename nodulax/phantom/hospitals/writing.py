@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from rich.progress import track
 
+from nodulax.errors import NodulaxError
+
 RECIPE = 'phantom.json'
 TRUTH = 'phantom_truth.csv'
 NOTICE = (
@@ -22,7 +24,7 @@ NOTICE = (
 )
 
 
-class PhantomError(ValueError):
+class PhantomError(NodulaxError):
   """A folder that cannot be written; the message names it and the remedy."""
 
 

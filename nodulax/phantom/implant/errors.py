@@ -1,5 +1,7 @@
 """The one error of this package."""
 
+from nodulax.errors import NodulaxError
 
-class ImplantError(ValueError):
+
+class ImplantError(NodulaxError):
   """A picture, a nodule or an option that cannot be used; the message names it and the remedy."""

@@ -1,0 +1,224 @@
+"""Runs the commands: `nodulax COMMAND ...`, and `python -m nodulax.MODULE ...` for each of them.
+
+A command is a module with `add_arguments(parser)` and `main(given)`; its docstring is its help.
+"""
+
+import argparse
+import difflib
+import importlib
+import importlib.util
+import logging
+import pathlib
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from absl import flags
+
+from nodulax import NOTICE
+from nodulax.errors import NodulaxError, OptionError
+from nodulax.training.interruption import Interrupted
+
+
+class Command(NamedTuple):
+  """Where a command is, and what it does in a few words."""
+
+  module: str
+  help: str
+
+
+COMMANDS = {
+  'predict': Command('nodulax.predict', 'read radiographs: probabilities, findings, overlays'),
+  'app': Command('nodulax.app.__main__', 'a page on this machine to read radiographs with'),
+  'train': Command('nodulax.main', 'train one network, or a study of several'),
+  'evaluate': Command('nodulax.evaluate', 'score a trained network on a split of shards'),
+  'report': Command('nodulax.report.__main__', 'one page on all evaluations of a folder'),
+  'export': Command('nodulax.export', 'one file with all that the use of a network needs'),
+  'input': Command('nodulax.input.__main__', 'draw radiographs as the network sees them'),
+  'pretrain': Command('nodulax.pretrain', 'train a network on implants, as the one that ships'),
+}
+# These have options of their own for each source; the arguments before theirs name them.
+OTHERS = {
+  'phantom': Command('nodulax.phantom.__main__', 'simulate a hospital, or implant nodules'),
+  'cohort': Command('tfds_builders.commands', 'who would be in a data set, from its tables'),
+  'validate': Command('tfds_builders.commands', 'look at every image and mask of a data set'),
+  'build': Command('tfds_builders.commands', 'validate a data set and write its shards'),
+}
+FAULT_STATUS = 70  # EX_SOFTWARE of sysexits.h
+
+
+class Parser(argparse.ArgumentParser):
+  """A parser of a command's arguments, which may take a config and changes of it."""
+
+  def __init__(self, prog: str, description: str | None):
+    super().__init__(
+      prog=prog,
+      description=description,
+      epilog=NOTICE,
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+      allow_abbrev=False,
+    )
+    self._takes_config = False
+
+  def add_config(self, default: str | None = None) -> None:
+    """Adds --config, whose options --config.NAME=VALUE changes."""
+    self._takes_config = True
+    self.add_argument(
+      '--config',
+      default=default,
+      required=default is None,
+      metavar='FILE[:PART]',
+      help='config, by path or by the name of one that comes along, such as demo; '
+      '--config.train.epochs=3 changes an option of it',
+    )
+
+  def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+    """The values; of --config a ConfigDict.
+
+    Raises:
+      OptionError: the config cannot be read, or has no such option.
+    """
+    given, others = self.parse_known_args(arguments)
+    if self._takes_config:
+      given.config, others = read_config(given.config, others)
+    if others:
+      known = [option for action in self._actions for option in action.option_strings]
+      near = difflib.get_close_matches(others[0].split('=')[0], known, 1)
+      meant = f'; did you mean {near[0]}?' if near else ''
+      self.error(f'unexpected argument: {others[0]}{meant}')
+    return given
+
+
+def read_config(name: str, changes: Sequence[str]) -> tuple[Any, list[str]]:
+  """A config with changes made to it.
+
+  Args:
+    name: path of the file, or name of a config that comes along; `:` and a part may follow.
+    changes: arguments, of which those for the config are taken: --config.NAME=VALUE.
+
+  Returns:
+    The ConfigDict, and the arguments that are not for it.
+
+  Raises:
+    OptionError: there is no such file, it cannot be run, or has no such option.
+  """
+  # Slow to import, and needed by few commands.
+  from ml_collections import config_flags
+
+  file, colon, part = name.partition(':')
+  path = pathlib.Path(file)
+  if not path.is_file():
+    folder = pathlib.Path(str(importlib.import_module('configs').__path__[0]))
+    path = folder / f'{path.stem}.py'
+    if file.strip('.').startswith('/') or not path.is_file():
+      known = sorted(file.stem for file in folder.glob('[a-z]*.py'))
+      raise OptionError(
+        f'--config={name}: there is no such file; those that come along are {", ".join(known)}'
+      )
+  values = flags.FlagValues()
+  try:
+    spec: Any = importlib.util.spec_from_file_location(f'config_{path.stem}', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config(part) if colon else module.get_config()
+    argv = ['nodulax', *changes]
+    config_flags.DEFINE_config_dict('config', config, flag_values=values, sys_argv=argv)
+    others = values(argv, known_only=True)
+    return values['config'].value, list(others[1:])
+  except Exception as error:  # absl, ml_collections and the file itself raise almost anything
+    said = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    raise OptionError(f'--config={name}: {" ".join(said.split())}') from None
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+  """Adds --checkpoint, which names a trained network."""
+  from nodulax.checkpoints import shipped  # takes Flax along, which not every command needs
+
+  parser.add_argument(
+    '--checkpoint',
+    default=shipped.NAME,
+    metavar='RUN',
+    help='workdir of a training run (default: nodulax, the network that comes along)',
+  )
+
+
+def at_least(least: int) -> Callable[[str], int]:
+  """The type of an argument that is a whole number of at least so many."""
+
+  def number(text: str) -> int:
+    value = int(text)
+    if value < least:
+      raise argparse.ArgumentTypeError(f'{value} must be at least {least}')
+    return value
+
+  number.__name__ = 'whole number'
+  return number
+
+
+def run(name: str, arguments: Sequence[str] | None = None, prog: str | None = None) -> NoReturn:
+  """Runs a command, and ends the process.
+
+  The exit status is 0 where all went well, 1 where the message tells what to mend, 2 for arguments
+  that there are not, 130 after Ctrl-C, and 70 for a fault of nodulax.
+
+  Args:
+    name: key of `COMMANDS`.
+    arguments: of the command; the process's by default.
+    prog: what help calls it.
+  """
+  logging.basicConfig(format='%(message)s', level=logging.WARNING)
+  flags.FLAGS.mark_as_parsed()  # Grain's worker processes look into them
+  try:
+    module: Any = importlib.import_module(COMMANDS[name].module)
+    parser = Parser(prog or f'nodulax {name}', module.__doc__)
+    module.add_arguments(parser)
+    module.main(parser.parse(sys.argv[1:] if arguments is None else arguments))
+  except Interrupted as stopped:
+    raise SystemExit(f'{stopped}; the same command resumes there') from None
+  except KeyboardInterrupt:
+    print('nodulax: interrupted', file=sys.stderr)
+    raise SystemExit(130) from None
+  except (NodulaxError, OSError) as error:
+    raise SystemExit(f'nodulax: {error}') from error
+  except Exception as error:
+    print(f'nodulax: {_report(error)}', file=sys.stderr)
+    raise SystemExit(FAULT_STATUS) from error
+  raise SystemExit(0)
+
+
+def _report(error: Exception) -> str:
+  """Writes the traceback to a file, and says where."""
+  with tempfile.NamedTemporaryFile(
+    'w', prefix='nodulax-fault-', suffix='.txt', delete=False
+  ) as file:
+    file.write(''.join(traceback.format_exception(error)))
+  return (
+    f'a fault of nodulax ({type(error).__name__}), not of your data or options; please report it '
+    f'with {file.name}, once you have looked that no name stands in it'
+  )
+
+
+def main() -> NoReturn:
+  """The command `nodulax`."""
+  every = {**COMMANDS, **OTHERS}
+  parser = argparse.ArgumentParser(
+    prog='nodulax',
+    description='Finds lung nodules on chest radiographs: training, evaluation and use.\n\n'
+    'commands:\n' + '\n'.join(f'  {name:9} {command.help}' for name, command in every.items()),
+    epilog=f'nodulax COMMAND --help tells more of each. {NOTICE}',
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    usage='nodulax COMMAND ...',
+  )
+  parser.add_argument('command', choices=every, metavar='COMMAND', help=argparse.SUPPRESS)
+  name = parser.parse_args(sys.argv[1:2]).command
+  if name in COMMANDS:
+    run(name, sys.argv[2:])
+  module: Any = importlib.import_module(OTHERS[name].module)
+  own = sys.argv[2:] if name == 'phantom' else sys.argv[1:]
+  raise SystemExit(module.main(own))
+
+
+if __name__ == '__main__':
+  main()
