@@ -18,5 +18,5 @@ from configs import default
 CHANGES = {'name': 'aihub_image', 'data': {'train': 'aihub'}}
 
 
-def get_config():
-  return default.changed(CHANGES)
+def get_config(part: str = ''):
+  return default.changed(CHANGES, part)

@@ -1,4 +1,4 @@
-"""Every knob of an experiment, with its unit. The other configs change what they must.
+"""Every option of an experiment, with its unit. The other configs change what they must.
 
 Any of them can be changed on the command line: --config.optimizer.learning_rate=3e-4
 """
@@ -8,11 +8,31 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+# The paper's recipe for network 2 to the letter: the image's logit is the map's maximum, the mean
+# pixel-wise loss counts once, and every cell starts undecided. README says why it is not the
+# default. Network 1 has none of these options.
+LITERAL: dict[str, dict[str, Any]] = {
+  'model': {'pooling': 'max', 'cell_prior': 0.5},
+  'loss': {'localization_weight': 1.0},
+}
 
-def changed(changes: Mapping[str, Any]) -> ConfigDict:
-  """The config of an experiment that differs in `changes`, nested as the config is."""
+
+def changed(changes: Mapping[str, Any], part: str = '') -> ConfigDict:
+  """The config of an experiment that differs in `changes`, nested as the config is.
+
+  Args:
+    changes: of what `get_config` gives.
+    part: what stands behind the colon of --config=FILE:PART; 'literal' or nothing.
+
+  Raises:
+    ValueError: there is no such part.
+  """
+  if part not in ('', 'literal'):
+    raise ValueError(f"there is no part {part!r}; 'literal' is the paper's recipe to the letter")
   config = get_config()
   config.update(changes)
+  if part:
+    config.update(LITERAL)
   return config
 
 
@@ -27,7 +47,7 @@ def get_config() -> ConfigDict:
   config.data.train = 'nih'  # the source that trains (its split train) and tunes (its split tune)
   config.data.evaluate = ('nih', 'aihub', 'gmc', 'vindr', 'hospital')  # scored on their split test
   config.data.train_images = 0  # of the split train, as many as that of either class; 0 takes all
-  config.data.label_noise = 0.0  # share of the labels of train and tune turned round; for studies
+  config.data.label_noise = 0.0  # share of the labels of train and tune flipped; for studies
   config.data.cache_dir = ''  # folder for preprocessed images; '' keeps them in memory
   config.data.worker_processes = 0  # that augment; 0 uses threads
 
@@ -44,6 +64,9 @@ def get_config() -> ConfigDict:
   config.augmentation.scale = 0.1  # up to this relative change
   config.augmentation.rotation = 10.0  # up to these degrees
   config.augmentation.shear = 5.0  # up to these degrees
+  config.augmentation.gamma = 0.0  # standard deviation of the tone curve's exponent's logarithm
+  config.augmentation.sharpness = 0.0  # largest weight of unsharp masking; half of it blurs
+  config.augmentation.noise = 0.0  # largest standard deviation, of the range of greys
 
   config.model = ConfigDict()
   config.model.head = 'image'  # 'image': network 1; 'pixel': network 2

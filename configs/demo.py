@@ -17,6 +17,7 @@ from configs import study
 def get_config() -> ConfigDict:
   config = study.get_config()
   config.name = 'demo'
+  config.order = config.order[:4]  # without the recipe to the letter
   for name, images in (('nih', 240), ('aihub', 240), ('gmc', 100), ('vindr', 100)):
     config.sources[name].images = images
     config.sources[name].image_size = 384

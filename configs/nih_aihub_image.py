@@ -22,5 +22,5 @@ CHANGES = {
 }
 
 
-def get_config():
-  return default.changed(CHANGES)
+def get_config(part: str = ''):
+  return default.changed(CHANGES, part)

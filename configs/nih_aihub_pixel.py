@@ -11,6 +11,8 @@ Expected (the paper's): AUC 0.91 on GMC, 0.86 on VinBig; Dice above 0.60.
   python -m nodulax.main --config=configs/nih_aihub_pixel.py --workdir=runs/nih_aihub_pixel \
     --config.data.shards.nih=DIR --config.data.shards.aihub=DIR --config.data.shards.gmc=DIR \
     --config.data.shards.vindr=DIR
+
+--config=configs/nih_aihub_pixel.py:literal is the paper's recipe to the letter.
 """
 
 from configs import default
@@ -23,5 +25,5 @@ CHANGES = {
 }
 
 
-def get_config():
-  return default.changed(CHANGES)
+def get_config(part: str = ''):
+  return default.changed(CHANGES, part)

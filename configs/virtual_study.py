@@ -51,14 +51,14 @@ def sweeps() -> dict:
   return {
     'label_noise': {
       'experiments': ('aihub_image', 'nih_aihub_pixel'),
-      'knob': 'data.label_noise',
+      'option': 'data.label_noise',
       'values': (0.05, 0.1, 0.2, 0.3, 0.4),
       'unchanged': 0.0,
       'same_steps': False,
     },
     'training_images': {
       'experiments': ('aihub_image', 'nih_aihub_pixel'),
-      'knob': 'data.train_images',
+      'option': 'data.train_images',
       'values': (175, 350, 700),
       'unchanged': TRAINING_IMAGES,
       'same_steps': True,  # fewer radiographs, seen as many times more often

@@ -6,7 +6,7 @@
 `python -m nodulax.export --loader=FOLDER` copies this file and what it needs, without the training
 code, to a folder to put on the Python path.
 
-The file is a zip archive, stored and not compressed, of MODEL_CARD.md, model.json (what stands in
+The file is a zip archive, stored and not compressed, of MODEL_CARD.md, model.json (what is in
 `Model`), network.stablehlo (`jax.export`) and, where it was asked for, network.onnx. Its comment is
 the SHA-256 of model.json, which holds those of the networks. Nothing in it is unpickled, written to
 disk or run before all that is verified. A checksum tells damage, not malice: StableHLO is a

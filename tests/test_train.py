@@ -14,6 +14,8 @@ import pytest
 from nodulax import train
 from nodulax.checkpoints import checkpoint
 from nodulax.input.shards import ShardsError
+from nodulax.training import fit
+from nodulax.training.fit import TrainingError
 from nodulax.training.workdir import WorkdirError
 from tests.end_to_end.kill_stress import final_state, tensorboard_points
 
@@ -21,10 +23,11 @@ START = """
 import sys, json
 from ml_collections import ConfigDict
 from nodulax import train
+from nodulax.training.interruption import Interrupted
 config = ConfigDict(json.loads(sys.argv[1]))
 try:
   train.train(config, sys.argv[2])
-except train.Interrupted as stopped:
+except Interrupted as stopped:
   print(stopped)
 """
 
@@ -132,12 +135,13 @@ def test_a_signal_during_the_preparation_leaves_cleanly_and_at_once(config, tmp_
 
 SLOW_EVALUATION = """
 import time
-batches = train.evaluation_batches
+from nodulax.training import fit
+batches = fit.evaluation_batches
 def slowly(*arguments, **keywords):
   print('evaluating', flush=True)
   time.sleep(5)
   return batches(*arguments, **keywords)
-train.evaluation_batches = slowly
+fit.evaluation_batches = slowly
 """
 
 
@@ -184,7 +188,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_images(config, tm
     r'(?s)step \d+: .*not finite.*The batch was \w{16}(, \w{16}){7}\.'
     r'.*The last good checkpoint is None'
   )
-  with pytest.raises(train.TrainingError, match=message):
+  with pytest.raises(TrainingError, match=message):
     train.train(config, tmp_path)
 
 
@@ -236,7 +240,7 @@ def test_a_run_goes_on_with_its_own_data_alone(config, trained_run, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ('knob', 'value', 'says'),
+  ('option', 'value', 'says'),
   [
     ('model.precision', 'half', "config.model.precision is 'half'"),
     ('model.precision', 'float64', "config.model.precision is 'float64'"),
@@ -262,10 +266,10 @@ def test_a_run_goes_on_with_its_own_data_alone(config, trained_run, tmp_path):
   ],
 )
 def test_a_knob_that_cannot_be_is_told_before_any_work(
-  config, tmp_path, monkeypatch, knob, value, says
+  config, tmp_path, monkeypatch, option, value, says
 ):
-  monkeypatch.setattr(train, 'prepare', lambda *_: pytest.fail('the data were prepared'))
+  monkeypatch.setattr(fit, 'prepare', lambda *_: pytest.fail('the data were prepared'))
   with config.ignore_type():
-    config.update_from_flattened_dict({knob: value})
+    config.update_from_flattened_dict({option: value})
   with pytest.raises(ValueError, match=says):
     train.train(config, tmp_path)

@@ -70,7 +70,7 @@ class Cohort:
     ]
 
   def without_faulty(self, faults: Iterable[Fault]) -> 'Cohort':
-    """The cohort less every image with a fault, listing those."""
+    """The cohort without the images that have a fault, listing those."""
     reasons: dict[str, str] = {}
     for fault in faults:
       if fault.where not in self.splits:

@@ -1,6 +1,6 @@
 """Checkpoints of a run: the only file that knows Orbax.
 
-WORKDIR/checkpoints/latest holds what training goes on from (state and progress, together or not at
+WORKDIR/checkpoints/latest holds what training resumes from (state and progress, together or not at
 all; the data's position follows from the step). WORKDIR/checkpoints/best holds the network with
 the best tune AUC and everything that its use needs beside the weights, and the one before it, to
 which a run returns that goes back a checkpoint. Digests tell damage from what was saved.
@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -33,14 +33,21 @@ class CheckpointError(NodulaxError):
 
 
 class Checkpoints:
-  """Writes and reads the checkpoints of one run."""
+  """Writes and reads the checkpoints of one run, within a `with` statement."""
 
   def __init__(self, workdir: epath.PathLike):
-    folder = epath.Path(workdir).resolve() / 'checkpoints'
-    self._latest = _manager(folder / 'latest')
-    self._best = _manager(folder / 'best')
-    self._patience = contextlib.ExitStack()  # until close: saving goes on in other threads
-    self._patience.enter_context(_patient_loops())
+    self._folder = epath.Path(workdir).resolve() / 'checkpoints'
+
+  def __enter__(self) -> Self:
+    with contextlib.ExitStack() as stack:
+      stack.enter_context(_patient_loops())  # saving goes on in other threads until the end
+      self._latest = stack.enter_context(contextlib.closing(_manager(self._folder / 'latest')))
+      self._best = stack.enter_context(contextlib.closing(_manager(self._folder / 'best')))
+      self._stack = stack.pop_all()
+    return self
+
+  def __exit__(self, *exception: Any) -> None:
+    self._stack.__exit__(*exception)
 
   def save_latest(self, step: int, state: Any, progress: dict) -> None:
     """Saves what an exact restart needs; returns when the copy is made, writes in the background.
@@ -97,7 +104,7 @@ class Checkpoints:
         _require_digest(restored['state'], progress.pop('state_sha256', ''))
       except Exception as error:  # a damaged file can fail in any way, in any of four libraries
         logging.error(
-          'The checkpoint of step %d is damaged and is passed over: %s: %s',
+          'The checkpoint of step %d is damaged and is skipped: %s: %s',
           step,
           type(error).__name__,
           str(error).split('\n')[0],
@@ -138,13 +145,8 @@ class Checkpoints:
       raise CheckpointError(
         f'{self._latest.directory.parent}: a checkpoint could not be written: {reason}.\n'
         f'The last good one is {self.latest_path()}. Make room if the disk is full; the same '
-        'command goes on from there'
+        'command resumes from there'
       ) from error
-
-  def close(self) -> None:
-    with self._patience:
-      self._latest.close()
-      self._best.close()
 
 
 def latest_step(workdir: epath.PathLike) -> int | None:

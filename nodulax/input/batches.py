@@ -57,7 +57,7 @@ def training_batches(
     seed: of shuffling and augmentation.
     worker_processes: that fill in the batches; 0 uses threads of this process.
     host, hosts: which of the hosts this is, and of how many.
-    start: the batch to start with; an interrupted run goes on from its step.
+    start: the batch to start with; an interrupted run resumes at its step.
 
   Yields:
     image u8[B, S, S, 1]; label f32[B]; truth f32[B, map_size, map_size], the share of nodule in
@@ -133,7 +133,7 @@ def _augmented(
   mask = np.asarray(prepared.masks[index]) if case.boxes else None
   if augmentation is not None:
     affine = augmentation.draw(rng, len(image))
-    image = warp(image, affine)
+    image = augmentation.expose(warp(image, affine), rng)
     mask = None if mask is None else warp(mask, affine)
   truth: np.ndarray = np.zeros((map_size, map_size), np.float32)
   if mask is not None:

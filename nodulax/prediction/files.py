@@ -1,7 +1,7 @@
 """The files of a prediction: a journal, and the tables that follow from it.
 
 journal.jsonl grows by one line a radiograph, when everything else of it is on disk, so that a run
-that was stopped goes on after the last one. Its first line says whose it is.
+that was stopped resumes after the last one. Its first line says whose it is.
 """
 
 import contextlib

@@ -133,8 +133,11 @@ class Run:
     Raises:
       Interrupted: after SIGINT or SIGTERM; the run is saved.
     """
+    with checkpoint.Checkpoints(self._folder) as checkpoints:
+      self._train(checkpoints, interruption)
+
+  def _train(self, checkpoints: checkpoint.Checkpoints, interruption: Interruption) -> None:
     config, plan = self._config, self._plan
-    checkpoints = checkpoint.Checkpoints(self._folder)
     progress: dict[str, Any] = {'best': -1.0, 'logs': {}}
     now = self._initial()
     if restored := checkpoints.restore_latest(now):
@@ -163,7 +166,7 @@ class Run:
       )
       checkpoints.save_latest(step, now, progress)
 
-    with interruption.held(), log, contextlib.closing(checkpoints), contextlib.closing(stream):
+    with interruption.held(), log, contextlib.closing(stream):
       for step in range(start, plan.steps):
         whole = step >= plan.first_whole_step
         if not whole and step % config.train.mine_every == 0 and step > 0:

@@ -12,7 +12,7 @@ import numpy as np
 
 from nodulax.phantom.anatomy.nodule import Nodule, draw_nodule
 from nodulax.phantom.implant import Background, CTNodules, Opacity, implant, simulated_opacity
-from nodulax.radiograph.augmentation import Augmentation, warp
+from nodulax.radiograph.augmentation import Augmentation, exposed, warp
 from nodulax.radiograph.preprocessing import Preprocessing
 
 Crop = tuple[np.ndarray, np.ndarray]  # image and mask, u8[side, side] both
@@ -156,25 +156,18 @@ class Views:
     box = np.clip(box, 0, np.tile(pixels.shape[::-1], 2))
     crop = self._preprocessing.crop(pixels.shape, box)
     return View(
-      self._preprocessing.image(exposed(pixels, look, rng), box),
+      self._preprocessing.image(_film(pixels, look, rng), box),
       self._preprocessing.mask(mask, box),
       crop.to_view(centres, size),
     )
 
 
-def exposed(pixels: np.ndarray, look: Look, rng: np.random.Generator) -> np.ndarray:
-  """`pixels u8|u16[H, W]` with another tone curve, sharpness and noise: f32[H, W] in [0, 1]."""
+def _film(pixels: np.ndarray, look: Look, rng: np.random.Generator) -> np.ndarray:
+  """`pixels u8|u16[H, W]` with other greys: f32[H, W], about in [0, 1]."""
   film = pixels.astype(np.float32)
   low, high = float(film.min()), float(film.max())
   film = (film - low) / max(high - low, 1)
-  film = np.power(film, np.float32(np.exp(rng.normal(0, look.gamma))))
-  weight = rng.uniform(-0.5, 1) * look.sharpness
-  if abs(weight) > 0.05:
-    blurred = cv2.GaussianBlur(film, (0, 0), float(rng.uniform(0.8, 4)) if weight > 0 else 0.8)
-    film = np.clip(film + np.float32(weight) * (film - blurred), 0, 1)
-  deviation = rng.uniform(0, look.noise)
-  noise = rng.standard_normal(film.shape, np.float32)
-  return film + np.float32(deviation) * noise
+  return exposed(film, rng, gamma=look.gamma, sharpness=look.sharpness, noise=look.noise)
 
 
 def truth(mask: np.ndarray) -> np.ndarray:

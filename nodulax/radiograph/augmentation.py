@@ -1,4 +1,4 @@
-"""Random flips and affine changes of a training image, the same for the image and its mask."""
+"""Random changes of a training image: of its geometry, as of its mask, and of its greys alone."""
 
 import dataclasses
 
@@ -16,6 +16,9 @@ class Augmentation:
     scale: largest relative change of size: factors lie in [1 - scale, 1 + scale].
     rotation: largest rotation, in degrees.
     shear: largest horizontal shear, in degrees.
+    gamma: standard deviation of the logarithm of the tone curve's exponent.
+    sharpness: largest weight of unsharp masking; half of it, negative, blurs.
+    noise: largest standard deviation of added noise, as a share of the range of greys.
   """
 
   flip: float
@@ -23,6 +26,9 @@ class Augmentation:
   scale: float
   rotation: float
   shear: float
+  gamma: float = 0.0
+  sharpness: float = 0.0
+  noise: float = 0.0
 
   def draw(self, rng: np.random.Generator, size: int) -> np.ndarray:
     """A random affine map f64[2, 3] about the centre of a `size` x `size` image."""
@@ -35,6 +41,34 @@ class Augmentation:
     linear = factor * rotation @ np.array([[1, shear], [0, 1]]) @ np.diag([mirror, 1])
     centre = np.full(2, (size - 1) / 2)
     return np.column_stack([linear, centre + shift - linear @ centre])
+
+  def expose(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """`image u8[S, S]` with other greys; as it is where no range of theirs is open."""
+    if not (self.gamma or self.sharpness or self.noise):
+      return image
+    film = image.astype(np.float32) / 255
+    film = exposed(film, rng, gamma=self.gamma, sharpness=self.sharpness, noise=self.noise)
+    return (film.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def exposed(
+  film: np.ndarray, rng: np.random.Generator, *, gamma: float, sharpness: float, noise: float
+) -> np.ndarray:
+  """Another tone curve, sharpness and noise, drawn from the ranges of `Augmentation`.
+
+  Args:
+    film: f32[H, W] in [0, 1].
+
+  Returns:
+    f32[H, W], which noise may carry beyond [0, 1].
+  """
+  film = np.power(film, np.float32(np.exp(rng.normal(0, gamma))))
+  weight = rng.uniform(-0.5, 1) * sharpness
+  if abs(weight) > 0.05:
+    blurred = cv2.GaussianBlur(film, (0, 0), float(rng.uniform(0.8, 4)) if weight > 0 else 0.8)
+    film = np.clip(film + np.float32(weight) * (film - blurred), 0, 1)
+  deviation = rng.uniform(0, noise)
+  return film + np.float32(deviation) * rng.standard_normal(film.shape, np.float32)
 
 
 def warp(image: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -91,7 +91,8 @@ def performance(results: Results) -> pd.DataFrame:
 def pairs(results: Results) -> pd.DataFrame:
   """Every two models on the radiographs of a set that both have seen.
 
-  Differences are the first model's less the second's. Holm's correction is over the pairs of a set.
+  Differences are the first model's AUC minus the second's. Holm's correction is over the pairs of
+  a set.
   """
   return pd.DataFrame(
     [row for test_set in results.test_sets for row in pairs_on(results.on(test_set))],

@@ -40,7 +40,7 @@ class ModelCard:
     model: the model's name.
     facts: (what, its value), in order.
     performance: (set, AUC with interval, SHA-256 of the predictions, SHA-256 of the shards).
-    config: every knob of the run, dotted, with its value.
+    config: every option of the run, dotted, with its value.
   """
 
   model: str
@@ -90,7 +90,7 @@ def _card(model: str, evaluations: list[Evaluation], rows: dict) -> ModelCard:
       )
       for evaluation in evaluations
     ],
-    config=list(_knobs(provenance.get('config') or {})),
+    config=list(_options(provenance.get('config') or {})),
   )
 
 
@@ -109,11 +109,11 @@ def _heat_map_threshold(metrics: dict[str, Any]) -> str:
   return f'{threshold["value"]:.2f}{relative}; located tune images: {threshold["tune_images"]}'
 
 
-def _knobs(config: Any, prefix: str = '') -> Iterator[tuple[str, str]]:
+def _options(config: Any, prefix: str = '') -> Iterator[tuple[str, str]]:
   """('optimizer.learning_rate', '0.0001') and so on."""
   for name, value in config.items():
     if isinstance(value, dict):
-      yield from _knobs(value, f'{prefix}{name}.')
+      yield from _options(value, f'{prefix}{name}.')
     else:
       # A path may hold a name, or the name of a machine: its last part is enough.
       yield prefix + name, re.split(r'[/\\]', str(value).rstrip('/\\'))[-1]

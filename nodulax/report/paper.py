@@ -10,6 +10,7 @@ MODELS = {
   'aihub_image': 'AI-HUB, image',
   'nih_aihub_image': 'NIH then AI-HUB, image',
   'nih_aihub_pixel': 'NIH then AI-HUB, pixel',
+  'nih_aihub_pixel_literal': 'NIH then AI-HUB, pixel, to the letter',
 }
 TEST_SETS = {'nih': 'NIH', 'aihub': 'AI-HUB', 'gmc': 'GMC', 'vindr': 'VinBig'}
 

@@ -32,7 +32,7 @@ def program_answers(results: Results, version: str) -> dict[str, str]:
     return {}
   sets = [test_set for test_set in results.test_sets if any(test_set == it.test_set for it in own)]
   recorded = all(evaluation.provenance.get('config') for evaluation in own)
-  knobs = 'in the config of the model card' if recorded else 'not recorded by every evaluation'
+  options = 'in the config of the model card' if recorded else 'not recorded by every evaluation'
   drawn, matched = (
     ', '.join(paper.set_name(test_set) for test_set in sets if test_set in among)
     for among in (DRAWN, MATCHED)
@@ -62,13 +62,13 @@ def program_answers(results: Results, version: str) -> dict[str, str]:
     'availability': f'{version}. Availability of weights and data: author.',
     'software': f'{version}; libraries with their versions: pip freeze.',
     'preprocessing': 'Crop around the lungs with a margin, intensity window between percentiles, '
-                     f'resize, CLAHE; the parameters: {knobs}.',
+                     f'resize, CLAHE; the parameters: {options}.',
     'model': 'DenseNet with squeeze-and-excitation, then two convolutions; the parameters: '
-             f'{knobs}.',
+             f'{options}.',
     'initialisation': 'Weights of ImageNet or of another run, or random ones; which, under init: '
-                      f'{knobs}.',
+                      f'{options}.',
     'training': 'Adam on binary cross-entropy, with pixel-wise cross-entropy for network 2; every '
-                f'knob: {knobs}.',
+                f'option: {options}.',
   }  # fmt: skip
   if len(models) == len(results.models):
     return answers

@@ -12,7 +12,7 @@ from nodulax.report.seeds import SIGNIFICANT
 
 
 def questions(results: Results) -> pd.DataFrame:
-  """A row a question, external set and seed: the one model's AUC less the other's, DeLong's p.
+  """A row a question, external set and seed: the one model's AUC minus the other's, DeLong's p.
 
   Empty without the models that a question is about. P is raw: these are two questions that were
   asked beforehand, not the best of many pairs.

@@ -1,4 +1,4 @@
-"""The tables of the report: what stands in which column, and what has to be said below.
+"""The tables of the report: which column holds what, and the notes below.
 
 Each layout takes the numbers as `accuracy`, `curves` and the others give them.
 """

@@ -14,8 +14,8 @@ from ml_collections import ConfigDict
 from nodulax.errors import OptionError
 from nodulax.training.options import check_options
 
-# What a study's config holds beside the knobs of configs/default.py.
-OWN_KNOBS = ('order', 'experiments', 'seeds', 'sweeps', 'sources')
+# What a study's config holds beside the options of configs/default.py.
+OWN_OPTIONS = ('order', 'experiments', 'seeds', 'sweeps', 'sources')
 BUILDERS = ('nih_chestxray14', 'aihub_nodule', 'gmc_nodule', 'vindr_cxr')
 HOSPITALS = ('nih', 'aihub', 'gmc', 'vindr')
 
@@ -29,7 +29,7 @@ class Run:
     experiment: of which experiment it is.
     seed: of its training.
     sweep: which sweep it belongs to; None for none.
-    value: of the sweep's knob; None for none.
+    value: of the sweep's option; None for none.
     config: as `train` takes it; its data's shards and its start are filled in.
   """
 
@@ -54,7 +54,7 @@ def runs(config: ConfigDict, folder: epath.Path, shards: dict[str, str]) -> list
     shards: folders, by source.
 
   Raises:
-    ValueError: a sweep names an experiment or a knob that there is not.
+    ValueError: a sweep names an experiment or an option that there is not.
   """
   return [
     Run(name, experiment, seed, sweep, value, _complete(run_config, config, folder, shards, seed))
@@ -101,12 +101,12 @@ def _check_sweep(config: ConfigDict, name: str, sweep: ConfigDict) -> None:
   if not values or len(set(values)) < len(values) or not numbers:
     raise OptionError(f'{option}.values={sweep["values"]} must be numbers, at least one, each once')
   try:
-    known = operator.attrgetter(sweep.knob)(config)
+    known = operator.attrgetter(sweep.option)(config)
   except AttributeError:
     known = None
-  if type(known) not in (int, float) or sweep.knob.split('.')[0] in OWN_KNOBS:
+  if type(known) not in (int, float) or sweep.option.split('.')[0] in OWN_OPTIONS:
     raise OptionError(
-      f'{option}.knob={sweep.knob!r} must be an option of configs/default.py that is a number, '
+      f'{option}.option={sweep.option!r} must be an option of configs/default.py that is a number, '
       "such as 'data.label_noise'"
     )
 
@@ -133,7 +133,7 @@ def sources(config: ConfigDict) -> list[str]:
 def describe(planned: list[Run], config: ConfigDict) -> dict[str, Any]:
   """study.json, from which the report knows what its runs are.
 
-  `unchanged` says of each sweep which run is what the sweep's knob is at without the sweep.
+  `unchanged` says of each sweep which run is what the sweep's option is at without the sweep.
   """
   return {
     'runs': {
@@ -143,7 +143,7 @@ def describe(planned: list[Run], config: ConfigDict) -> dict[str, Any]:
       for run in planned
     },
     'sweeps': {
-      name: {'knob': sweep.knob, 'unchanged': sweep.unchanged}
+      name: {'option': sweep.option, 'unchanged': sweep.unchanged}
       for name, sweep in config.sweeps.items()
     },
   }  # fmt: skip
@@ -160,7 +160,7 @@ def _named(
   for sweep_name, sweep in config.sweeps.items():
     for experiment in sweep.experiments:
       for value in sweep['values']:
-        changes = _nested(sweep.knob, value)
+        changes = _nested(sweep.option, value)
         name = re.sub(r'[^A-Za-z0-9_.]', '_', f'{experiment}_{sweep_name}_{value:g}')
         changed = _experiment(config, experiment, changes)
         if sweep.same_steps:
@@ -169,11 +169,11 @@ def _named(
 
 
 def _experiment(config: ConfigDict, experiment: str, changes: dict[str, Any]) -> ConfigDict:
-  """The shared knobs, the experiment's own, and the sweep's."""
+  """The shared options, the experiment's own, and the sweep's."""
   shared = config.copy_and_resolve_references()
   with shared.unlocked():
-    for knob in OWN_KNOBS:
-      del shared[knob]
+    for option in OWN_OPTIONS:
+      del shared[option]
   if experiment not in config.experiments:
     raise OptionError(f'config.experiments has no {experiment!r}, which order or a sweep names')
   shared.update(config.experiments[experiment])
@@ -203,9 +203,9 @@ def _complete(
   return run_config
 
 
-def _nested(knob: str, value: Any) -> dict[str, Any]:
+def _nested(option: str, value: Any) -> dict[str, Any]:
   """'data.label_noise', 0.1 -> {'data': {'label_noise': 0.1}}."""
-  for name in reversed(knob.split('.')):
+  for name in reversed(option.split('.')):
     value = {name: value}
   return value
 

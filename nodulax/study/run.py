@@ -28,7 +28,7 @@ class StudyError(NodulaxError):
 
 
 def run(config: ConfigDict, folder: epath.PathLike) -> None:
-  """Runs a study, or goes on with it; what is finished is recognised and not done again.
+  """Runs a study, or resumes it; what is finished is recognised and not done again.
 
   Args:
     config: as `configs/study.py` describes it.

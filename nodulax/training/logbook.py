@@ -110,7 +110,8 @@ class Logbook:
   def tune(self, step: int, epoch: int, scalars: Mapping[str, float], best: bool) -> None:
     """The numbers of an evaluation on the tune split."""
     self._write(step, 'tune', scalars, {})
-    numbers = ', '.join(f'tune {name} {value:.4f}' for name, value in scalars.items())
+    named = {name.replace('_', ' '): value for name, value in scalars.items()}
+    numbers = ', '.join(f'tune {name} {value:.4f}' for name, value in named.items())
     self._progress.console.print(
       f'{self._name}: epoch {epoch}, {numbers}{" (best so far)" if best else ""}', highlight=False
     )

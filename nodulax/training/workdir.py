@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from nodulax import NOTICE
 from nodulax.errors import NodulaxError
 
-# Knobs that say where and how fast, not what: they may change between two starts of one run.
+# Options that say where and how fast, not what: they may change between two starts of one run.
 FREE = (
   'name',
   'data.evaluate',
@@ -32,7 +32,7 @@ MADE = ('checkpoints/latest/*', 'raw', 'shards')
 
 
 class WorkdirError(NodulaxError):
-  """A workdir that holds the run of another config; says which knobs differ."""
+  """A workdir that holds the run of another config; says which options differ."""
 
 
 def claim(workdir: epath.PathLike, config: ConfigDict, write: bool = True) -> epath.Path:
@@ -54,12 +54,12 @@ def claim(workdir: epath.PathLike, config: ConfigDict, write: bool = True) -> ep
   saved = workdir / 'config.json'
   mine = _portable(json.loads(config.to_json()), workdir)
   if saved.exists() and any(made for name in MADE for made in workdir.glob(name)):
-    theirs = dict(_knobs(_portable(json.loads(saved.read_text()), workdir)))
-    ours = dict(_knobs(mine))
+    theirs = dict(_options(_portable(json.loads(saved.read_text()), workdir)))
+    ours = dict(_options(mine))
     differing = [
-      f'  {knob}: {theirs.get(knob)!r} there, {ours.get(knob)!r} now'
-      for knob in sorted(theirs.keys() | ours.keys())
-      if theirs.get(knob) != ours.get(knob) and not _is_free(knob, ours)
+      f'  {option}: {theirs.get(option)!r} there, {ours.get(option)!r} now'
+      for option in sorted(theirs.keys() | ours.keys())
+      if theirs.get(option) != ours.get(option) and not _is_free(option, ours)
     ]
     if differing:
       raise WorkdirError(
@@ -99,11 +99,11 @@ def _portable(config: dict[str, Any], workdir: epath.Path) -> dict[str, Any]:
   """Paths of what lies beside the workdir made relative to it: they may move together."""
   study = workdir.resolve().parent
   for paths in (config.get('data', {}).get('shards', {}), config.get('init', {})):
-    for knob, given in paths.items():
+    for option, given in paths.items():
       if given and '://' not in given and not given.startswith('../'):  # which it is from then on
         whole = epath.Path(given).resolve()
         if whole.is_relative_to(study):
-          paths[knob] = f'../{whole.relative_to(study)}'
+          paths[option] = f'../{whole.relative_to(study)}'
   return config
 
 
@@ -114,22 +114,22 @@ def _replace(path: epath.Path, content: bytes) -> None:
   unfinished.replace(path)
 
 
-def _is_free(knob: str, config: dict[str, Any]) -> bool:
-  """Whether a knob may change between two starts.
+def _is_free(option: str, config: dict[str, Any]) -> bool:
+  """Whether an option may change between two starts.
 
   Shards of sources that do not train are only evaluated on. A study leaves its own to its runs,
   each of which has a workdir that looks at them again.
   """
-  if knob.startswith('data.shards.'):
-    return 'order' in config or knob != f'data.shards.{config["data.train"]}'
-  return knob.startswith(FREE)
+  if option.startswith('data.shards.'):
+    return 'order' in config or option != f'data.shards.{config["data.train"]}'
+  return option.startswith(FREE)
 
 
-def _knobs(config: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+def _options(config: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
   """('optimizer.learning_rate', 1e-4) and so on."""
   for name, value in config.items():
     if isinstance(value, dict):
-      yield from _knobs(value, f'{prefix}{name}.')
+      yield from _options(value, f'{prefix}{name}.')
     else:
       yield prefix + name, value
 

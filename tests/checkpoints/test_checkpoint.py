@@ -82,14 +82,12 @@ def test_weights_that_cannot_be_read_are_told_once(run, monkeypatch, caplog):
 def test_a_run_that_goes_back_a_checkpoint_has_the_best_network_of_then(run, tmp_path):
   description = checkpoint.describe(run)
   state = {'count': np.arange(3)}
-  checkpoints = checkpoint.Checkpoints(tmp_path / 'new')
-  for step in (10, 20):
-    checkpoints.save_best(state, dataclasses.replace(description, step=step))
-    checkpoints.save_latest(step, state, {'tuned': step})
-  checkpoints.wait()
-  shutil.rmtree(tmp_path / 'new' / 'checkpoints' / 'latest' / '20')  # lost while it was written
-  checkpoints.close()
-  again = checkpoint.Checkpoints(tmp_path / 'new')
-  assert again.restore_latest(state)[0] == 10
-  again.close()
+  with checkpoint.Checkpoints(tmp_path / 'new') as checkpoints:
+    for step in (10, 20):
+      checkpoints.save_best(state, dataclasses.replace(description, step=step))
+      checkpoints.save_latest(step, state, {'tuned': step})
+    checkpoints.wait()
+    shutil.rmtree(tmp_path / 'new' / 'checkpoints' / 'latest' / '20')  # lost while it was written
+  with checkpoint.Checkpoints(tmp_path / 'new') as again:
+    assert again.restore_latest(state)[0] == 10
   assert checkpoint.describe(tmp_path / 'new').step == 10

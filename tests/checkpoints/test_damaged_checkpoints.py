@@ -26,20 +26,16 @@ def collected():
 @pytest.fixture
 def saved(tmp_path):
   """The folder of the checkpoints of steps 1 and 2."""
-  checkpoints = Checkpoints(tmp_path)
-  for step in (1, 2):
-    checkpoints.save_latest(step, state(step), {'tuned': step})
-  checkpoints.wait()
-  checkpoints.close()
+  with Checkpoints(tmp_path) as checkpoints:
+    for step in (1, 2):
+      checkpoints.save_latest(step, state(step), {'tuned': step})
+    checkpoints.wait()
   return tmp_path / 'checkpoints' / 'latest'
 
 
 def restored(folder):
-  checkpoints = Checkpoints(folder.parents[1])
-  try:
+  with Checkpoints(folder.parents[1]) as checkpoints:
     return checkpoints.restore_latest(STATE)
-  finally:
-    checkpoints.close()
 
 
 def files(folder):
@@ -115,25 +111,25 @@ def test_where_none_can_be_read_the_user_is_told_and_nothing_is_removed(saved):
 
 
 def test_a_step_can_be_saved_again(saved):
-  checkpoints = Checkpoints(saved.parents[1])
-  checkpoints.save_latest(2, state(2), {'tuned': 7})
-  checkpoints.wait()
-  checkpoints.close()
+  with Checkpoints(saved.parents[1]) as checkpoints:
+    checkpoints.save_latest(2, state(2), {'tuned': 7})
+    checkpoints.wait()
   step, _, progress = restored(saved)
   assert (step, progress) == (2, {'tuned': 7})
 
 
 def test_a_disk_that_takes_no_more_is_told_and_costs_no_checkpoint(saved, tmp_path):
   soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-  checkpoints = Checkpoints(saved.parents[1])
-  resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))  # bytes in a file
-  try:
-    with pytest.raises(CheckpointError, match=r'could not be written: .*\n.*latest/2\. Make room'):
-      checkpoints.save_latest(3, state(3), {'tuned': 3})
-      checkpoints.wait()
-  finally:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    checkpoints.close()
+  with Checkpoints(saved.parents[1]) as checkpoints:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))  # bytes in a file
+    try:
+      with pytest.raises(
+        CheckpointError, match=r'could not be written: .*\n.*latest/2\. Make room'
+      ):
+        checkpoints.save_latest(3, state(3), {'tuned': 3})
+        checkpoints.wait()
+    finally:
+      resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
   # Elsewhere: threads of the save that failed may still write here, until their process ends.
   later = tmp_path / 'later' / 'checkpoints' / 'latest'
   shutil.copytree(saved, later, ignore=shutil.ignore_patterns('*-tmp*'))

@@ -126,7 +126,7 @@ def test_two_hosts_train_stop_together_and_go_on(shards, tmp_path):
   processes = start_both(*command)
   printed = outputs(processes)
   assert [process.returncode for process in processes] == [0, 0], printed
-  assert f'going on from step {step} of 16' in printed[0]
+  assert f'resuming from step {step} of 16' in printed[0]
   assert 'AUC' in printed[0] and 'AUC' not in printed[1]
   assert checkpoint.latest_step(folder) == 16
   logged = [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]

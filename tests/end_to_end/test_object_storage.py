@@ -156,7 +156,7 @@ def test_a_run_in_a_bucket_goes_on_on_another_machine(
   second = start(*training, machine=tmp_path / 'second')
   printed, _ = second.communicate(timeout=600)
   assert second.returncode == 0, printed
-  assert 'going on from step' in printed
+  assert 'resuming from step' in printed
   for name in ('metrics.jsonl', 'evaluation/hospital/predictions.csv'):
     assert system.cat_file(f'{run}/{name}') == (trained_run / name).read_bytes()
 

@@ -199,10 +199,9 @@ def _checkpoint() -> Files:
 
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
-    checkpoints = checkpoint.Checkpoints(folder)
-    checkpoints.save_best(_variables(), _description())
-    checkpoints.wait()
-    checkpoints.close()
+    with checkpoint.Checkpoints(folder) as checkpoints:
+      checkpoints.save_best(_variables(), _description())
+      checkpoints.wait()
     return {
       str(path.relative_to(folder)): path.read_bytes()
       for path in folder.rglob('*')

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -152,3 +153,13 @@ def test_evaluation_takes_each_radiograph_once_and_marks_the_padding(prepared):
   images = np.concatenate([batch['image'] for batch in batches])[valid]
   np.testing.assert_array_equal(images[..., 0], prepared.images)
   assert valid.sum() == 11
+
+
+def test_other_greys_change_the_image_alone(prepared):
+  plain, exposed = (
+    next(training_batches(prepared, batch_size=4, map_size=4, augmentation=augmentation, seed=5))
+    for augmentation in (RANGES, dataclasses.replace(RANGES, gamma=0.4, sharpness=1.0, noise=0.05))
+  )
+  assert not np.array_equal(plain['image'], exposed['image'])
+  for name in ('truth', 'label', 'located', 'index'):
+    np.testing.assert_array_equal(plain[name], exposed[name])

@@ -38,5 +38,5 @@ def test_a_knob_out_of_range_is_told_in_one_line(shards, tmp_path):
     text=True,
   )
   assert finished.returncode == 1
-  assert 'nodulax: preprocessing.image_size is 0, which it cannot be' in finished.stderr
+  assert 'nodulax: preprocessing.image_size is 0; it must be from 1 to' in finished.stderr
   assert 'Traceback' not in finished.stderr

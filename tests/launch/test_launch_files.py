@@ -72,7 +72,7 @@ def test_a_user_edits_one_spot(path):
 def test_the_command_names_a_config_and_knobs_that_exist(path):
   arguments = shlex.split(command_of(path))
   flags = dict(word[2:].split('=', 1) for word in arguments if word.startswith('--'))
-  knobs = default.get_config().to_dict()
+  options = default.get_config().to_dict()
   published = 'densenet121-a639ec97.pth'
   assert published in pretrained.PUBLISHED
   assert arguments[arguments.index('-m') + 1] == main.__name__
@@ -85,10 +85,10 @@ def test_the_command_names_a_config_and_knobs_that_exist(path):
     if not flag.startswith('config.'):
       assert f'--{flag}' in parser.format_help()
       continue
-    knob = knobs
+    option = options
     for name in flag.split('.')[1:]:
-      knob = knob[name]
-    assert isinstance(value, type(knob))
+      option = option[name]
+    assert isinstance(value, type(option))
 
 
 @pytest.mark.parametrize('path', SKYPILOT, ids=named)

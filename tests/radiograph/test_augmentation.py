@@ -1,4 +1,7 @@
+import dataclasses
+
 import numpy as np
+import pytest
 
 from nodulax.radiograph.augmentation import Augmentation, warp
 
@@ -42,3 +45,32 @@ def test_image_and_mask_move_together():
   affine = Augmentation(0.5, 0.1, 0.1, 10.0, 5.0).draw(np.random.default_rng(3), 64)
   np.testing.assert_array_equal(warp(image, affine), warp(image.copy(), affine))
   assert warp(image, affine).any()
+
+
+def test_other_greys_leave_the_geometry_and_closed_ranges_the_image():
+  rng = np.random.default_rng(0)
+  image = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))
+  before = rng.bit_generator.state
+  np.testing.assert_array_equal(NOTHING.expose(image, rng), image)
+  assert rng.bit_generator.state == before
+  toned = dataclasses.replace(NOTHING, gamma=0.5).expose(image, np.random.default_rng(1))
+  assert toned.dtype == np.uint8 and not np.array_equal(toned, image)
+  # A tone curve keeps black, white and the order of greys, and so every column where it is.
+  np.testing.assert_array_equal(toned[:1].repeat(64, axis=0), toned)
+  assert np.all(np.diff(toned[0].astype(int)) >= 0) and toned[0, 0] == 0
+  grey = np.full((64, 64), 128, np.uint8)
+  noisy = [
+    dataclasses.replace(NOTHING, noise=0.1).expose(grey, np.random.default_rng(seed))
+    for seed in range(200)
+  ]
+  deviations = [picture.astype(float).std() / 255 for picture in noisy]
+  # Drawn evenly from 0 to 0.1.
+  assert np.mean(deviations) == pytest.approx(0.05, abs=0.006) and max(deviations) < 0.11
+  edge = np.where(np.arange(64) < 32, np.uint8(80), np.uint8(160)) * np.ones((64, 1), np.uint8)
+  sharpened = [
+    np.ptp(dataclasses.replace(NOTHING, sharpness=1.0).expose(edge, np.random.default_rng(seed)))
+    for seed in range(40)
+  ]
+  assert (
+    max(sharpened) > 90 and min(sharpened) == 80
+  )  # some overshoot at the edge, some are blurred

@@ -9,6 +9,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from nodulax import evaluate, export, exported, predict, train
 from nodulax.checkpoints import checkpoint
+from nodulax.model import pretrained
 from nodulax.storage import folders
 from tests.prediction.test_predict import images_in
 
@@ -218,7 +219,7 @@ def test_training_starts_from_weights_in_a_bucket(bucket, config, shards, monkey
   def load_imagenet(path, variables):
     raise ValueError(f'{path.name} holds {path.read_text()}')
 
-  monkeypatch.setattr(train.pretrained, 'load_imagenet', load_imagenet)
+  monkeypatch.setattr(pretrained, 'load_imagenet', load_imagenet)
   bucket.pipe('s3://data/densenet121.pth', b'weights')
   config.data.shards.hospital = str(shards)
   config.init.imagenet = 's3://data/densenet121.pth'

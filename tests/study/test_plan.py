@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from configs import study, virtual_study
+from configs import nih_aihub_pixel, study, virtual_study
 from nodulax.study.plan import check, describe, runs, sources
 
 FOLDER = pathlib.Path('work')
@@ -20,9 +20,17 @@ def planned(config):
   return {run.name: run for run in runs(config, FOLDER, SHARDS)}
 
 
-def test_the_four_experiments_in_order(config):
+def test_the_four_experiments_in_order_and_the_fourth_to_the_letter(config):
   by_name = planned(config)
+  literal = by_name.pop('nih_aihub_pixel_literal').config
+  usual = by_name['nih_aihub_pixel'].config
   assert list(by_name) == ['nih_image', 'aihub_image', 'nih_aihub_image', 'nih_aihub_pixel']
+  assert (literal.model.pooling, literal.loss.localization_weight) == ('max', 1.0)
+  assert (usual.model.pooling, usual.loss.localization_weight) == ('logsumexp', 64.0)
+  alone = nih_aihub_pixel.get_config('literal')
+  assert alone.model == literal.model and alone.loss == literal.loss
+  with pytest.raises(ValueError, match="no part 'x'"):
+    nih_aihub_pixel.get_config('x')
   heads = [run.config.model.head for run in by_name.values()]
   assert heads == ['image', 'image', 'image', 'pixel']
   assert [run.config.data.train for run in by_name.values()] == ['nih', *['aihub'] * 3]
@@ -44,22 +52,22 @@ def test_a_shared_knob_holds_for_all_and_an_experiments_own_for_it_alone(config)
 def test_every_seed_trains_all_and_starts_from_its_own_first_model(config):
   config.seeds = (0, 7)
   by_name = planned(config)
-  assert len(by_name) == 8
+  assert len(by_name) == 10
   run = by_name['nih_aihub_pixel_seed7']
   assert run.config.seed == 7 and run.config.init.checkpoint == 'work/nih_image_seed7'
 
 
-def test_a_sweep_changes_one_knob(config):
+def test_a_sweep_changes_one_option(config):
   config.data.train_images = 800
   config.train.epochs, config.optimizer.drop_epochs = 10, (8,)
   with config.unlocked():
     config.sweeps = {
       'label_noise': {
-        'experiments': ('aihub_image',), 'knob': 'data.label_noise', 'values': (0.1, 0.2),
+        'experiments': ('aihub_image',), 'option': 'data.label_noise', 'values': (0.1, 0.2),
         'unchanged': 0.0, 'same_steps': False,
       },
       'training_images': {
-        'experiments': ('nih_aihub_pixel',), 'knob': 'data.train_images', 'values': (200,),
+        'experiments': ('nih_aihub_pixel',), 'option': 'data.train_images', 'values': (200,),
         'unchanged': 800, 'same_steps': True,
       },
     }  # fmt: skip
@@ -75,7 +83,7 @@ def test_a_sweep_changes_one_knob(config):
     'model': 'aihub_image', 'seed': 0, 'sweep': 'label_noise', 'value': 0.2
   }  # fmt: skip
   assert told['runs']['aihub_image']['sweep'] is None
-  assert told['sweeps']['training_images'] == {'knob': 'data.train_images', 'unchanged': 800}
+  assert told['sweeps']['training_images'] == {'option': 'data.train_images', 'unchanged': 800}
 
 
 def test_what_trains_is_prepared_though_nothing_is_scored_on_it(config):
@@ -90,11 +98,11 @@ def test_a_sweep_over_an_unknown_experiment_is_an_error(config):
     planned(config)
 
 
-def test_the_virtual_study_trains_all_on_equal_numbers_and_sweeps_two_knobs():
+def test_the_virtual_study_trains_all_on_equal_numbers_and_sweeps_two_options():
   by_name = planned(virtual_study.get_config())
-  assert len(by_name) == 28
+  assert len(by_name) == 31
   plain = [run for run in by_name.values() if run.sweep is None]
-  assert len(plain) == 12 and {run.seed for run in plain} == {0, 1, 2}
+  assert len(plain) == 15 and {run.seed for run in plain} == {0, 1, 2}
   assert {run.config.data.train_images for run in plain} == {virtual_study.TRAINING_IMAGES}
   assert {run.config.data.label_noise for run in plain} == {0.0}
   # Every run takes 87 * 16 steps, to the nearest whole epoch.
@@ -125,8 +133,8 @@ def test_the_studies_that_come_along_pass_their_own_check(config):
     ('sources.gmc.builder', 'x', 'builder=x must be one of nih_chestxray14'),
     ('sources.gmc.hospital', 'x', 'hospital=x must be one of nih, aihub'),
     ('sources.gmc.raw', '/nowhere', 'raw=/nowhere: there is no such folder'),
-    ('sweeps.label_noise.knob', 'data.label_nois', 'must be an option of configs/default.py'),
-    ('sweeps.label_noise.knob', 'data.train', 'that is a number'),
+    ('sweeps.label_noise.option', 'data.label_nois', 'must be an option of configs/default.py'),
+    ('sweeps.label_noise.option', 'data.train', 'that is a number'),
     ('sweeps.label_noise.values', (), 'values=.. must be numbers, at least one'),
     ('sweeps.label_noise.values', (0.1, 2.0), 'label_noise_2: --config.data.label_noise=2.0'),
     ('sweeps.label_noise.experiments', ('x',), "config.experiments has no 'x'"),

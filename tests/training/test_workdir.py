@@ -26,24 +26,24 @@ def test_a_workdir_is_claimed_once_and_known_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-  ('knob', 'value'), [('optimizer.learning_rate', 1.0), ('data.shards.nih', 'x'), ('seed', 1)]
+  ('option', 'value'), [('optimizer.learning_rate', 1.0), ('data.shards.nih', 'x'), ('seed', 1)]
 )
-def test_a_knob_that_changes_the_result_is_refused_by_name(tmp_path, knob, value):
+def test_a_knob_that_changes_the_result_is_refused_by_name(tmp_path, option, value):
   begin(tmp_path, default.get_config())
   config = default.get_config()
-  config.update_from_flattened_dict({knob: value})
-  with pytest.raises(workdir.WorkdirError, match=f'{knob}: .* there, {value!r} now'):
+  config.update_from_flattened_dict({option: value})
+  with pytest.raises(workdir.WorkdirError, match=f'{option}: .* there, {value!r} now'):
     workdir.claim(tmp_path, config)
 
 
 @pytest.mark.parametrize(
-  ('knob', 'value'),
+  ('option', 'value'),
   [('data.shards.gmc', 'x'), ('train.log_every', 7), ('evaluation.overlays', 1), ('name', 'n')],
 )
-def test_a_knob_that_does_not_is_free(tmp_path, knob, value):
+def test_a_knob_that_does_not_is_free(tmp_path, option, value):
   begin(tmp_path, default.get_config())
   config = default.get_config()
-  config.update_from_flattened_dict({knob: value})
+  config.update_from_flattened_dict({option: value})
   workdir.claim(tmp_path, config)
 
 

@@ -62,7 +62,7 @@ class Builder(base.RadiographBuilder):
     images/: PNG, JPEG, DICOM, TIFF, BMP or .mha files
     annotations/: one JSON file for each image, {"image": "<file name>", "patient_id": "...",
       "label": "nodule" or "normal", "boxes": [[x_min, y_min, x_max, y_max], ...], ...}
-  tfds_builders/aihub_nodule/README.md says what stands in each, and how to read files that name
+  tfds_builders/aihub_nodule/README.md says what each holds, and how to read files that name
   things differently (--mapping).
   """
   ONE_A_PATIENT = True
