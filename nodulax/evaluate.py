@@ -13,6 +13,8 @@ import math
 import os
 import pathlib
 import shutil
+import sys
+import types
 from typing import Any
 
 import jax
@@ -177,6 +179,18 @@ def main(given: argparse.Namespace) -> None:
   print(json.dumps(metrics, indent=2))
   print(f'Predictions, heat maps and overlays: {given.output}')
 
+
+class _Function(types.ModuleType):
+  """nodulax.evaluate is this module, as the command needs it, and a function, as notebooks do."""
+
+  def __call__(self, model: Any, shards: str | os.PathLike, split: str = 'test') -> Any:
+    """`Model.evaluate` of what `nodulax.load` gave, or can load."""
+    from nodulax.models import Model, load
+
+    return (model if isinstance(model, Model) else load(model)).evaluate(shards, split)
+
+
+sys.modules[__name__].__class__ = _Function
 
 if __name__ == '__main__':
   cli.run('evaluate', prog='python -m nodulax.evaluate')

@@ -110,6 +110,10 @@ class Model:
     reading = prediction.prepare(Radiograph(native, orientation=orientation), self.preprocessing)
     if reading.objection and not force:
       raise ValueError(f'not an upright frontal chest radiograph: {reading.objection}')
+    return self.read(reading)
+
+  def read(self, reading: Reading) -> Prediction:
+    """What the network says of a radiograph that `prediction.prepare` made ready."""
     logit, heat_map = self.network(reading.view[np.newaxis, :, :, np.newaxis])
     return prediction.predict(
       reading,

@@ -22,6 +22,7 @@ LAYERS = (
   ('training', 'prediction'),
   ('labels', 'report', 'pretraining'),
   ('study', 'app', 'cli', 'main', 'train', 'evaluate', 'predict', 'export', 'exported', 'pretrain')
+  + ('models',)
   + ('input.__main__', 'report.__main__'),
 )
 # Within a layer, or against it: who imports whom.
@@ -38,6 +39,9 @@ SIDEWAYS = {
   ('study', 'train'),
   ('train', 'evaluate'),
   ('export', 'exported'),
+  ('models', 'exported'),
+  ('models', 'evaluate'),
+  ('evaluate', 'models'),  # within the function that both are
   *((command, 'cli') for command in LAYERS[-1] if command not in ('cli', 'exported', 'study')),
   ('input.__main__', 'input'),
   ('report.__main__', 'report'),

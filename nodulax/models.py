@@ -1,0 +1,229 @@
+"""Trained networks in Python: `nodulax.load()` gives one, and calling it reads radiographs."""
+
+import dataclasses
+import io
+import os
+import pathlib
+import tempfile
+from typing import Any, overload
+
+import jax
+import numpy as np
+import pandas as pd
+
+from nodulax import exported
+from nodulax.errors import NodulaxError
+from nodulax.evaluate import evaluate
+from nodulax.prediction.findings import Place
+from nodulax.prediction.prediction import Prediction as Answer
+from nodulax.prediction.prediction import Reading, as_stored, prepare
+from nodulax.prediction.reader import Reader, draw, whole_heat_map
+from nodulax.radiograph import pictures
+from nodulax.radiograph.reading import decode_radiograph, read_radiograph
+from nodulax.radiograph.record import Radiograph, RadiographError, as_grey
+from nodulax.statistics.findings import Finding
+from nodulax.storage import folders
+
+Image = str | os.PathLike | np.ndarray | Any
+"""A radiograph: path, array u8 or u16[H, W], PIL image, or pydicom dataset."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Prediction:
+  """What a network says of a radiograph; a notebook shows it as a picture.
+
+  Attributes:
+    reading: the radiograph and what the network saw of it.
+    answer: what it said.
+  """
+
+  reading: Reading
+  answer: Answer
+
+  @property
+  def probability(self) -> float:
+    """Of a nodule or mass; calibrated where the network has a temperature."""
+    return self.answer.probability
+
+  @property
+  def threshold(self) -> float:
+    """At or above it the radiograph is called positive."""
+    return self.answer.threshold
+
+  @property
+  def positive(self) -> bool:
+    """Whether the probability reaches the threshold."""
+    return self.answer.positive
+
+  @property
+  def findings(self) -> list[Finding]:
+    """The heat map's peaks, the hottest first, in pixels of the radiograph as it is stored."""
+    return self.answer.findings
+
+  @property
+  def places(self) -> list[Place]:
+    """Where each finding lies in the patient."""
+    return self.answer.places
+
+  @property
+  def heat_map(self) -> np.ndarray:
+    """f32[H, W] in [0, 1], of the whole radiograph as it is stored; 0 outside what was seen."""
+    height, width = self.pixels.shape
+    return whole_heat_map(self.answer.heat_map, self.reading.crop, (height, width), (width, height))
+
+  @property
+  def pixels(self) -> np.ndarray:
+    """u8 or u16[H, W], the radiograph as it is stored, bright where tissue is dense."""
+    return self.reading.radiograph.pixels
+
+  def overlay(self) -> np.ndarray:
+    """u8[h, w, 3], the radiograph with its heat map and its marked findings."""
+    return draw(self.reading, self.answer)
+
+  def show(self) -> Any:
+    """Draws the overlay with matplotlib, and gives the axes."""
+    from matplotlib import pyplot
+
+    _, axes = pyplot.subplots(figsize=(7, 7))
+    axes.imshow(self.overlay())
+    axes.set_axis_off()
+    sign = 'at or above' if self.positive else 'below'
+    axes.set_title(
+      f'{self.probability:.2f}, {sign} the threshold {self.threshold:.2f}. Not a medical device.'
+    )
+    return axes
+
+  def _repr_png_(self) -> bytes:
+    return pictures.png(self.overlay())
+
+  def __repr__(self) -> str:
+    marked = sum(self.answer.marked)
+    return (
+      f'Prediction(probability={self.probability:.3f}, positive={self.positive}, '
+      f'findings={len(self.findings)}, marked={marked}), for research, not a medical device'
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluation:
+  """What an evaluation found.
+
+  Attributes:
+    metrics: what metrics.json holds: AUC with its interval, sensitivity, specificity, Dice.
+    predictions: pandas table, a row a radiograph.
+  """
+
+  metrics: dict[str, Any]
+  predictions: Any
+
+  def __repr__(self) -> str:
+    auc = self.metrics['auc']
+    told = 'none' if auc is None else f'{auc["value"]:.3f} ({auc["low"]} to {auc["high"]})'
+    return f'Evaluation({self.metrics["images"]} radiographs, AUC {told})'
+
+
+class Model:
+  """A trained network, ready to read radiographs.
+
+  Attributes:
+    name: of the training run.
+    source: what `load` was given.
+  """
+
+  def __init__(self, source: str, network: Reader | exported.Model):
+    self.source = source
+    self._network = network
+    described = network if isinstance(network, exported.Model) else network.description
+    self.name = described.name
+    self._preprocessing = described.preprocessing
+
+  def __repr__(self) -> str:
+    return f'Model({self.name!r} from {self.source!r})'
+
+  @overload
+  def __call__(self, image: list | tuple, *, force: bool = False) -> list[Prediction]: ...
+  @overload
+  def __call__(self, image: Image, *, force: bool = False) -> Prediction: ...
+  def __call__(self, image: Any, *, force: bool = False) -> Prediction | list[Prediction]:
+    """Reads one radiograph, or each of a list.
+
+    Args:
+      image: path of a file of any format that is read, array u8 or u16[H, W] (bright where tissue
+        is dense), PIL image or pydicom dataset; or a list of these.
+      force: read also what does not look like an upright frontal chest radiograph.
+
+    Raises:
+      RadiographError: it cannot be read, or is no upright frontal chest radiograph.
+    """
+    if isinstance(image, list | tuple):
+      return [self._read(each, force) for each in image]
+    return self._read(image, force)
+
+  def _read(self, image: Image, force: bool) -> Prediction:
+    reading = prepare(_radiograph(image), self._preprocessing)
+    if reading.objection and not force:
+      raise RadiographError(
+        f'{_named(image)}: not an upright frontal chest radiograph: {reading.objection}'
+      )
+    if isinstance(self._network, exported.Model):
+      answer = self._network.read(reading)
+    else:
+      (answer,) = self._network([reading])
+    return Prediction(*as_stored(reading, answer))
+
+  def evaluate(self, shards: str | os.PathLike, split: str = 'test') -> Evaluation:
+    """Scores the network on a split of shards, as the command `nodulax evaluate` does.
+
+    Args:
+      shards: the folder of a shard set.
+      split: 'train', 'tune' or 'test'.
+
+    Raises:
+      NodulaxError: the network is an exported file, or there is no such split.
+    """
+    if isinstance(self._network, exported.Model):
+      raise NodulaxError(f'{self.source}: evaluate the run that it was exported from')
+    with tempfile.TemporaryDirectory() as folder:
+      output = pathlib.Path(folder) / 'evaluation'
+      metrics = evaluate(self.source, shards, split, output, batch_size=16, overlays=0)
+      return Evaluation(metrics, pd.read_csv(output / 'predictions.csv'))
+
+
+def load(source: str | os.PathLike = 'nodulax') -> Model:
+  """A trained network.
+
+  Args:
+    source: 'nodulax', the network that comes along; the workdir of a training run; a file that
+      `nodulax export` wrote; or the address of either in a bucket.
+
+  Raises:
+    CheckpointError, ExportError: there is no network there, or it is damaged.
+  """
+  text = os.fspath(source)
+  if text.endswith('.nodulax') or pathlib.Path(text).is_file():
+    file = folders.fetch_file(text) if folders.is_remote(text) else text
+    return Model(text, exported.load(file))
+  return Model(text, Reader(text, 1, jax.local_devices()[:1]))
+
+
+def _radiograph(image: Any) -> Radiograph:
+  """Any of the kinds of image as a radiograph."""
+  if isinstance(image, str | os.PathLike):
+    return read_radiograph(image)
+  if hasattr(image, 'save_as') and hasattr(image, 'file_meta'):  # a pydicom dataset
+    file = io.BytesIO()
+    image.save_as(file, enforce_file_format=True)
+    return decode_radiograph(file.getvalue(), 'the dataset')
+  pixels = np.asarray(image)  # an array, or a PIL image
+  if pixels.ndim == 3:
+    pixels = as_grey(pixels, 'the image')
+  if pixels.ndim != 2 or pixels.dtype.name not in ('uint8', 'uint16'):
+    raise RadiographError(
+      f'the image is {pixels.dtype}{list(pixels.shape)}; give u8 or u16[H, W], bright where tissue '
+      'is dense, or the path of a file'
+    )
+  return Radiograph(pixels.astype(pixels.dtype.newbyteorder('='), copy=False))
+
+
+def _named(image: Any) -> str:
+  return os.fspath(image) if isinstance(image, str | os.PathLike) else 'the image'
