@@ -13,10 +13,12 @@ Expected (the paper's): AUC 0.88 on GMC, 0.78 on VinBig.
     --config.data.shards.vindr=DIR --config.init.imagenet=FILE
 """
 
+from ml_collections import ConfigDict
+
 from configs import default
 
 CHANGES = {'name': 'aihub_image', 'data': {'train': 'aihub'}}
 
 
-def get_config(part: str = ''):
+def get_config(part: str = '') -> ConfigDict:
   return default.changed(CHANGES, part)

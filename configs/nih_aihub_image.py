@@ -13,6 +13,8 @@ Expected: the paper gives no number.
     --config.data.shards.vindr=DIR
 """
 
+from ml_collections import ConfigDict
+
 from configs import default
 
 CHANGES = {
@@ -22,5 +24,5 @@ CHANGES = {
 }
 
 
-def get_config(part: str = ''):
+def get_config(part: str = '') -> ConfigDict:
   return default.changed(CHANGES, part)

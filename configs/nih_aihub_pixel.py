@@ -15,6 +15,8 @@ Expected (the paper's): AUC 0.91 on GMC, 0.86 on VinBig; Dice above 0.60.
 --config=configs/nih_aihub_pixel.py:literal is the paper's recipe to the letter.
 """
 
+from ml_collections import ConfigDict
+
 from configs import default
 
 CHANGES = {
@@ -25,5 +27,5 @@ CHANGES = {
 }
 
 
-def get_config(part: str = ''):
+def get_config(part: str = '') -> ConfigDict:
   return default.changed(CHANGES, part)

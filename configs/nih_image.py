@@ -13,10 +13,12 @@ Expected (the paper's): AUC 0.71 on GMC, 0.73 on VinBig.
     --config.data.shards.vindr=DIR --config.init.imagenet=FILE
 """
 
+from ml_collections import ConfigDict
+
 from configs import default
 
 CHANGES = {'name': 'nih_image', 'data': {'train': 'nih'}}
 
 
-def get_config(part: str = ''):
+def get_config(part: str = '') -> ConfigDict:
   return default.changed(CHANGES, part)

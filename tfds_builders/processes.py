@@ -5,7 +5,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -58,7 +58,7 @@ def map_images(
   with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
     task = progress.add_task(doing, total=images)
 
-    def keep(finished) -> None:
+    def keep(finished: Iterable) -> None:
       for result, weight in zip(finished, weights, strict=True):
         results.append(result)
         progress.advance(task, weight)

@@ -4,6 +4,7 @@ import base64
 import collections
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -69,7 +70,7 @@ def _report(cohort: Cohort, validation: Validation, source: str, paper: Paper) -
   }
 
 
-def _tally(looks: list[Inspection], name) -> dict[str, int]:
+def _tally(looks: list[Inspection], name: Callable[[Inspection], str]) -> dict[str, int]:
   return dict(collections.Counter(map(name, looks)).most_common())
 
 

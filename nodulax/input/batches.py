@@ -28,7 +28,7 @@ class _Indices:
   def __len__(self) -> int:
     return self._count
 
-  def __getitem__(self, index) -> int:
+  def __getitem__(self, index: Any) -> int:
     return int(index)
 
 
@@ -84,7 +84,7 @@ def training_batches(
   return iter(dataset.to_iter_dataset().mp_prefetch(workers, worker_init_fn=_end_with_the_run))
 
 
-def _end_with_the_run(*_) -> None:
+def _end_with_the_run(*_: object) -> None:
   """In a worker process: leaves signals to the run's own process, and does not outlive it."""
   for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, signal.SIG_IGN)

@@ -54,7 +54,7 @@ class Prepared:
     mask = np.asarray(self.masks[index])
     return mask >= np.clip(mask.max(), 1, 128)
 
-  def __reduce__(self):
+  def __reduce__(self) -> tuple:
     # A worker process opens the cache's files itself rather than be sent a copy of them.
     if self.folder is not None:
       return _load, (self.folder, self.name, self.split)

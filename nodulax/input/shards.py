@@ -180,7 +180,7 @@ def find_shards(directory: epath.PathLike) -> epath.Path:
 def case_to_json(case: Case) -> dict:
   """The case as JSON holds it: NaN, which JSON lacks, becomes None."""
 
-  def known(value):
+  def known(value: Any) -> Any:
     if isinstance(value, tuple):
       return [known(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
@@ -191,7 +191,7 @@ def case_to_json(case: Case) -> dict:
 def case_from_json(values: dict) -> Case:
   """The inverse of `case_to_json`."""
 
-  def known(value):
+  def known(value: Any) -> Any:
     if isinstance(value, list):
       return tuple(known(item) for item in value)
     return math.nan if value is None else value

@@ -5,6 +5,7 @@ and shapes of `flax.linen.BatchNorm`, and so have the numbers.
 """
 
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -52,12 +53,16 @@ class BatchNormRelu(nn.Module):
 
 # The derivative that JAX would take stores x - mean beside x, and reads both in several passes.
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4))
-def _normalise(x, scale, bias, epsilon, axis_name):
+def _normalise(
+  x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float, axis_name: str | None
+) -> tuple[jax.Array, jax.Array, jax.Array]:
   """The result, and the batch's mean and variance; no gradient flows through these two."""
   return _forward(x, scale, bias, epsilon, axis_name)[0]
 
 
-def _forward(x, scale, bias, epsilon, axis_name):
+def _forward(
+  x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float, axis_name: str | None
+) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
   wide = _at_least_float32(x)
   mean, mean_square = _mean_over_devices((wide.mean(AXES), jnp.square(wide).mean(AXES)), axis_name)
   # Rounding may take a variance of zero below it.
@@ -67,7 +72,12 @@ def _forward(x, scale, bias, epsilon, axis_name):
   return (y, mean, var), (x, mean, inverse, scale, bias)
 
 
-def _backward(epsilon, axis_name, residuals, cotangents):
+def _backward(
+  epsilon: float,
+  axis_name: str | None,
+  residuals: tuple[jax.Array, ...],
+  cotangents: tuple[jax.Array, ...],
+) -> tuple[jax.Array, jax.Array, jax.Array]:
   x, mean, inverse, scale, bias = residuals
   y, normal = _apply(x, mean, inverse, scale, bias)
   of_y = jnp.where(y > 0, _at_least_float32(cotangents[0]), 0)
@@ -81,15 +91,17 @@ def _backward(epsilon, axis_name, residuals, cotangents):
 _normalise.defvjp(_forward, _backward)
 
 
-def _apply(x, mean, inverse, scale, bias):
+def _apply(
+  x: jax.Array, mean: jax.Array, inverse: jax.Array, scale: jax.Array, bias: jax.Array
+) -> tuple[jax.Array, jax.Array]:
   """The result and, before scale, bias and relu, the normalised x: both at least float32."""
   normal = (_at_least_float32(x) - mean) * inverse
   return nn.relu(normal * scale + bias), normal
 
 
-def _at_least_float32(x):
+def _at_least_float32(x: jax.Array) -> jax.Array:
   return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-def _mean_over_devices(tree, axis_name):
+def _mean_over_devices(tree: Any, axis_name: str | None) -> Any:
   return tree if axis_name is None else jax.lax.pmean(tree, axis_name)

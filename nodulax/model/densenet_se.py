@@ -183,7 +183,7 @@ class DenseNetSE(nn.Module):
     conv1x1 = partial(Conv1x1, train=train, dtype=self.dtype)
     layer = nn.remat(DenseLayer) if self.remat else DenseLayer
 
-    def excite(x, name):
+    def excite(x: jax.Array, name: str) -> jax.Array:
       if not self.squeeze_excitation:
         return x
       return SqueezeExcitation(self.reduction, self.dtype, name=name)(x)

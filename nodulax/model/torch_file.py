@@ -54,7 +54,7 @@ class _Tensor(NamedTuple):
     ).copy()
 
 
-def _tensor(storage, offset, shape, strides, *_) -> _Tensor:
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
   return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
 

@@ -188,7 +188,7 @@ def train(
   state = optimizer.init(parameters)
 
   @jax.jit
-  def step(parameters, state, films, targets):
+  def step(parameters: Any, state: Any, films: jax.Array, targets: jax.Array) -> tuple:
     value, gradients = jax.value_and_grad(loss)(parameters, films, targets)
     updates, state = optimizer.update(gradients, state)
     return optax.apply_updates(parameters, updates), state, value

@@ -83,7 +83,7 @@ def averaging(step: Any, decay: float) -> Any:
     decay: of the average, in (0, 1); smaller at the start, where weights change fast.
   """
 
-  def both(state: State, average: Any, batch: Batch):
+  def both(state: State, average: Any, batch: Batch) -> tuple[State, Any, dict]:
     state, metrics = step(state, batch)
     count = state.step.astype(jnp.float32)
     keep = jnp.minimum(decay, (1 + count) / (10 + count))

@@ -4,6 +4,7 @@ Each layout takes the numbers as `accuracy`, `curves` and the others give them.
 """
 
 import math
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -259,7 +260,7 @@ def _without_unused(shown: pd.DataFrame, *columns: str) -> pd.DataFrame:
   return shown.drop(columns=[name for name in columns if (shown[name] == UNKNOWN).all()])
 
 
-def _line(by_model: dict, show) -> dict[str, str]:
+def _line(by_model: dict, show: Callable[..., str]) -> dict[str, str]:
   """A row of Table 2: a cell for each model that was tested on the set."""
   return {paper.model_name(model): show(row) for model, row in by_model.items()}
 

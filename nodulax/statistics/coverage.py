@@ -10,7 +10,8 @@ import argparse
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -117,7 +118,7 @@ def main() -> None:
   error = 100 * math.sqrt(0.05 * 0.95 / repeats)
   print(f'{repeats} simulated studies a number: standard error {error:.2f} percentage points.')
 
-  def across(designs: Sequence[Design], measure, **options) -> list[list]:
+  def across(designs: Sequence[Design], measure: Callable, **options: Any) -> list[list]:
     return [
       [
         f'AUC {area}',

@@ -16,7 +16,7 @@ class Interruption:
     asked: whether one came.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     self.asked = False
     self._held = False
 
@@ -34,7 +34,7 @@ class Interruption:
     if self.asked:
       raise Interrupted('stopped')
 
-  def receive(self, number: int, _) -> None:
+  def receive(self, number: int, _: object) -> None:
     again, self.asked = self.asked and number == signal.SIGINT, True
     if again or not self._held:
       raise Interrupted(f'stopped by {signal.Signals(number).name}')

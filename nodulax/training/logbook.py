@@ -68,7 +68,7 @@ class Logbook:
     self._progress.start()
     return self
 
-  def __exit__(self, *_) -> None:
+  def __exit__(self, *_: object) -> None:
     self._progress.stop()
     with self._writing(), self._metrics:
       self._events.close()

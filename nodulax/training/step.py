@@ -14,6 +14,8 @@ from nodulax.model import Network
 from nodulax.training import losses
 from nodulax.training.loss_scale import LossScale
 
+Arrays = dict[str, jax.Array]
+
 
 @flax.struct.dataclass
 class State:
@@ -62,7 +64,9 @@ def step_function(
     where a gradient was too large for it, and the state but for the scale stays as it was.
   """
 
-  def loss_function(params, batch_stats, batch, scale):
+  def loss_function(
+    params: Any, batch_stats: Any, batch: Arrays, scale: Any
+  ) -> tuple[jax.Array, tuple[Any, Arrays]]:
     outputs, updated = network.apply(
       {'params': params, 'batch_stats': batch_stats},
       batch['image'].astype(jnp.float32) / 255,
@@ -82,7 +86,7 @@ def step_function(
       }
     return metrics['loss'] * scale, (updated['batch_stats'], metrics)
 
-  def gradient_function(state, batch):
+  def gradient_function(state: State, batch: Arrays) -> tuple[Any, Any, Arrays]:
     scale = 1.0 if state.loss_scale is None else state.loss_scale.value
     # Shares of the global batch, so that the losses of parts and devices add up to its own.
     shares = {
@@ -99,7 +103,7 @@ def step_function(
       return gradient, batch_stats, metrics
     parts = jax.tree.map(lambda values: values.reshape(accumulate, -1, *values.shape[1:]), batch)
 
-    def add(total, part):
+    def add(total: tuple[Any, Any], part: Arrays) -> tuple[tuple[Any, Any], Arrays]:
       gradient, batch_stats = total
       new, (batch_stats, metrics) = differentiate(state.params, batch_stats, part, scale)
       return (jax.tree.map(jnp.add, gradient, new), batch_stats), metrics
@@ -108,7 +112,7 @@ def step_function(
     (gradient, batch_stats), metrics = jax.lax.scan(add, (nothing, state.batch_stats), parts)
     return gradient, batch_stats, jax.tree.map(lambda values: values.sum(0), metrics)
 
-  def step(state: State, batch: dict[str, jax.Array]) -> tuple[State, dict[str, jax.Array]]:
+  def step(state: State, batch: Arrays) -> tuple[State, Arrays]:
     gradient, batch_stats, metrics = parallel.mean(gradient_function(state, batch))
     if state.loss_scale is not None:
       gradient = state.loss_scale.unscale(gradient)
@@ -146,7 +150,7 @@ def initial_state(
   """A state with random weights."""
 
   @jax.jit
-  def initialise(key):
+  def initialise(key: jax.Array) -> State:
     image = jnp.zeros((1, image_size, image_size, 1))
     variables = network.init(key, image, train=False)
     return State(

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tfds_builders import base
@@ -166,7 +166,7 @@ def _record(
     raise Misfit('label unknown', f'{fields["label"]!r} is none of {", ".join(labels)}')
   label = labels[str(values['label'])]
 
-  def parse(field: str, parser, remedy: str):
+  def parse(field: str, parser: Callable, remedy: str) -> Any:
     try:
       return parser(values[field])
     except (TypeError, ValueError):

@@ -6,7 +6,7 @@ import os
 import pathlib
 import re
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from tfds_builders import base
 from tfds_builders.cohort import Normals, Splitting
@@ -105,7 +105,7 @@ def _read_row(
   """The record of a row, None where there are faults."""
   faults = []
 
-  def parse(column: str, parser: Callable, remedy: str):
+  def parse(column: str, parser: Callable, remedy: str) -> Any:
     text = row.get(column, '')
     if column in _OPTIONAL and text.lower() in _NOT_KNOWN:
       text = ''
