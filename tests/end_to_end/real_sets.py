@@ -1,0 +1,153 @@
+"""Scores a frozen network on real radiographs whose truth is known.
+
+  python tests/end_to_end/real_sets.py jsrt [--checkpoint=RUN]
+  python tests/end_to_end/real_sets.py nih [--checkpoint=RUN]
+
+Reads `$NODULAX_TEST_DATA`, else ../shared/data. `jsrt`: the AUC, by subtlety and by size, where the
+hottest finding lies, and the sensitivity at some false positives a radiograph; JSRT serves for
+development. `nih`: radiologists' majority label 'nodule or mass' on radiographs of ChestX-ray14,
+against normal ones and against all others; looked at once for each network that is released. All
+intervals are at 95 %. For research, not a medical device.
+"""
+
+import argparse
+import csv
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from rich.progress import track
+
+import nodulax
+from nodulax.models import Model, Prediction
+from nodulax.statistics import calibration, findings, froc, roc
+
+DATA = pathlib.Path(__file__).parents[3] / 'shared' / 'data'
+RATES = (1 / 4, 1 / 2, 1)
+# A finding hits a nodule where its centre lies within the nodule or this far from it: half a cell of
+# the heat map.
+BESIDE_MM = 5.0
+JSRT_SPACING_MM, JSRT_SIDE = 0.175, 2048
+
+
+def auc(name: str, labels: Sequence[int], scores: Sequence[float]) -> str:
+  """A line of the table: the AUC with DeLong's interval."""
+  estimate = roc.delong_interval(labels, scores)
+  positives = sum(labels)
+  numbers = f'{positives} against {len(labels) - positives}'
+  return (
+    f'| {name} | {numbers} | {estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f}) |'
+  )
+
+
+def read(model: Model, paths: Sequence[pathlib.Path]) -> list[Prediction]:
+  """Predictions of all, none refused."""
+  return [model(path, force=True) for path in track(paths, 'reading')]
+
+
+def hottest(prediction: Prediction) -> float:
+  """The heat map's maximum, which ranks radiographs as a detector does."""
+  return float(prediction.answer.heat_map.max())
+
+
+def jsrt(model: Model, folder: pathlib.Path) -> list[str]:
+  with (folder / 'jsrt_metadata.csv').open(newline='') as file:
+    rows = [row for row in csv.DictReader(file) if (folder / 'images' / row['study_id']).exists()]
+  predictions = read(model, [folder / 'images' / row['study_id'] for row in rows])
+  labels = [int(row['state'] != 'non-nodule') for row in rows]
+  probabilities = [prediction.probability for prediction in predictions]
+  heat = [hottest(prediction) for prediction in predictions]
+  lines = ['| JSRT (development) | radiographs | AUC |', '| --- | --- | --- |']
+  lines.append(auc('by the probability', labels, probabilities))
+  lines.append(auc("by the heat map's maximum", labels, heat))
+
+  def part(name: str, column: str, low: float, high: float) -> str:
+    kept = [
+      index
+      for index, row in enumerate(rows)
+      if not labels[index] or low <= float(row[column]) <= high
+    ]
+    return auc(name, [labels[index] for index in kept], [heat[index] for index in kept])
+
+  for name, low, high in (('1 and 2', 1, 2), ('3', 3, 3), ('4 and 5', 4, 5)):
+    lines.append(part(f'subtlety {name}, by the maximum', 'subtlety', low, high))
+  for name, low, high in (('under 15', 0, 14.9), ('15 to 20', 15, 20), ('over 20', 20.1, 99)):
+    lines.append(part(f'{name} mm, by the maximum', 'size', low, high))
+
+  scores, images, matched, on_nodule = [], [], [], []
+  for index, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
+    side = prediction.pixels.shape[0]
+    spacing = JSRT_SPACING_MM * JSRT_SIDE / side
+    centres = np.array([(found.x, found.y) for found in prediction.findings]).reshape(-1, 2)
+    found_scores = [found.score for found in prediction.findings]
+    truth = np.zeros((0, 2))
+    within = BESIDE_MM
+    if labels[index]:
+      truth = np.array([[float(row['x']), float(row['y'])]]) * side / JSRT_SIDE
+      within += float(row['size']) / 2
+    fits = findings.hits_by_distance(centres, truth, (spacing, spacing), within)
+    hits = findings.match(found_scores, fits)
+    scores += found_scores
+    images += [index] * len(found_scores)
+    matched += hits.tolist()
+    if labels[index]:
+      on_nodule.append(len(hits) > 0 and hits[0] >= 0)
+  detections = froc.Detections(
+    np.array(scores), np.array(images), np.array(matched), np.array(labels)
+  )
+  band = froc.froc_band(detections, RATES)
+  lines += ['', '| false positives a radiograph | sensitivity |', '| --- | --- |']
+  for rate, value, low, high in zip(RATES, band.sensitivity, band.low, band.high, strict=True):
+    lines.append(f'| {rate:g} | {value:.2f} ({low:.2f} to {high:.2f}) |')
+  lines += ['', f'The hottest finding lies on the nodule in {np.mean(on_nodule):.2f} of them.']
+  lines.append(calibrated(labels, probabilities))
+  return lines
+
+
+def nih(model: Model, folder: pathlib.Path) -> list[str]:
+  with (folder / 'labels.csv').open(newline='') as file:
+    rows = [row for row in csv.DictReader(file) if row['adjudicated_nodule_or_mass']]
+  predictions = read(model, [folder / 'images' / row['file'] for row in rows])
+  labels = [int(row['adjudicated_nodule_or_mass']) for row in rows]
+  lines = ['| ChestX-ray14, radiologists’ majority | radiographs | AUC |', '| --- | --- | --- |']
+  for name, scores in (
+    ('by the probability', [prediction.probability for prediction in predictions]),
+    ("by the heat map's maximum", [hottest(prediction) for prediction in predictions]),
+  ):
+    normal = [
+      index for index, row in enumerate(rows) if labels[index] or row['adjudicated_abnormal'] == '0'
+    ]
+    lines.append(
+      auc(f'against normals, {name}', [labels[i] for i in normal], [scores[i] for i in normal])
+    )
+    lines.append(auc(f'against all others, {name}', labels, scores))
+  lines += ['', calibrated(labels, [prediction.probability for prediction in predictions])]
+  return lines
+
+
+def calibrated(labels: Sequence[int], probabilities: Sequence[float]) -> str:
+  """How far the probabilities are from shares."""
+  error = calibration.expected_calibration_error(labels, probabilities)
+  mean = np.mean(probabilities)
+  return (
+    f'Expected calibration error {error:.2f}; the mean probability is {mean:.2f} where '
+    f'{np.mean(labels):.2f} have a nodule.'
+  )
+
+
+def main() -> None:
+  """Prints the tables of a set."""
+  parser = argparse.ArgumentParser(description=main.__doc__)
+  parser.add_argument('set', choices=('jsrt', 'nih'))
+  parser.add_argument('--checkpoint', default='nodulax', help='the network (default: nodulax)')
+  given = parser.parse_args()
+  data = pathlib.Path(os.environ.get('NODULAX_TEST_DATA', DATA))
+  model = nodulax.load(given.checkpoint)
+  print(
+    '\n'.join(jsrt(model, data / 'jsrt') if given.set == 'jsrt' else nih(model, data / 'nih512'))
+  )
+
+
+if __name__ == '__main__':
+  main()
