@@ -18,7 +18,7 @@ from rich.progress import track
 
 from nodulax.input import shards as shards_lib
 from nodulax.input.shards import Case, Shards
-from nodulax.radiograph.preprocessing import Preprocessing
+from nodulax.radiograph.preprocessing import Preprocessing, fingerprint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,10 +88,11 @@ def prepare(
 
 
 def _key(shards: Shards, preprocessing: Preprocessing) -> str:
-  """Changes with the shards' files and with any parameter of the preprocessing."""
+  """Changes with the shards' files, and with the preprocessing's parameters and code."""
   paths = sorted(shards.directory.iterdir())
   files = [(path.name, path.stat().length, path.stat().mtime) for path in paths]
-  identity = json.dumps([files, shards.split, dataclasses.asdict(preprocessing)])
+  parameters = [dataclasses.asdict(preprocessing), fingerprint()]
+  identity = json.dumps([files, shards.split, *parameters])
   return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 

@@ -5,6 +5,9 @@ with every checkpoint.
 """
 
 import dataclasses
+import functools
+import hashlib
+import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
@@ -136,3 +139,10 @@ def _resize(pixels: np.ndarray, size: int) -> np.ndarray:
   shrinks = min(pixels.shape) >= size
   method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
   return cv2.resize(np.ascontiguousarray(pixels), (size, size), interpolation=method)
+
+
+@functools.cache
+def fingerprint() -> str:
+  """Changes with the code of this file and with OpenCV's version: no cached view outlives them."""
+  code = pathlib.Path(__file__).read_bytes()
+  return hashlib.sha256(code + cv2.__version__.encode()).hexdigest()[:16]

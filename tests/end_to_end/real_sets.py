@@ -25,7 +25,7 @@ from nodulax.statistics import calibration, findings, froc, roc
 
 DATA = pathlib.Path(__file__).parents[3] / 'shared' / 'data'
 RATES = (1 / 4, 1 / 2, 1)
-# A finding hits a nodule where its centre lies within the nodule or this far from it: half a cell of
+# A finding hits a nodule where its centre lies within it or this far from it: half a cell of
 # the heat map.
 BESIDE_MM = 5.0
 JSRT_SPACING_MM, JSRT_SIDE = 0.175, 2048

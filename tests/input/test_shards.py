@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from nodulax.input import prepared
 from nodulax.input.prepared import prepare
 from nodulax.input.shards import Shards, ShardsError, case_from_json, case_to_json, find_shards
 from nodulax.radiograph.preprocessing import Preprocessing
@@ -103,3 +104,14 @@ def test_an_interrupted_cache_leaves_nothing_that_looks_finished(shards, tmp_pat
     with pytest.raises(KeyboardInterrupt):
       prepare(split, PREPROCESSING, tmp_path)
   assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_does_not_outlive_the_code_that_made_it(shards, tmp_path, monkeypatch):
+  split = Shards(shards, 'tune')
+  prepare(split, PREPROCESSING, tmp_path)
+  (first,) = tmp_path.iterdir()
+  prepare(split, PREPROCESSING, tmp_path)
+  assert list(tmp_path.iterdir()) == [first]
+  monkeypatch.setattr(prepared, 'fingerprint', lambda: 'of the next release')
+  prepare(split, PREPROCESSING, tmp_path)
+  assert len(list(tmp_path.iterdir())) == 2
