@@ -184,10 +184,9 @@ def test_where_and_how_fast_may_change_between_starts(config, trained_run):
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_images(config, tmp_path, precision):
   config.optimizer.learning_rate = 1e30
   config.model.precision = precision
-  message = (
-    r'(?s)step \d+: .*not finite.*The batch was \w{16}(, \w{16}){7}\.'
-    r'.*The last good checkpoint is None'
-  )
+  # In float16 steps are skipped at first, and it may be the tune split where it shows.
+  images = '' if precision == 'float16' else r'The batch was \w{16}(, \w{16}){7}\..*'
+  message = rf'(?s)step \d+: .*not finite.*{images}The last good checkpoint is None'
   with pytest.raises(TrainingError, match=message):
     train.train(config, tmp_path)
 

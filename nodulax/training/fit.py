@@ -229,8 +229,14 @@ class _Fit:
     images = ', '.join(cases[index].image_id for index in hosts.together(indices))
     return TrainingError(
       f'step {step}: the loss or its gradient is not finite ({scalars}).\n'
-      f'The batch was {images}.\nThe last good checkpoint is {self._checkpoints.latest_path()}; '
-      'a lower learning rate or float32 may help, in a new --workdir.'
+      f'The batch was {images}.\n{self._rescue}'
+    )
+
+  @property
+  def _rescue(self) -> str:
+    return (
+      f'The last good checkpoint is {self._checkpoints.latest_path()}; a lower learning rate or '
+      'float32 may help, in a new --workdir.'
     )
 
   # Tune and save.
@@ -253,6 +259,10 @@ class _Fit:
     probability, heat_maps = self._predictor(self._state.variables, stop.cuts(batches))
     if stop.asked:
       return True
+    if not (np.isfinite(probability).all() and np.isfinite(heat_maps).all()):
+      raise TrainingError(
+        f"step {self.step}: the network's answers on the tune split are not finite.\n{self._rescue}"
+      )
     thresholds = freeze_thresholds(self._tune, probability, heat_maps)
     cells = hottest_cells(self._tune, heat_maps)
     quality = self._quality(thresholds.tune_auc, cells)

@@ -81,7 +81,9 @@ def test_the_cache_holds_what_memory_would(shards, tmp_path):
   for split_cached in (cached, prepare(split, PREPROCESSING, tmp_path)):
     np.testing.assert_array_equal(split_cached.images, in_memory.images)
     np.testing.assert_array_equal(split_cached.masks, in_memory.masks)
-    assert [case.image_id for case in split_cached.cases] == [case.image_id for case in in_memory.cases]
+    assert [case.image_id for case in split_cached.cases] == [
+      case.image_id for case in in_memory.cases
+    ]
   assert len(list(tmp_path.iterdir())) == 1
 
 

@@ -216,10 +216,9 @@ def test_readers_boxes_stay_close_and_inside():
   np.testing.assert_allclose(drawn.mean(0), [28, 37, 52, 73], atol=0.5)
 
 
-def test_command_line(tmp_path, monkeypatch, capsys):
+def test_command_line(tmp_path, capsys):
   def run(*arguments):
-    monkeypatch.setattr('sys.argv', ['phantom', *arguments])
-    main()
+    main(arguments)
 
   shared = ['--images=2', f'--image_size={SIZE}', '--processes=1']
   run('nih', f'--output={tmp_path / "nih"}', '--label_noise=0.4', *shared)

@@ -1,4 +1,4 @@
-"""Every command of the README is run, shrunk where it would be long, some only with -m slow.
+"""Every command of README and docs/ is run, shrunk where it would be long, some only with -m slow.
 
 A command that no rule below knows fails a test: whoever writes one says here how it is tried.
 """
@@ -19,7 +19,8 @@ import pytest
 from tests.readme import picture
 
 ROOT = pathlib.Path(__file__).parents[2]
-README = (ROOT / 'README.md').read_text()
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+TEXT = '\n'.join(page.read_text() for page in PAGES)
 
 TINY = (
   '--config.model.size=tiny',
@@ -39,14 +40,18 @@ RUN = [
   (r'python -m tfds_builders cohort nih', (), {'DIR': 'nih'}),
   (r'python -m tfds_builders validate nih', (), {'DIR': 'nih'}),
   (r'python -m tfds_builders build nih', (), {'DIR': 'nih', 'SHARDS': 'nih_shards'}),
-  (r'python -m tfds_builders validate gmc_nodule', (), {}),
-  (r'python -m tfds_builders build gmc_nodule', (), {'shards': 'built'}),
-  (r'python -m nodulax.input', (), {}),
+  (r'(python -m tfds_builders|nodulax) validate gmc_nodule', (), {}),
+  (r'(python -m tfds_builders|nodulax) build gmc_nodule', (), {'shards': 'built'}),
+  (r'(python -m nodulax.|nodulax )input\b', (), {}),
   (r'python -m nodulax.evaluate', (), {'DIR': 'evaluated'}),
   (r'python -m nodulax.report', (), {}),
-  (r'python -m nodulax.predict', (), {'runs/mine': 'RUN'}),
-  (r'python -m nodulax.export', (), {}),
-  (r'python -m nodulax.phantom', ('--images=3', '--image_size=64'), {'DIR': 'simulated'}),
+  (r'(python -m nodulax.|nodulax )predict\b', (), {'runs/mine': 'RUN'}),
+  (r'(python -m nodulax.|nodulax )export\b', (), {}),
+  (
+    r'(python -m nodulax.|nodulax )phantom\b',
+    ('--images=3', '--image_size=64'),
+    {'DIR': 'simulated'},
+  ),
   (r'python -m nodulax.main --config=configs/nih_image', TINY, {'FILE': ''}),
   (r'python -m nodulax.main --config=configs/nih_aihub_pixel', TINY, {}),
   (r'python -m nodulax.main --config=configs/study', (*TINY, *SMALL_SOURCES), {}),
@@ -54,14 +59,14 @@ RUN = [
   (r'tensorboard', ('--inspect',), {}),
 ]
 # What needs an extra that may be absent, and the package that tells.
-NEEDS = {'--dicom_': 'highdicom', '-m nodulax.export': 'flatbuffers'}
+NEEDS = {'--dicom_': 'highdicom', 'nodulax export': 'flatbuffers'}
 # Run, with other folders, by a test in this file; jsrt.py and the virtual study with -m slow.
 ELSEWHERE = {
   'python -m nodulax.main --config=configs/demo.py': 'end_to_end/test_demo.py',
   'python -m nodulax.main --config=configs/virtual_study.py': 'end_to_end/test_virtual_study.py',
   'python tests/end_to_end/jsrt.py': 'end_to_end/test_jsrt.py',
   'python tests/end_to_end/real_sets.py': 'end_to_end/test_real_sets.py',
-  'python -m nodulax.app': 'app/test_app.py',
+  'nodulax app': 'app/test_app.py',
   'python -m nodulax.pretrain': 'pretraining/test_pretrain.py',
   'python tests/radiograph/guard_figures.py': 'radiograph/test_guard.py',
 }
@@ -73,7 +78,7 @@ def commands(text: str) -> list[str]:
   shell = [block for language, block in blocks if language in ('', 'bash')]
   lines = [line for block in shell for line in block.replace('\\\n', ' ').splitlines()]
   prose = re.sub(r'^```.*?^```$', '', text, flags=re.M | re.S)
-  lines += re.findall(r'`((?:python|pip|pytest|tensorboard)\b[^`]*)`', prose)
+  lines += re.findall(r'`((?:python|pip|pytest|tensorboard|nodulax [a-z])\b[^`]*)`', prose)
   parts = [part for line in lines for part in re.split(r'\s&&\s|\s+#\s.*', line)]
   return list(dict.fromkeys(' '.join(part.split()) for part in parts if part.strip()))
 
@@ -82,7 +87,7 @@ def rule(command: str) -> tuple | None:
   return next((entry for entry in RUN if re.match(entry[0], command)), None)
 
 
-COMMANDS = commands(README)
+COMMANDS = commands(TEXT)
 
 
 def test_commands_are_found_wherever_they_stand():
@@ -96,13 +101,19 @@ def test_a_rule_knows_every_command():
   assert not unknown, 'say in tests/readme/test_readme.py how these are tried'
 
 
-def test_the_first_two_commands_are_the_demo_and_the_tests():
-  assert COMMANDS[:4] == [
+def test_the_first_commands_are_the_demo_a_prediction_and_the_tests():
+  assert COMMANDS[:5] == [
     'pip install -e .',
     'python -m nodulax.main --config=configs/demo.py --workdir=runs/demo',
+    'nodulax predict --output=findings image.dcm folder/',
     "pip install -e '.[test]'",
-    'pytest',
+    'pytest -n 2 --dist worksteal',
   ]
+  assert COMMANDS[4] in (ROOT / '.ci' / 'run').read_text()
+
+
+def test_the_readme_is_short():
+  assert len((ROOT / 'README.md').read_text().splitlines()) <= 200
 
 
 def test_what_is_installed_and_tested_is_declared():
@@ -158,6 +169,8 @@ def run(command: str, folder: pathlib.Path) -> subprocess.CompletedProcess:
   words = shlex.split(command)
   if words[0] == 'python':
     words[0] = sys.executable
+  elif words[0] == 'nodulax':
+    words[:1] = [sys.executable, '-m', 'nodulax.cli']
   elif words[0] == 'tensorboard':
     words[:1] = [sys.executable, '-m', 'tensorboard.main']
   return subprocess.run(
@@ -185,27 +198,32 @@ def test_runs(line, home):
   assert 'Traceback' not in finished.stderr
 
 
-def test_python_in_the_readme_runs(home):
+def test_python_in_the_pages_runs(home):
   if importlib.util.find_spec('flatbuffers') is None:
     pytest.skip('flatbuffers is not here')
-  snippets = re.findall(r'^```python\n(.*?)^```', README, re.M | re.S)
-  export = next(command for command in COMMANDS if 'nodulax.export' in command)
+  snippets = re.findall(r'^```python\n(.*?)^```', TEXT, re.M | re.S)
+  export = next(command for command in COMMANDS if 'nodulax export' in command)
   for name in ('model.nodulax', 'loader'):
     path = home / name
     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
   assert run(export, home).returncode == 0
   for snippet in snippets:
     finished = subprocess.run(
-      [sys.executable, '-c', snippet], cwd=home, capture_output=True, text=True
+      [sys.executable, '-c', snippet],
+      cwd=home,
+      env={**os.environ, 'PYTHONPATH': str(ROOT)},
+      capture_output=True,
+      text=True,
     )
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout
 
 
-def test_what_the_readme_links_to_is_there():
-  for target in re.findall(r'\]\(([^)#:]+)\)', README):
-    assert (ROOT / target).exists(), target
-  for name in re.findall(r'`((?:configs|launch|nodulax|tests|tfds_builders)/[\w./*]+)`', README):
+def test_what_the_pages_link_to_is_there():
+  for page in PAGES:
+    for target in re.findall(r'\]\(([^)#:]+)\)', page.read_text()):
+      assert (page.parent / target).exists(), f'{page.name}: {target}'
+  for name in re.findall(r'`((?:configs|launch|nodulax|tests|tfds_builders)/[\w./*]+)`', TEXT):
     assert list(ROOT.glob(name.rstrip('/'))), name
 
 
