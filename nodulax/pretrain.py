@@ -11,6 +11,7 @@ from absl import logging
 
 from nodulax import cli
 from nodulax.pretraining.run import Run
+from nodulax.pretraining.ship import ship
 from nodulax.training import workdir
 from nodulax.training.interruption import interruptible
 
@@ -18,6 +19,9 @@ from nodulax.training.interruption import interruptible
 def add_arguments(parser: cli.Parser) -> None:
   parser.add_config()
   parser.add_argument('--workdir', required=True, help='folder of the run: checkpoints and logs')
+  parser.add_argument(
+    '--ship', metavar='FOLDER', help='write the best network here, as the one that comes along'
+  )
 
 
 def main(given: argparse.Namespace) -> None:
@@ -25,6 +29,9 @@ def main(given: argparse.Namespace) -> None:
   with interruptible() as interruption:
     folder = workdir.claim(given.workdir, given.config)
     Run(given.config, folder).train(interruption)
+  if given.ship:
+    ship(folder, given.ship)
+    print(f'{given.ship}: weights.safetensors, description.json')
 
 
 if __name__ == '__main__':

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from nodulax.checkpoints import checkpoint
+from nodulax.checkpoints import checkpoint, networks, shipped
 from nodulax.phantom import simulate
 from nodulax.phantom.anatomy.patient import draw_patient, draw_pose
 from nodulax.phantom.hospitals.profiles import GMC
@@ -41,7 +41,7 @@ def normals(tmp_path_factory):
   return folder
 
 
-def test_radiographs_without_nodules_become_a_network(command, normals, tmp_path):
+def test_radiographs_without_nodules_become_a_network(command, normals, tmp_path, monkeypatch):
   run = tmp_path / 'run'
   words = (
     'nodulax.pretrain',
@@ -53,7 +53,20 @@ def test_radiographs_without_nodules_become_a_network(command, normals, tmp_path
   assert 'tune auc' in command(*words)
   description = checkpoint.describe(run)
   assert (description.step, description.model['pooling']) in ((2, 'logsumexp'), (4, 'logsumexp'))
-  assert 'resumes at step 4 of 4' in command(*words)
+  # Written as the network that comes along, it gives the same answers but for float16.
+  shipped_here = tmp_path / 'shipped'
+  said = command(*words, f'--ship={shipped_here}')
+  assert 'resumes at step 4 of 4' in said and 'weights.safetensors' in said
+  image = np.random.default_rng(0).uniform(size=(1, 128, 128, 1)).astype(np.float32)
+  network, trained = networks.load_network(run)
+  monkeypatch.setattr(shipped, '_FOLDER', shipped_here)
+  assert checkpoint.describe('nodulax').name == 'nodulax'
+  same, halves = networks.load_network('nodulax')  # which holds the digest against the weights
+  answers = [
+    np.asarray(each.apply(variables, image, train=False).logit)
+    for each, variables in ((network, trained), (same, halves))
+  ]
+  np.testing.assert_allclose(*answers, atol=0.05)
 
 
 def test_a_start_as_long_as_the_training_is_refused():

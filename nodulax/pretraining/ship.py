@@ -1,0 +1,38 @@
+"""Writes a trained network as the one that comes with nodulax."""
+
+import dataclasses
+import json
+import os
+import pathlib
+
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors.numpy import save
+
+from nodulax.checkpoints import checkpoint, networks, shipped
+
+
+def ship(run: str | os.PathLike, folder: str | os.PathLike) -> None:
+  """Writes weights.safetensors, in float16, and description.json, as `shipped` reads them.
+
+  Args:
+    run: the workdir of a training run, whose best network it is.
+    folder: that of `shipped`, or another to look at first.
+
+  Raises:
+    CheckpointError: there is no such run.
+  """
+  _, variables = networks.load_network(run)
+  halves = {
+    name: np.asarray(array, np.float16) for name, array in flatten_dict(variables, sep='/').items()
+  }
+  # The digest is of the weights as they will be used.
+  used = unflatten_dict({name: array.astype(np.float32) for name, array in halves.items()}, sep='/')
+  description = dataclasses.replace(
+    checkpoint.describe(run), name=shipped.NAME, weights_sha256=checkpoint.digest(used)
+  )
+  folder = pathlib.Path(folder)
+  folder.mkdir(parents=True, exist_ok=True)
+  (folder / 'weights.safetensors').write_bytes(save(halves))
+  text = json.dumps(dataclasses.asdict(description), indent=2, allow_nan=False)
+  (folder / 'description.json').write_text(text + '\n')
