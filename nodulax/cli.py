@@ -168,7 +168,8 @@ def run(name: str, arguments: Sequence[str] | None = None, prog: str | None = No
     arguments: of the command; the process's by default.
     prog: what help calls it.
   """
-  logging.basicConfig(format='%(message)s', level=logging.WARNING)
+  # Forced, because a library may have set another format while a module was imported.
+  logging.basicConfig(format='%(message)s', level=logging.WARNING, force=True)
   flags.FLAGS.mark_as_parsed()  # Grain's worker processes look into them
   try:
     module: Any = importlib.import_module(COMMANDS[name].module)

@@ -12,7 +12,6 @@ import json
 import math
 import os
 import pathlib
-import shutil
 import sys
 import types
 from typing import Any
@@ -20,7 +19,10 @@ from typing import Any
 import jax
 import numpy as np
 from absl import logging
+from rich import box
+from rich.console import Console
 from rich.progress import track
+from rich.table import Table
 
 from nodulax import NOTICE, cli
 from nodulax.checkpoints import checkpoint, networks
@@ -29,6 +31,7 @@ from nodulax.errors import OptionError
 from nodulax.evaluation import provenance
 from nodulax.evaluation.files import write_locations, write_pictures, write_predictions
 from nodulax.evaluation.measures import dice_coefficients, measure
+from nodulax.files import remove_leftovers, whole_folder
 from nodulax.input.batches import evaluation_batches
 from nodulax.input.prepared import prepare
 from nodulax.input.shards import Shards
@@ -107,10 +110,8 @@ def evaluate(
   if not hosts.is_first():
     hosts.wait(f'evaluation in {output}')
     return metrics
-  unfinished = output.parent / f'unfinished-{output.name}'
-  shutil.rmtree(unfinished, ignore_errors=True)  # of an evaluation that was killed
-  unfinished.mkdir(parents=True)
-  try:
+  remove_leftovers(output)
+  with whole_folder(output) as unfinished:
     write_predictions(unfinished / 'predictions.csv', prepared.cases, probability, dices)
     write_locations(unfinished / 'locations.csv', prepared, heat_maps, description.preprocessing)
     write_pictures(unfinished, prepared, heat_maps, overlays)
@@ -118,10 +119,6 @@ def evaluate(
       (unfinished / 'cohort.json').write_text(json.dumps(cohort, indent=2))
     (unfinished / 'NOTICE.txt').write_text(NOTICE + '\n')
     (unfinished / 'metrics.json').write_text(json.dumps(metrics, indent=2))
-    unfinished.rename(output)
-  except BaseException:
-    shutil.rmtree(unfinished, ignore_errors=True)
-    raise
   hosts.wait(f'evaluation in {output}')
   return metrics
 
@@ -145,6 +142,32 @@ def _done_before(output: pathlib.Path, subject: dict[str, Any]) -> dict[str, Any
       'choose another --output or remove it'
     )
   return metrics
+
+
+def print_metrics(metrics: dict[str, Any]) -> None:
+  """A table of what metrics.json holds, for people."""
+  title = f'{metrics["run"]} on {metrics["dataset"]} {metrics["split"]}'
+  table = Table('measure', 'value (95 % interval)', title=title, caption=NOTICE, box=box.SIMPLE)
+  radiographs = f'{metrics["images"]:,} of {metrics["patients"]:,} patients'
+  table.add_row('radiographs', f'{radiographs}, {metrics["nodule_images"]:,} with a nodule')
+  for name, key in (
+    ('AUC', 'auc'),
+    ('sensitivity', 'sensitivity'),
+    ('specificity', 'specificity'),
+    ('Dice', 'dice'),
+  ):
+    table.add_row(name, _shown(metrics[key]))
+  table.add_row('at the probability', f'{metrics["probability_threshold"]:.3f}, frozen on tune')
+  Console().print(table)
+
+
+def _shown(estimate: dict[str, float | None] | None) -> str:
+  if estimate is None or estimate['value'] is None:
+    return 'cannot be told'
+  interval = ''
+  if estimate['low'] is not None and estimate['high'] is not None:
+    interval = f' ({estimate["low"]:.2f} to {estimate["high"]:.2f})'
+  return f'{estimate["value"]:.2f}{interval}'
 
 
 def add_arguments(parser: cli.Parser) -> None:
@@ -176,8 +199,8 @@ def main(given: argparse.Namespace) -> None:
     cache_dir=given.cache_dir,
   )
   folders.publish(output)
-  print(json.dumps(metrics, indent=2))
-  print(f'Predictions, heat maps and overlays: {given.output}')
+  print_metrics(metrics)
+  print(f'metrics.json, predictions, heat maps and overlays: {given.output}')
 
 
 class _Function(types.ModuleType):

@@ -33,6 +33,7 @@ from nodulax import NOTICE, cli, exported
 from nodulax.checkpoints import checkpoint, networks
 from nodulax.checkpoints.description import Description
 from nodulax.distributed import inference
+from nodulax.files import whole_file
 from nodulax.model import Network
 from nodulax.storage import folders
 
@@ -136,18 +137,12 @@ def write(output: str | os.PathLike, description: Description, members: dict[str
     'sha256': {name: hashlib.sha256(data).hexdigest() for name, data in members.items()},
   }
   text = json.dumps(model, indent=1, allow_nan=False).encode()
-  output = pathlib.Path(output)
-  output.parent.mkdir(parents=True, exist_ok=True)
-  unfinished = output.with_name(f'{output.name}.unfinished')
-  try:
+  with whole_file(output) as unfinished:
     with zipfile.ZipFile(unfinished, 'w', zipfile.ZIP_STORED) as archive:
       for name, data in {exported.MODEL: text, **members}.items():
         archive.writestr(zipfile.ZipInfo(name), data)
       archive.comment = hashlib.sha256(text).hexdigest().encode()
     exported.unpack(unfinished)
-    os.replace(unfinished, output)
-  finally:
-    unfinished.unlink(missing_ok=True)
 
 
 def evaluations(run: str | os.PathLike) -> dict[str, dict[str, Any]]:

@@ -81,3 +81,17 @@ def test_evaluate_without_a_run_is_an_error_without_a_stack_trace(shards, tmp_pa
   )
   assert finished.returncode == 1
   assert 'no checkpoint here' in finished.stderr and 'Traceback' not in finished.stderr
+
+
+def test_evaluate_ends_with_a_table(trained_run, shards, tmp_path):
+  finished = run(
+    'nodulax.evaluate',
+    f'--checkpoint={trained_run}',
+    f'--dataset={shards}',
+    f'--output={tmp_path}/out',
+    '--overlays=0',
+  )
+  assert finished.returncode == 0, finished.stderr
+  for words in ('small on gmc_nodule test', 'AUC', 'sensitivity', 'Dice', 'frozen on tune'):
+    assert words in finished.stdout
+  assert '{' not in finished.stdout and len(finished.stdout.splitlines()) < 30

@@ -10,12 +10,11 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
-import tempfile
 
 import numpy as np
 from rich.progress import track
 
+from nodulax.files import whole_folder
 from nodulax.input import shards as shards_lib
 from nodulax.input.shards import Case, Shards
 from nodulax.radiograph.preprocessing import Preprocessing, fingerprint
@@ -75,13 +74,10 @@ def prepare(
     return _fill(shards, preprocessing, None)
   folder = pathlib.Path(cache_dir) / f'{shards.name}-{shards.split}-{_key(shards, preprocessing)}'
   if not folder.exists():
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = pathlib.Path(tempfile.mkdtemp(prefix='unfinished-', dir=folder.parent))
     try:
-      _fill(shards, preprocessing, unfinished)
-      os.replace(unfinished, folder)
-    except BaseException:
-      shutil.rmtree(unfinished, ignore_errors=True)
+      with whole_folder(folder) as unfinished:
+        _fill(shards, preprocessing, unfinished)
+    except OSError:
       if not folder.exists():  # else another process finished the same work first
         raise
   return _load(folder, shards.name, shards.split)

@@ -20,6 +20,7 @@ import numpy as np
 from nodulax import NOTICE
 from nodulax.checkpoints.description import Description
 from nodulax.errors import NodulaxError
+from nodulax.files import whole_file
 from nodulax.prediction.prediction import Prediction, Reading
 
 SCHEMA = 'nodulax.findings'
@@ -253,9 +254,8 @@ def _csv(header: Sequence[str], rows: Iterable[list[Any]]) -> str:
 
 def _replace(path: pathlib.Path, text: str) -> None:
   """Writes a file whole or not at all."""
-  unfinished = path.with_name(f'{path.name}.unfinished')
-  unfinished.write_text(text, encoding='utf-8', newline='')
-  os.replace(unfinished, path)
+  with whole_file(path) as unfinished:
+    unfinished.write_text(text, encoding='utf-8', newline='')
 
 
 def _state(path: pathlib.Path) -> list[int]:

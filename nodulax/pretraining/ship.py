@@ -10,6 +10,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors.numpy import save
 
 from nodulax.checkpoints import checkpoint, networks, shipped
+from nodulax.files import whole_file
 
 
 def ship(run: str | os.PathLike, folder: str | os.PathLike) -> None:
@@ -32,7 +33,8 @@ def ship(run: str | os.PathLike, folder: str | os.PathLike) -> None:
     checkpoint.describe(run), name=shipped.NAME, weights_sha256=checkpoint.digest(used)
   )
   folder = pathlib.Path(folder)
-  folder.mkdir(parents=True, exist_ok=True)
-  (folder / 'weights.safetensors').write_bytes(save(halves))
   text = json.dumps(dataclasses.asdict(description), indent=2, allow_nan=False)
-  (folder / 'description.json').write_text(text + '\n')
+  with whole_file(folder / 'weights.safetensors') as weights:
+    weights.write_bytes(save(halves))
+  with whole_file(folder / 'description.json') as described:
+    described.write_text(text + '\n')

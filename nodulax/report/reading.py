@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nodulax.files import UNFINISHED
 from nodulax.report.csv_files import CsvFile, ReportError, is_plain
 from nodulax.report.results import UNKNOWN, Evaluation
 from nodulax.report.studies import assigned
@@ -31,7 +32,7 @@ def read_results(workdir: str | os.PathLike) -> list[Evaluation]:
 
 def is_evaluation(folder: pathlib.Path) -> bool:
   """Whether a folder holds a finished evaluation."""
-  unfinished = folder.name.startswith('unfinished-')
+  unfinished = folder.name.startswith(UNFINISHED)
   return not unfinished and (folder / 'predictions.csv').is_file()
 
 

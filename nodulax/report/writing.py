@@ -8,8 +8,6 @@ import json
 import math
 import os
 import pathlib
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from nodulax import NOTICE
+from nodulax.files import whole_folder
 from nodulax.report import (
   accuracy,
   cohorts,
@@ -175,17 +174,8 @@ def _replaced(folder: pathlib.Path) -> Iterator[pathlib.Path]:
   """
   if folder.exists() and not (folder / 'numbers.json').is_file() and any(folder.iterdir()):
     raise ReportError(f'{folder} holds something else than a report; choose another --output')
-  folder.parent.mkdir(parents=True, exist_ok=True)
-  unfinished = pathlib.Path(tempfile.mkdtemp(prefix='unfinished-report-', dir=folder.parent))
-  try:
+  with whole_folder(folder, replace=True) as unfinished:
     yield unfinished
-    unfinished.chmod(0o755)
-    if folder.exists():
-      shutil.rmtree(folder)
-    unfinished.rename(folder)
-  except BaseException:
-    shutil.rmtree(unfinished, ignore_errors=True)
-    raise
 
 
 def _failure_table(wrong: list[Failures]) -> pd.DataFrame:

@@ -18,12 +18,13 @@ from fnmatch import fnmatchcase
 
 from etils import epath
 
+from nodulax.files import UNFINISHED
 from nodulax.storage import bucket
 from nodulax.storage.bucket import StorageError
 
 SCHEMES = ('gs', 's3')
 # Made again from the config's seeds, and large: raw/ and cache/ of a study, and half-written files.
-NOT_PUBLISHED = ('raw', 'cache', 'unfinished-')
+NOT_PUBLISHED = ('raw', 'cache', UNFINISHED)
 
 
 def is_remote(folder: epath.PathLike) -> bool:
@@ -58,7 +59,7 @@ def fetch_file(file: epath.PathLike) -> epath.Path:
     return epath.Path(file)
   copy = _copy(file, 'read')
   copy.parent.mkdir(parents=True, exist_ok=True)
-  arriving = copy.with_name(f'unfinished-{os.getpid()}-{copy.name}')
+  arriving = copy.with_name(f'{UNFINISHED}{os.getpid()}-{copy.name}')
   system, path = bucket.connect(_address(file))
   bucket.attempt(_address(file), system.get_file, path, str(arriving))
   os.replace(arriving, copy)
@@ -151,7 +152,7 @@ def _bring(address: str, copy: pathlib.Path, only: Sequence[str]) -> bool:
   def bring_one(name: str) -> None:
     path = copy / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    arriving = path.with_name(f'unfinished-{os.getpid()}-{path.name}')
+    arriving = path.with_name(f'{UNFINISHED}{os.getpid()}-{path.name}')
     system.get_file(f'{root}/{name}', str(arriving))
     if listed is not None:
       modified = int(listed[name].split('-')[1])
@@ -226,7 +227,7 @@ def _read_record(copy: pathlib.Path) -> dict[str, str]:
 def _write_record(copy: pathlib.Path, files: dict[str, str]) -> None:
   record = _beside(copy, '.files.json')
   record.parent.mkdir(parents=True, exist_ok=True)
-  arriving = record.with_name(f'unfinished-{os.getpid()}-{record.name}')
+  arriving = record.with_name(f'{UNFINISHED}{os.getpid()}-{record.name}')
   arriving.write_text(json.dumps(files))
   os.replace(arriving, record)
 
@@ -237,4 +238,4 @@ def _version(path: pathlib.Path) -> str:
 
 
 def _is_left_out(parts: Sequence[str]) -> bool:
-  return parts[0] in NOT_PUBLISHED or any(part.startswith('unfinished-') for part in parts)
+  return parts[0] in NOT_PUBLISHED or any(part.startswith(UNFINISHED) for part in parts)

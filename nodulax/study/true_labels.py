@@ -4,13 +4,13 @@ import csv
 import json
 import pathlib
 import shutil
-import tempfile
 
 import numpy as np
 
 from nodulax.checkpoints.description import Thresholds
 from nodulax.errors import NodulaxError
 from nodulax.evaluation.measures import measure
+from nodulax.files import whole_folder
 
 # Of the truth's table and of predictions.csv.
 _TRUTH_COLUMNS = ('image', 'label', 'diameters_mm', 'zones', 'conspicuities', 'boxes')
@@ -51,19 +51,13 @@ def score_against_truth(
     np.full(len(rows), np.nan),
     thresholds,
   )
-  unfinished = pathlib.Path(tempfile.mkdtemp(prefix='unfinished-', dir=output.parent))
-  try:
+  with whole_folder(output) as unfinished:
     _write(unfinished / 'predictions.csv', columns, rows)
     _write(unfinished / 'locations.csv', *_unlocated(evaluation / 'locations.csv'))
     (unfinished / 'metrics.json').write_text(json.dumps(metrics, indent=2))
     shutil.copy(evaluation / 'NOTICE.txt', unfinished)
     for pictures in ('heat_maps', 'thumbnails'):
       shutil.copytree(evaluation / pictures, unfinished / pictures)
-    unfinished.chmod(0o755)
-    unfinished.rename(output)
-  except BaseException:
-    shutil.rmtree(unfinished, ignore_errors=True)
-    raise
 
 
 def _read_truth(path: pathlib.Path) -> dict[str, dict[str, str]]:

@@ -4,11 +4,13 @@ import contextlib
 import dataclasses
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+import optax
 from absl import logging
 from etils import epath
 from ml_collections import ConfigDict
@@ -35,6 +37,10 @@ from nodulax.training.interruption import Interrupted, Interruption
 from nodulax.training.logbook import Logbook
 from nodulax.training.loss_scale import LossScale
 from nodulax.training.step import State, initial_state, step_function
+
+# With fewer of either class the AUC on the tune split has a standard error above 0.05, and may be 1
+# by chance.
+_FEWEST_TO_CHOOSE = 20
 
 
 class TrainingError(NodulaxError):
@@ -113,9 +119,10 @@ class _Fit:
     self._network = typed_json.construct(
       build_network, {**config.model, 'axis_name': axis_name}, 'config.model'
     )
-    self._adam = optimizer.adam(
-      optimizer.learning_rate_schedule(**config.optimizer, steps_per_epoch=steps_per_epoch)
+    self._learning_rate = optimizer.learning_rate_schedule(
+      **config.optimizer, steps_per_epoch=steps_per_epoch
     )
+    self._adam = optimizer.adam(self._learning_rate)
     train_step = step_function(
       self._network, self._adam, **config.loss, accumulate=config.train.accumulate
     )
@@ -136,6 +143,12 @@ class _Fit:
       training, tune = (mislabelled(part, data.label_noise, seed) for part in (training, tune))
     for part in (training, tune):
       _require_both_classes(part)
+    fewest = min(Counter(case.label for case in tune.cases).values())
+    if fewest < _FEWEST_TO_CHOOSE:
+      tell(
+        f'{self._config.name}: the tune split has {len(tune)} radiographs, {fewest} of the rarer '
+        'class: which epoch is the best, and the thresholds, are mostly chance'
+      )
     return training, tune
 
   # Start or resume.
@@ -167,7 +180,7 @@ class _Fit:
       log_every=config.train.log_every,
       silent=not hosts.is_first(),
     )
-    self._pending = _PendingMetrics(self.log, self._refuse)
+    self._pending = _PendingMetrics(self.log, self._learning_rate, self._refuse)
     self.log.network(parallel.first(self._state.params))
     hosts.wait('ready to train')  # none gives up on another that was longer in compiling
     self._agreement = parallel.Agreement(self._devices)
@@ -337,13 +350,17 @@ class _PendingMetrics:
 
   Args:
     log: that takes them.
+    learning_rate: of the optimizer, by the steps before.
     refuse: makes the error of numbers that are not finite, from step, radiographs and numbers.
   """
 
   def __init__(
-    self, log: Logbook, refuse: Callable[[int, np.ndarray, dict[str, float]], TrainingError]
+    self,
+    log: Logbook,
+    learning_rate: optax.Schedule,
+    refuse: Callable[[int, np.ndarray, dict[str, float]], TrainingError],
   ):
-    self._log, self._refuse = log, refuse
+    self._log, self._learning_rate, self._refuse = log, learning_rate, refuse
     self._last: tuple[int, np.ndarray, Any] | None = None
 
   def put(self, step: int, indices: np.ndarray, metrics: Any) -> None:
@@ -359,7 +376,7 @@ class _PendingMetrics:
     if len(finite) < len(scalars) and not scalars.get('skipped'):
       raise self._refuse(step, indices, scalars)
     finite.pop('skipped', None)
-    self._log.train(step, finite)
+    self._log.train(step, {**finite, 'learning_rate': float(self._learning_rate(step - 1))})
 
 
 class _Stop:

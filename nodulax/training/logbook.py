@@ -93,8 +93,8 @@ class Logbook:
     self._waited += time.perf_counter() - start
 
   def train(self, step: int, scalars: Mapping[str, float]) -> None:
-    """The numbers of one training step; every `log_every`-th is kept."""
-    if step % self._log_every:
+    """The numbers of one training step; the first and every `log_every`-th are kept."""
+    if step % self._log_every and step > 1:
       self._progress.update(self._task, completed=step)
       return
     elapsed = time.perf_counter() - self._clock

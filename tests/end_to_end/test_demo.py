@@ -103,7 +103,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(command, tmp_path)
 
 # What is there while each phase of the study works, and not before.
 PHASES = {
-  'simulating': 'raw/aihub.unfinished/images/*.png',
+  'simulating': 'raw/unfinished-aihub-*/images/*.png',
   'building': 'shards/aihub/**/incomplete.*',
   'training': 'aihub_image/config.json',
   'saving': 'nih_aihub_image/checkpoints/latest/*',

@@ -60,7 +60,7 @@ def test_a_finished_folder_is_left_alone_and_another_recipe_is_refused(tmp_path)
 
 
 def test_an_unfinished_folder_is_done_again(tmp_path):
-  unfinished = tmp_path / 'gmc.unfinished'
+  unfinished = tmp_path / 'unfinished-gmc-x'
   (unfinished / 'images').mkdir(parents=True)
   (unfinished / 'images' / 'leftover.png').write_bytes(b'half')
   folder = write_gmc(tmp_path / 'gmc', 2, SIZE, 1, processes=1)

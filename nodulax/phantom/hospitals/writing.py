@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import pathlib
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -15,6 +14,7 @@ import numpy as np
 from rich.progress import track
 
 from nodulax.errors import NodulaxError
+from nodulax.files import remove_leftovers, whole_folder
 
 RECIPE = 'phantom.json'
 TRUTH = 'phantom_truth.csv'
@@ -64,23 +64,21 @@ def write_folder(
   if output.exists():
     _check_finished(output, recipe)
     return output
-  unfinished = output.with_name(output.name + '.unfinished')
-  shutil.rmtree(unfinished, ignore_errors=True)
-  unfinished.mkdir(parents=True)
-  work = partial(write_image, unfinished)
-  processes = min(processes or os.cpu_count() or 1, max(len(jobs), 1))
-  description = f'{doing} {output.name}'
-  if processes == 1:
-    rows = [work(job) for job in track(jobs, description)]
-  else:
-    # Spawned, because forking a parent that runs threads (JAX) can hang.
-    with ProcessPoolExecutor(
-      processes, multiprocessing.get_context('spawn'), initializer=_quietly
-    ) as pool:
-      rows = list(track(pool.map(work, jobs, chunksize=4), description, total=len(jobs)))
-  write_tables(unfinished, rows)
-  (unfinished / RECIPE).write_text(json.dumps(recipe, indent=2) + '\n')
-  unfinished.rename(output)
+  remove_leftovers(output)
+  with whole_folder(output) as unfinished:
+    work = partial(write_image, unfinished)
+    processes = min(processes or os.cpu_count() or 1, max(len(jobs), 1))
+    description = f'{doing} {output.name}'
+    if processes == 1:
+      rows = [work(job) for job in track(jobs, description)]
+    else:
+      # Spawned, because forking a parent that runs threads (JAX) can hang.
+      with ProcessPoolExecutor(
+        processes, multiprocessing.get_context('spawn'), initializer=_quietly
+      ) as pool:
+        rows = list(track(pool.map(work, jobs, chunksize=4), description, total=len(jobs)))
+    write_tables(unfinished, rows)
+    (unfinished / RECIPE).write_text(json.dumps(recipe, indent=2) + '\n')
   return output
 
 
