@@ -33,6 +33,7 @@ from nodulax.prediction import prediction
 from nodulax.prediction.findings import Place
 from nodulax.prediction.prediction import Prediction, Reading
 from nodulax.radiograph import lungs
+from nodulax.radiograph.orientation import UPRIGHT, Turn
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.radiograph.record import Radiograph
 from nodulax.statistics.findings import Finding
@@ -93,12 +94,13 @@ class Model:
 
     Args:
       pixels: u8 or u16[H, W] in either order of bytes, bright where tissue is dense.
-      orientation: the patient's side, L or R, to which rows run, and H or F, to which columns run.
+      orientation: the patient's side, L or R, to which rows run, and H or F, to which columns run;
+        '' where nobody knows. Findings are in `pixels` as they are given.
       force: read also what does not look like an upright frontal chest radiograph.
 
     Raises:
-      ValueError: `pixels` are not such an image, or without `force` do not look like an upright
-        frontal chest radiograph.
+      ValueError: `pixels` are not such an image, there is no such orientation, or without `force`
+        they do not look like an upright frontal chest radiograph.
     """
     if (
       not isinstance(pixels, np.ndarray)
@@ -107,10 +109,12 @@ class Model:
     ):
       raise ValueError('pixels must be u8 or u16[H, W], one grey channel')
     native = pixels.astype(pixels.dtype.newbyteorder('='), copy=False)
-    reading = prediction.prepare(Radiograph(native, orientation=orientation), self.preprocessing)
+    turn = Turn.of(orientation)  # refuses what is none
+    radiograph = Radiograph(turn.upright(native), orientation=orientation and UPRIGHT, turn=turn)
+    reading = prediction.prepare(radiograph, self.preprocessing)
     if reading.objection and not force:
       raise ValueError(f'not an upright frontal chest radiograph: {reading.objection}')
-    return self.read(reading)
+    return prediction.as_stored(reading, self.read(reading))[1]
 
   def read(self, reading: Reading) -> Prediction:
     """What the network says of a radiograph that `prediction.prepare` made ready."""

@@ -146,7 +146,9 @@ def _batches(
   def attempt(path: pathlib.Path) -> Reading | str:
     try:
       reading = read(path, preprocessing)
-      return Refused(reading.objection) if reading.objection and not force else reading
+      if reading.objection and not force:
+        return Refused('; '.join((reading.objection, *reading.radiograph.doubts)))
+      return reading
     except (RadiographError, OSError) as error:
       return str(error).removeprefix(f'{path}: ')
     except Exception as error:  # one file, however odd, must not cost the others

@@ -80,6 +80,19 @@ def test_it_refuses_what_is_no_upright_frontal_chest_unless_by_force(model_file,
   assert 0 < model(lying, force=True).probability < 1
 
 
+def test_findings_of_a_turned_array_are_in_pixels_of_the_array(model_file, hospital):
+  model = exported.load(model_file)
+  pixels = read_radiograph(images_in(hospital)[0]).pixels
+  plain = model(pixels)
+  turned = model(np.ascontiguousarray(pixels.T), 'FL')
+  assert turned.probability == pytest.approx(plain.probability, abs=1e-6)
+  assert [place.laterality for place in turned.places] == [p.laterality for p in plain.places]
+  for one, other in zip(turned.findings, plain.findings, strict=True):
+    assert (one.x, one.y) == pytest.approx((other.y, other.x))
+  with pytest.raises(ValueError, match="orientation 'XX'"):
+    model(pixels, 'XX')
+
+
 def test_it_holds_the_logit_from_which_probabilities_near_1_stay_apart(trained_run):
   network, variables = networks.load_network(trained_run)
   image = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 1), np.uint8)

@@ -16,13 +16,19 @@ from tfds_builders.locations import boxes_around
 from tfds_builders.records import Box, Fault, Record, read_file
 
 # The largest masses are 10 cm wide: 5 % of a radiograph of 40 cm a side.
-_LARGE_SHARE, _IMPOSSIBLE_SHARE = 0.1, 0.25
+_LARGE_SHARE, _IMPOSSIBLE_SHARE, _IMPOSSIBLE_BOX = 0.1, 0.25, 0.5
 # Four pixels of 1024, which show no nodule.
 _SMALL_SIDE = 0.004
+# The most separate nodules that a reader outlines; a mask of more regions was damaged.
+_MOST_REGIONS = 20
+# The least part of its boxes that a mask fills; an ellipse fills 79 %.
+_LEAST_FILLED = 0.1
 # Of the mask's pixels within the boxes.
 _DOUBTFUL_AGREEMENT, _LEAST_AGREEMENT = 0.5, 0.2
 # How often a box may be as wide as the diameter: projection, magnification and generous boxes.
 _LARGEST_RATIO = 3.0
+# The sides of a chest radiograph, of a child's and of a stitched one too.
+_FIELD_MM = (80.0, 1000.0)
 # Copies of another size must have the sides' ratio.
 _SAME_RATIO = 0.01
 
@@ -62,7 +68,9 @@ def locate(
     digest, mask = check.mask(image_digest)
     if mask is not None:
       check.compare(mask, boxes)
-      boxes = boxes or boxes_around(mask)
+      if not boxes:
+        boxes = boxes_around(mask)
+        check.regions(boxes)
   if not check.faults:
     check.measure(boxes, spacing_mm)
   return Truth(boxes, digest, tuple(check.faults), tuple(check.suspects))
@@ -127,15 +135,30 @@ class _Check:
           f'a box reaches {x_min:g} {y_min:g} {x_max:g} {y_max:g} in an image of {size}; give it '
           'in pixels of this file',
         )
-      elif (share := _area((x_min, y_min, x_max, y_max)) / self._area) > _LARGE_SHARE:
+      elif (share := _area((x_min, y_min, x_max, y_max)) / self._area) > _IMPOSSIBLE_BOX:
+        self._fault('box covers too much', f'a box covers {share:.0%} of the image; correct it')
+      elif share > _LARGE_SHARE:
         self._suspect('box large', f'a box covers {share:.0%} of the image; look at it')
-      elif max(x_max - x_min, y_max - y_min) < _SMALL_SIDE * max(self._width, self._height):
+      elif self._is_tiny((x_min, y_min, x_max, y_max)):
         self._suspect(
           'box tiny',
           f'a box of {x_max - x_min:g} x {y_max - y_min:g} in an image of {size}; is it in pixels '
           'of this file?',
         )
     return boxes
+
+  def _is_tiny(self, box: Box) -> bool:
+    x_min, y_min, x_max, y_max = box
+    return min(x_max - x_min, y_max - y_min) < _SMALL_SIDE * max(self._width, self._height)
+
+  def regions(self, boxes: tuple[Box, ...]) -> None:
+    """Looks at the regions of a mask, by the boxes around them."""
+    if len(boxes) > _MOST_REGIONS:
+      self._suspect(
+        'mask in pieces', f'the mask has {len(boxes):,} separate regions; look whether it is one'
+      )
+    elif any(map(self._is_tiny, boxes)):
+      self._suspect('mask tiny', 'a region of the mask is hardly a pixel wide; look at it')
 
   @property
   def _area(self) -> int:
@@ -185,19 +208,31 @@ class _Check:
     if not boxes or not marked:
       return
     within = np.zeros(mask.shape, bool)
+    empty = False
     for x_min, y_min, x_max, y_max in boxes:
       rows = slice(math.floor(y_min), math.ceil(y_max))
-      within[rows, math.floor(x_min) : math.ceil(x_max)] = True
+      columns = slice(math.floor(x_min), math.ceil(x_max))
+      within[rows, columns] = True
+      empty = empty or not mask[rows, columns].any()
     share = np.count_nonzero(mask[within]) / marked
     told = f'{share:.0%} of what the mask marks lies within the boxes'
     if share < _LEAST_AGREEMENT:
       self._fault('mask and boxes disagree', f'{told}; correct the one or the other')
     elif share < _DOUBTFUL_AGREEMENT:
       self._suspect('mask and boxes disagree', f'{told}; look at them')
+    elif empty or np.count_nonzero(mask[within]) < _LEAST_FILLED * np.count_nonzero(within):
+      self._suspect('mask and boxes disagree', 'the mask leaves a box nearly empty; look at them')
 
   def measure(self, boxes: tuple[Box, ...], spacing_mm: tuple[float, float]) -> None:
     """Holds the largest nodule's extent against the diameter that the table gives."""
     x, y = spacing_mm
+    wide = self._width * x, self._height * y
+    if not math.isnan(x + y) and not all(_FIELD_MM[0] <= side <= _FIELD_MM[1] for side in wide):
+      self._suspect(
+        'pixel spacing unlikely',
+        f'by its spacing the image is {wide[0]:.0f} x {wide[1]:.0f} mm; check the spacing and its '
+        'unit',
+      )
     diameter = self._record.diameter_mm
     extents = [max((right - left) * x, (bottom - top) * y) for left, top, right, bottom in boxes]
     if not extents or not diameter > 0 or math.isnan(x + y):

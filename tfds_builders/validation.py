@@ -54,6 +54,7 @@ def validate(cohort: Cohort, *, processes: int) -> Validation:
   faults += _same_images(records, inspections)
   suspects = [*cohort.splits_of_one_label()]
   suspects += [suspect for look in found for suspect in look.suspects]
+  suspects += _same_masks(records, found)
   suspects += _similar_images(cohort, inspections)
   return Validation(inspections, faults, suspects)
 
@@ -76,6 +77,21 @@ def _same_images(records: Sequence[Record], looks: dict[str, Inspection]) -> Ite
             tuple(others),
           )
           break  # whose image it is decides what it shows
+
+
+def _same_masks(records: Sequence[Record], found: Sequence[Inspection]) -> Iterator[Fault]:
+  """A suspicion for each radiograph whose mask is that of another one, too."""
+  same = collections.defaultdict(list)
+  for record, look in zip(records, found, strict=True):
+    if look.mask_digest and record.label == 'nodule':
+      same[look.mask_digest].append(record.name)
+  for names in same.values():
+    if len(names) > 1:
+      for name in names:
+        others = [other for other in names if other != name]
+        yield Fault(
+          'one mask, two images', name, f'the same mask as {others[0]}; look at it', tuple(others)
+        )
 
 
 def _similar_images(cohort: Cohort, looks: dict[str, Inspection]) -> Iterator[Fault]:

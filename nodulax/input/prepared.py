@@ -45,6 +45,11 @@ class Prepared:
   def __len__(self) -> int:
     return len(self.cases)
 
+  def digest(self) -> str:
+    """Of what is known of each radiograph: changes with any label, box, name or order."""
+    cases = json.dumps([shards_lib.case_to_json(case) for case in self.cases])
+    return hashlib.sha256(cases.encode()).hexdigest()
+
   def truth(self, index: int) -> np.ndarray:
     """The pixels that are at least half nodule, bool[S, S].
 

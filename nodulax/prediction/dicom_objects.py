@@ -115,7 +115,7 @@ def _header(data: bytes) -> pydicom.Dataset:
     ) from None
   missing = [keyword for keyword in _NEEDED if not header.get(keyword)]
   if missing:
-    raise DicomOutputError(f'the DICOM file states no {", ".join(missing)}; export it again')
+    raise DicomOutputError(f'the DICOM file states no valid {", ".join(missing)}; export it again')
   for keyword in _EMPTY_WHERE_UNKNOWN:
     if keyword not in header:
       setattr(header, keyword, None)

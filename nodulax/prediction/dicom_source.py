@@ -6,6 +6,7 @@ archives, or cannot be made at all.
 """
 
 import contextlib
+import datetime
 import io
 import re
 from typing import Any
@@ -104,6 +105,8 @@ def _is_valid(vr: str, value: str) -> bool:
     return not any(ord(character) < 32 and character not in '\t\r\n\f' for character in value)
   try:
     validate_value(vr, value, config.RAISE)
+    if vr == 'DA' and value:  # which may be of a form that is right, and no day
+      datetime.date(int(value[:4]), int(value[4:6]), int(value[6:8]))
   except ValueError:
     return False
   return True
@@ -158,6 +161,9 @@ def _guessed(data: bytes) -> str:
   with contextlib.suppress(UnicodeDecodeError):
     text = data.decode('euc_kr')
     # Latin letters with accents are Korean syllables only by a rare chance.
-    if all(character.isascii() or '가' <= character <= '힣' for character in text):
+    beyond = [character for character in text if not character.isascii()]
+    hangul = [character for character in beyond if '가' <= character <= '힣']
+    hanja = [character for character in beyond if '一' <= character <= '鿿']
+    if hangul and len(hangul) + len(hanja) == len(beyond):
       return text
   return data.decode('latin-1')

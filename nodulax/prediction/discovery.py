@@ -2,6 +2,7 @@
 
 import csv
 import glob
+import itertools
 import os
 import pathlib
 import re
@@ -15,13 +16,20 @@ from nodulax.radiograph.reading import FORMATS, beginning_of, begins_as_radiogra
 
 # In folders, taken whatever is in them.
 SUFFIXES = ('.bmp', '.dcm', '.dicom', '.jpeg', '.jpg', '.mha', '.png', '.tif', '.tiff')
-# What `predict` leaves in its output: a folder with all of these is no hospital's.
-OUTPUT = ('journal.jsonl', 'findings.csv', 'NOTICE.txt')
-# SOP classes that never hold an image, as folders from an archive have them (PS3.4 B.5): a
-# directory, a presentation state, a segmentation, a report or key objects, a document.
-_NO_IMAGES = re.compile(rb'1\.2\.840\.10008\.(1\.3\.10$|5\.1\.4\.1\.1\.(11\.|66\.4$|88\.|104\.))')
-# The SOP class in the file's meta information, or else in the data set.
-_SOP_CLASS = re.compile(rb'(?:\x02\0\x02\0UI|\x08\0\x16\0UI)..([0-9.]+)', re.DOTALL)
+# What `predict` writes first into its output: a folder with all of these is no hospital's.
+OUTPUT = ('journal.jsonl', 'NOTICE.txt')
+# SOP classes that hold no picture, as folders from an archive have them (PS3.4 B.5): a directory, a
+# presentation state, a waveform, raw data, a registration, a segmentation, a report or key objects,
+# a document, radiotherapy but for its images, and what is not of patients.
+_NO_IMAGES = re.compile(
+  rb'1\.2\.840\.10008\.(1\.3\.10$|5\.1\.4\.(3[89]|4[345])\.'
+  rb'|5\.1\.4\.1\.1\.(9\.|11\.|30$|66(\.|$)|67$|68\.|88\.|104\.|481\.[3-9]))'
+)
+# The SOP class in the file's meta information, or else in the data set, explicit and implicit.
+_SOP_CLASS = re.compile(
+  rb'(?:\x02\0\x02\0UI..|\x08\0\x16\0UI..|\x08\0\x16\0.\0\0\0)([0-9.]+)', re.DOTALL
+)
+_SEPARATORS = ',;\t'
 
 
 def radiographs_in(
@@ -49,7 +57,7 @@ def radiographs_in(
 
   def add(name: str, path: pathlib.Path) -> None:
     nonlocal found
-    found = found or path.is_file()
+    found = found or os.path.isfile(path)  # False too where the name is too long
     # File names that are not text in this system's encoding could not be written to a table.
     name = name.encode('utf-8', 'backslashreplace').decode()
     unique, number = f'{len(named) + 1:06d}' if numbered else name, 2
@@ -66,16 +74,18 @@ def radiographs_in(
 
   for text in paths:
     path = pathlib.Path(text)
-    if path.is_dir():
+    if os.path.isdir(path):
       for file in _in_folder(path):
         add(path.name if file == path else file.relative_to(path).as_posix(), file)
-    elif not path.is_file() and glob.has_magic(text) and (matching := _matching(text)):
+    elif not os.path.isfile(path) and glob.has_magic(text) and (matching := _matching(text)):
       add_all(matching)
     else:
       add(path.name or text, path)
   if listed:
     lines = map(pathlib.Path, listed)
-    add_all([file for line in lines for file in (_in_folder(line) if line.is_dir() else [line])])
+    add_all(
+      [file for line in lines for file in (_in_folder(line) if os.path.isdir(line) else [line])]
+    )
   if not found:
     shown = ', '.join([*paths, *listed][:3])
     raise FileNotFoundError(f'{shown}: no {FORMATS} file is there; correct the path')
@@ -102,7 +112,16 @@ def read_list(path: str | os.PathLike) -> list[str]:
 def _matching(pattern: str) -> list[pathlib.Path]:
   """The radiographs that a glob pattern matches, in order."""
   paths = map(pathlib.Path, glob.glob(pattern, recursive=True))
-  return _radiographs(pattern, sorted(path for path in paths if not path.is_dir()))
+  files = sorted(path for path in paths if not path.is_dir())
+  folders = {folder for path in files for folder in path.absolute().parents}
+  written = {folder for folder in folders if all((folder / name).exists() for name in OUTPUT)}
+  masks = {mask for folder in folders for mask in _masks(folder)}
+  kept = [
+    path
+    for path in files
+    if not written & set(path.absolute().parents) and _comparable(path) not in masks
+  ]
+  return _radiographs(pattern, kept)
 
 
 def _in_folder(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -114,7 +133,8 @@ def _walk(folder: pathlib.Path) -> Iterator[pathlib.Path]:
   """Every file below a folder, links followed, and each folder that cannot be looked into."""
   unreadable: list[pathlib.Path] = []
   seen: set[tuple[int, int]] = set()
-  masks: set[pathlib.Path] = set()
+  masks: set[str] = set()
+  skipped = 0
 
   def note(error: OSError) -> None:
     unreadable.append(pathlib.Path(error.filename))
@@ -133,19 +153,40 @@ def _walk(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     if 'manifest.csv' in names:
       masks |= _masks(where)
     below[:] = [name for name in below if not name.startswith('.')]
-    yield from (where / name for name in names if where / name not in masks)
+    for name in names:
+      if masks and _comparable(where / name) in masks:
+        skipped += 1
+      else:
+        yield where / name
   yield from unreadable
-  if masks:
-    logging.warning('%s: skipped %s masks that manifest.csv names', folder, f'{len(masks):,}')
+  if skipped:
+    logging.warning('%s: skipped %s masks that manifest.csv names', folder, f'{skipped:,}')
 
 
-def _masks(folder: pathlib.Path) -> set[pathlib.Path]:
-  """The files that the column `mask` of a folder's manifest.csv names."""
+def _masks(folder: pathlib.Path) -> set[str]:
+  """The files that the column `mask` of a folder's manifest.csv names, and `image` does not."""
   try:
     with (folder / 'manifest.csv').open(newline='', encoding='utf-8-sig') as file:
-      return {folder / row['mask'] for row in csv.DictReader(file) if row.get('mask')}
-  except (OSError, ValueError, csv.Error):  # another program's manifest
+      header = file.readline()
+      separator = max(_SEPARATORS, key=header.count)
+      rows = csv.DictReader(itertools.chain([header], file), delimiter=separator)
+      named = [(row.get('image') or '', row.get('mask') or '') for row in rows]
+  except (OSError, ValueError, csv.Error):  # another program's manifest, or none
     return set()
+  images, masks = (
+    (
+      {_comparable(folder / text.strip().replace('\\', '/')) for text in column if text.strip()}
+      for column in zip(*named, strict=True)
+    )
+    if named
+    else (set(), set())
+  )
+  return masks - images
+
+
+def _comparable(path: pathlib.Path) -> str:
+  """The same for a path however it is written, also in capitals as on Windows."""
+  return os.path.realpath(path).casefold()
 
 
 def _radiographs(where: str, paths: Sequence[pathlib.Path]) -> list[pathlib.Path]:

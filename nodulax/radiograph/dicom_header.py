@@ -34,6 +34,8 @@ _VALUES = (
   'PatientAge', 'ViewPosition', 'PatientOrientation', 'SOPClassUID', 'Modality',
   'BodyPartExamined',
 )  # fmt: skip
+# Coded attributes, of which the codes' meanings are taken.
+_CODES = ('ViewCodeSequence', 'AnatomicRegionSequence')
 _LUTS = ('ModalityLUTSequence', 'VOILUTSequence')
 # Overlay Bit Position of the sixteen groups that an overlay can have (C.9.2).
 _OVERLAY_BIT_POSITIONS = tuple((0x6000 + group << 16) + 0x0102 for group in range(0, 32, 2))
@@ -99,6 +101,10 @@ class Header:
     numbers = [float(text) if _NUMBER.fullmatch(text) else math.nan for text in texts]
     return [number if math.isfinite(number) else math.nan for number in numbers]
 
+  def words_of(self, keyword: str) -> set[str]:
+    """The words of an attribute, or of the meaning of a coded one, in capitals."""
+    return set(re.findall('[A-Z]+', ' '.join(self.texts(keyword))))
+
   def number(self, keyword: str, default: float) -> float:
     """The first value of an attribute: `default` where it is absent or empty, NaN where invalid."""
     return self.numbers(keyword)[0] if any(self.texts(keyword)[:1]) else default
@@ -124,14 +130,15 @@ def read_header(data: bytes, name: str) -> Header:
     Exception: almost anything from pydicom, where the file is broken.
   """
   data = inflated(data, name)
-  tags = [*map(_tag, (*_VALUES, *_LUTS, 'PixelData')), *_OVERLAY_BIT_POSITIONS]
+  tags = [*map(_tag, (*_VALUES, *_LUTS, *_CODES, 'PixelData')), *_OVERLAY_BIT_POSITIONS]
   with pydicom_silenced():
     dataset = pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=tags)
     little_endian = bool(dataset.original_encoding[1])
     bits = [bit for tag in _OVERLAY_BIT_POSITIONS for bit in _values(dataset, tag)]
     pixels = dataset.get(_tag('PixelData'))
     return Header(
-      values={keyword: _values(dataset, _tag(keyword)) for keyword in _VALUES},
+      values={keyword: _values(dataset, _tag(keyword)) for keyword in _VALUES}
+      | {keyword: _meanings(dataset, keyword) for keyword in _CODES},
       luts={keyword: _look_up_tables(dataset, keyword, little_endian) for keyword in _LUTS},
       overlay_bits=sum({1 << bit for bit in bits if isinstance(bit, int) and bit < 16}),
       pixel_data=None if pixels is None else pixels.value,
@@ -213,6 +220,13 @@ def _values(dataset: pydicom.Dataset, tag: int) -> list[Any]:
   except Exception:  # pydicom raises almost anything
     return []
   return [] if value is None else np.atleast_1d(value).tolist()
+
+
+def _meanings(dataset: pydicom.Dataset, keyword: str) -> list[str | int]:
+  """The meanings of a sequence of codes; none where it cannot be read."""
+  with contextlib.suppress(Exception):
+    return [str(item.get('CodeMeaning', '')) for item in dataset.get(keyword) or ()]
+  return []
 
 
 def _look_up_tables(

@@ -28,6 +28,8 @@ _UNCOMPRESSED = (
 )
 # A lossy decoder may step over the ends of the stored range by this part of it.
 _OVERSHOOT = 1 / 8
+# Where more than so many pixels do, by less: else they hold values that need more bits.
+_OVERSHOT_SHARE, _OVERSHOOT_OF_MANY = 0.02, 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,11 +136,15 @@ def _needed_bits(values: np.ndarray, signed: bool) -> int:
 
 
 def _is_overshoot(values: np.ndarray, header: Header, layout: Layout) -> bool:
-  if header.syntax in (*_UNCOMPRESSED[:-1], *_LOSSLESS):
+  native = header.syntax is None and not header.undefined_length
+  if native or header.syntax in (*_UNCOMPRESSED[:-1], *_LOSSLESS):
     return False
   low = -(1 << layout.bits_stored - 1) if layout.signed else 0
-  beyond = max(low - int(values.min()), int(values.max()) - low - (1 << layout.bits_stored) + 1)
-  return beyond <= _OVERSHOOT * (1 << layout.bits_stored)
+  high = low + (1 << layout.bits_stored) - 1
+  beyond = max(low - int(values.min()), int(values.max()) - high)
+  share = float(np.mean((values < low) | (values > high)))
+  allowed = _OVERSHOOT if share <= _OVERSHOT_SHARE else _OVERSHOOT_OF_MANY
+  return beyond <= allowed * (1 << layout.bits_stored)
 
 
 def _signed(samples: np.ndarray, layout: Layout) -> np.ndarray:

@@ -82,8 +82,10 @@ def padding(header: Header, signed: bool, bits: int) -> tuple[int, int] | None:
   limit = header.number('PixelPaddingRangeLimit', value)
   ends = [int(value), int(limit if np.isfinite(limit) else value)]
   # The values are 16 bits wide, and may have been written with the wrong sign.
-  low, high = sorted(_signed(end, bits) if signed else end & 0xFFFF for end in ends)
-  return low, high
+  patterns = [_signed(end, bits) if signed else end & 0xFFFF for end in ends]
+  # An end that no pixel can have belongs to nothing, and the other stands alone.
+  possible = [end for end in patterns if signed or end < 1 << bits] or patterns
+  return min(possible), max(possible)
 
 
 def polarity_doubt(header: Header) -> str | None:

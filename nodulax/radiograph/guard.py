@@ -47,16 +47,24 @@ _RADIOGRAPH_CLASSES = re.compile(
 )
 _STORAGE = '1.2.840.10008.5.1.4.1.1.'
 _MODALITIES = ('', 'CR', 'DX', 'DR', 'RG', 'RF', 'XA', 'OT', 'SC')
-# Body Part Examined where it rules a chest out (PS3.16 annex L, and what devices write). Others,
-# such as THORAX, RIBS, PORTABLE or a misspelt CHEST, may still be a chest.
-_OTHER_PARTS = (
-  'ABDOMEN', 'ABDOMENPELVIS', 'ANKLE', 'ARM', 'BREAST', 'CALCANEUS', 'CSPINE', 'ELBOW', 'EXTREMITY',
-  'FACIALBONES', 'FEMUR', 'FINGER', 'FOOT', 'FOREARM', 'HAND', 'HEAD', 'HIP', 'HUMERUS', 'JAW',
-  'KNEE', 'KUB', 'LEG', 'LSPINE', 'LOWLEG', 'MANDIBLE', 'NECK', 'PELVIS', 'SHOULDER', 'SINUS',
-  'SKULL', 'THUMB', 'TIBIA', 'TIBIAFIBULA', 'TOE', 'UPARM', 'WRIST', 'ZYGOMA',
-)  # fmt: skip
+# Words of Body Part Examined that rule a chest out (PS3.16 annex L, and what devices write), where
+# no word says that it is one. What neither rules out, such as PORTABLE, may still be a chest.
+_OTHER_PARTS = {
+  'ABDOMEN', 'ABDOMENPELVIS', 'ANKLE', 'ARM', 'BREAST', 'CALCANEUS', 'CSPINE', 'ELBOW', 'EXM',
+  'EXTREMITY', 'FACIALBONES', 'FEMUR', 'FINGER', 'FOOT', 'FOREARM', 'HAND', 'HEAD', 'HIP',
+  'HUMERUS', 'JAW', 'KNEE', 'KUB', 'LEG', 'LIMB', 'LSPINE', 'LOWLEG', 'MANDIBLE', 'NECK', 'PATELLA',
+  'PELVIS', 'SHOULDER', 'SINUS', 'SKULL', 'SPINE', 'THUMB', 'TIBIA', 'TIBIAFIBULA', 'TOE', 'UPARM',
+  'WRIST', 'ZYGOMA',
+}  # fmt: skip
+_CHEST = {'CHEST', 'THORAX', 'LUNG', 'LUNGS', 'RIB', 'RIBS', 'CHESTABDOMEN'}
 # How the standard's terms for other views begin (LL, RL, LLD, RLD, LLO, RLO), and LATERAL, OBLIQUE.
 _OTHER_VIEWS = ('L', 'R', 'OBL')
+# The same as words of what devices write, such as CHEST LAT, and of the meaning of a view's code.
+_OTHER_VIEW = re.compile(
+  r'\b(LAT|LATERAL|LL|RL|LLD|RLD|LLO|RLO|LAO|RAO|LPO|RPO|OBL|OBLIQUE|AX|AXIAL|DECUBITUS)\b'
+)
+# Fewer show no lung; the smallest real radiographs in use have 224 a side.
+_FEWEST_PIXELS = 64
 
 
 def header_objection(header: Header) -> str:
@@ -71,13 +79,17 @@ def header_objection(header: Header) -> str:
   if modality not in _MODALITIES:
     shown = modality if re.fullmatch('[A-Z]{2,8}', modality) else 'another one'
     return f'its modality is {shown}, not that of a radiograph'
-  part = re.sub(r'[^A-Z]', '', header.text('BodyPartExamined'))
-  if part in _OTHER_PARTS:
-    return f'its header states another part of the body ({part.lower()})'
+  for words in (header.words_of('BodyPartExamined'), header.words_of('AnatomicRegionSequence')):
+    if (other := words & _OTHER_PARTS) and not words & _CHEST:
+      return f'its header states another part of the body ({min(other).lower()})'
   # Rows or columns that run to the front or to the back of the patient.
   directions = header.texts('PatientOrientation')
-  if any(view.startswith(_OTHER_VIEWS) for view in header.texts('ViewPosition')) or any(
-    direction.startswith(('A', 'P')) for direction in directions
+  views = header.texts('ViewPosition')
+  meant = ' '.join([*header.words_of('ViewCodeSequence'), *re.split(r'[^A-Z]', ' '.join(views))])
+  if (
+    any(view.startswith(_OTHER_VIEWS) for view in views)
+    or any(direction.startswith(('A', 'P')) for direction in directions)
+    or _OTHER_VIEW.search(meant)
   ):
     return 'its header states a lateral, oblique or axial view'
   return ''
@@ -90,6 +102,8 @@ def pixel_objection(pixels: np.ndarray, lungs: LungBox) -> str:
     pixels: u8 or u16[H, W], bright where tissue is dense.
     lungs: as `lungs.find_lung_box` finds them in `pixels`.
   """
+  if min(pixels.shape) < _FEWEST_PIXELS:
+    return f'it has only {pixels.shape[1]} x {pixels.shape[0]} pixels'
   step = max(1, min(pixels.shape) // 512)
   count = np.bincount(pixels[::step, ::step].ravel())
   count = count[count > 0]

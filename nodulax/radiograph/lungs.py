@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from nodulax.radiograph import lung_network
+from nodulax.radiograph.record import as_film
 
 _WEIGHTS = pathlib.Path(__file__).with_name('lung_network.npz')
 # The outline is drawn on a finer grid than the network's, so that its edges fall between pixels.
@@ -95,12 +96,11 @@ def network_input(pixels: np.ndarray) -> np.ndarray:
   size = lung_network.INPUT_SIZE
   # Averaging every pixel of a large image would take most of the time, and a part of them suffices.
   step = max(1, min(pixels.shape) // (4 * size))
-  part = np.ascontiguousarray(pixels[::step, ::step])
-  small = cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA)
-  count = np.bincount(small.ravel())
+  small = cv2.resize(as_film(pixels[::step, ::step]), (size, size), interpolation=cv2.INTER_AREA)
+  _, place, count = np.unique(small, return_inverse=True, return_counts=True)
   darker = np.cumsum(count) - count
   # Pixels of the same intensity share the mean of their ranks.
-  rank = ((2 * darker + count) / small.size - 1).astype(np.float32)[small]
+  rank = ((2 * darker + count) / small.size - 1).astype(np.float32)[place.reshape(small.shape)]
   around = (size // 4 + 1, size // 4 + 1)
   mean = cv2.blur(rank, around, borderType=cv2.BORDER_REPLICATE)
   square = cv2.blur(rank * rank, around, borderType=cv2.BORDER_REPLICATE)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from nodulax.errors import OptionError
+from nodulax.radiograph.record import as_film
 
 _LARGEST = 8192  # pixels along a side of the network's input
 
@@ -114,9 +115,8 @@ class Preprocessing:
     Returns:
       u8[image_size, image_size].
     """
-    # In float32, so that 8 and 16 bits of one picture get the same window and tone curve.
-    part = self.crop(pixels.shape, lung_box).cut(pixels).astype(np.float32)
-    view = _resize(part, self.image_size)
+    # As numbers that do not depend on the bits, nor then do window and tone curve.
+    view = _resize(as_film(self.crop(pixels.shape, lung_box).cut(pixels)), self.image_size)
     black, white = np.percentile(view, self.window)
     scale = 255 / (white - black) if white > black else 0.0
     eight_bits = np.clip((view - black) * scale, 0, 255).round()

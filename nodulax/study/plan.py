@@ -11,6 +11,7 @@ from typing import Any
 from etils import epath
 from ml_collections import ConfigDict
 
+from nodulax.checkpoints.checkpoint import describe as describe_network
 from nodulax.errors import OptionError
 from nodulax.training.options import check_options
 
@@ -90,8 +91,16 @@ def check(config: ConfigDict) -> None:
   for run in runs(config, epath.Path(), {}):
     try:
       check_options(run.config)
+      _check_start(config, run)
     except ValueError as error:
       raise OptionError(f'{run.name}: {error}') from error
+
+
+def _check_start(config: ConfigDict, run: Run) -> None:
+  """A run starts from an experiment of the study, from the shipped network, or from a run."""
+  start = config.experiments[run.experiment].get('init', {}).get('checkpoint', '')
+  if start and start not in config.order:
+    describe_network(start)
 
 
 def _check_sweep(config: ConfigDict, name: str, sweep: ConfigDict) -> None:

@@ -71,9 +71,10 @@ def fit(
     TrainingError: the loss is not finite.
     CheckpointError, WeightsError, OptionError: the weights to start from or the data do not fit.
   """
+  # Before the checkpoints: Orbax works in threads of its own from the start.
+  run = _Fit(config, folder, shards, devices, steps_per_epoch, total_steps)
   with Checkpoints(folder) as checkpoints:
-    run = _Fit(config, folder, shards, devices, steps_per_epoch, total_steps, checkpoints)
-    run.start()
+    run.start(checkpoints)
     with interruption.held(), run.log, contextlib.closing(run.batches):
       while True:
         stopping, late = run.ask_all_hosts(interruption)
@@ -107,11 +108,9 @@ class _Fit:
     devices: Sequence[jax.Device],
     steps_per_epoch: int,
     total_steps: int,
-    checkpoints: Checkpoints,
   ):
     self._config, self._folder, self._devices = config, folder, devices
     self._steps_per_epoch, self._total_steps = steps_per_epoch, total_steps
-    self._checkpoints = checkpoints
     self._host = {'host': jax.process_index(), 'hosts': jax.process_count()}
     self._preprocessing = Preprocessing.from_dict(config.preprocessing.to_dict())
 
@@ -143,6 +142,8 @@ class _Fit:
       training, tune = (mislabelled(part, data.label_noise, seed) for part in (training, tune))
     for part in (training, tune):
       _require_both_classes(part)
+    digests = {part.split: part.digest() for part in (training, tune)}
+    workdir.claim_data(self._folder, digests, hosts.is_first(), 'cases.json')
     fewest = min(Counter(case.label for case in tune.cases).values())
     if fewest < _FEWEST_TO_CHOOSE:
       tell(
@@ -153,9 +154,10 @@ class _Fit:
 
   # Start or resume.
 
-  def start(self) -> None:
+  def start(self, checkpoints: Checkpoints) -> None:
     """Makes everything ready for the next step."""
     config = self._config
+    self._checkpoints = checkpoints
     state = self._initial_state()
     self.step = int(state.step)
     self._saved = self.step, self._progress['tuned']

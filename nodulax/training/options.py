@@ -72,7 +72,18 @@ def check_options(config: ConfigDict) -> None:
         raise OptionError(
           f'--config.data.{option} names the source {source!r}, which is none of {sources}'
         )
-  if len(config.preprocessing.window) != 2:
+  drops = config.optimizer.drop_epochs
+  if not all(type(epoch) is int and epoch >= 1 for epoch in drops):
+    raise OptionError(
+      f'--config.optimizer.drop_epochs={drops} must be whole numbers of epochs, at least 1'
+    )
+  if config.preprocessing.image_size % 32:
+    raise OptionError(
+      f'--config.preprocessing.image_size={config.preprocessing.image_size} must be a multiple of '
+      '32: the network halves the image five times'
+    )
+  window = config.preprocessing.window
+  if len(window) != 2 or not all(isinstance(edge, int | float) for edge in window):
     raise OptionError(
       f'--config.preprocessing.window={config.preprocessing.window} must be two percentiles, '
       'those that become black and white, such as (0.5, 99.5)'

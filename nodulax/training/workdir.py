@@ -72,18 +72,21 @@ def claim(workdir: epath.PathLike, config: ConfigDict, write: bool = True) -> ep
   return workdir
 
 
-def claim_data(workdir: epath.Path, data: dict[str, Any], write: bool = True) -> None:
+def claim_data(
+  workdir: epath.Path, data: dict[str, Any], write: bool = True, name: str = 'data.json'
+) -> None:
   """Records what data a run learns from, or finds that the record says the same.
 
   Args:
     workdir: of the run, claimed by its config.
     data: what tells the data from others, as JSON.
     write: False on all hosts but one.
+    name: of the record.
 
   Raises:
     WorkdirError: the run began with other data.
   """
-  saved = workdir / 'data.json'
+  saved = workdir / name
   if saved.exists() and any(workdir.glob(MADE[0])):
     theirs = json.loads(saved.read_text())
     if theirs != data:

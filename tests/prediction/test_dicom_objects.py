@@ -212,7 +212,7 @@ def test_the_same_radiograph_and_network_give_the_same_uids(tmp_path):
 
 
 def test_a_radiograph_without_identity_is_a_fault_that_names_no_patient(tmp_path):
-  with pytest.raises(dicom_objects.DicomOutputError, match='no StudyInstanceUID') as caught:
+  with pytest.raises(dicom_objects.DicomOutputError, match='no valid StudyInstanceUID') as caught:
     written(tmp_path, StudyInstanceUID=None)
   assert 'Zyxwvut' not in str(caught.value)
   assert [path.name for path in tmp_path.iterdir()] == ['source.dcm']

@@ -610,3 +610,35 @@ def test_overlays_end_in_png_once_and_never_share_a_name():
   files = dict.fromkeys(['a', 'a.png', 'b.png', 'c.dcm'], pathlib.Path())
   names = [predict._with_suffix(name, '.png', files) for name in files]
   assert names == ['a.png', 'a.png.png', 'b.png', 'c.dcm.png']
+
+
+@pytest.mark.parametrize('separator', [',', ';'])
+def test_masks_are_known_as_the_builder_knows_them(tmp_path, separator):
+  (tmp_path / 'masks').mkdir()
+  for name in ('a.png', 'b.png', 'masks/a.png', 'masks/b.png'):
+    (tmp_path / name).write_bytes(b'')
+  rows = [('image', 'mask'), ('a.png', 'masks\\a.PNG'), ('b.png', 'masks/../masks/b.png')]
+  (tmp_path / 'manifest.csv').write_text('\n'.join(separator.join(row) for row in rows))
+  assert list(predict.radiographs_in([str(tmp_path)])) == ['a.png', 'b.png']
+  assert list(predict.radiographs_in([str(tmp_path / '**' / '*.png')])) == ['a.png', 'b.png']
+  # A column that names the radiographs themselves takes none of them away.
+  (tmp_path / 'manifest.csv').write_text('image,mask\na.png,a.png\nb.png,b.png\n')
+  assert len(predict.radiographs_in([str(tmp_path)])) == 4
+
+
+def test_the_output_of_a_prediction_that_was_killed_is_not_read(tmp_path):
+  (tmp_path / 'x.png').write_bytes(b'')
+  (tmp_path / 'out' / 'overlays').mkdir(parents=True)
+  for name in ('out/journal.jsonl', 'out/NOTICE.txt', 'out/overlays/x.png'):
+    (tmp_path / name).write_bytes(b'')
+  assert list(predict.radiographs_in([str(tmp_path)])) == ['x.png']
+  assert list(predict.radiographs_in([str(tmp_path / '**/*.png')])) == ['x.png']
+
+
+def test_a_path_that_is_too_long_stops_nothing(tmp_path):
+  (tmp_path / 'x.png').write_bytes(b'')
+  long = 'a' * 300 + '.png'
+  named = predict.radiographs_in([str(tmp_path / 'x.png'), long], [long])
+  assert list(named) == ['x.png', long, f'{long} (2)']
+  with pytest.raises(RadiographError, match='File name too long'):
+    read_radiograph(named[long])

@@ -487,6 +487,12 @@ def test_attributes_of_the_patient_and_the_detector():
   assert radiograph.spacing_mm == (0.1, 0.2)  # DICOM gives the distance between rows first
 
 
+def code(meaning: str) -> list[Dataset]:
+  item = Dataset()
+  item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = '1', 'SCT', meaning
+  return [item]
+
+
 LATERAL = 'its header states a lateral, oblique or axial view'
 
 
@@ -514,6 +520,15 @@ def test_view(stated, view, objection):
     ({'BodyPartExamined': 'EXTREMITY'}, 'another part of the body (extremity)'),
     ({'BodyPartExamined': 'Hand '}, 'another part of the body (hand)'),
     ({'BodyPartExamined': 'CHEST'}, ''),
+    ({'BodyPartExamined': 'LOWER EXTREMITY'}, 'another part of the body (extremity)'),
+    ({'BodyPartExamined': 'LOW_EXM'}, 'another part of the body (exm)'),
+    ({'BodyPartExamined': 'CHEST AND ABDOMEN'}, ''),
+    ({'ViewPosition': 'CHEST LAT'}, 'lateral, oblique or axial'),
+    ({'ViewPosition': 'PA_LAT'}, 'lateral, oblique or axial'),
+    ({'ViewCodeSequence': code('lateral')}, 'lateral, oblique or axial'),
+    ({'ViewCodeSequence': code('postero-anterior')}, ''),
+    ({'AnatomicRegionSequence': code('Knee')}, 'another part of the body (knee)'),
+    ({'AnatomicRegionSequence': code('Chest')}, ''),
     ({'BodyPartExamined': 'PORTABLE CHEST'}, ''),
     ({'Modality': 'CT'}, 'its modality is CT'),
     ({'Modality': 'Kim^Hong'}, 'its modality is another one'),
@@ -882,3 +897,24 @@ def test_the_rle_file_agrees_with_pydicom(real_data):
   # Its rows run to the patient's right.
   assert dataset.PatientOrientation == ['R', 'F']
   np.testing.assert_array_equal(read_radiograph(path).pixels, np.rint(grey * 65535)[:, ::-1])
+
+
+def test_values_of_more_bits_are_told_in_lossy_files_and_in_those_without_meta_too():
+  pixels = np.linspace(0, 4600, 256).reshape(16, 16).astype(np.uint16)
+  dataset = dicom(pixels, bits=12)
+  data = as_bytes(dataset)
+  assert decode_radiograph(data, 'x').doubts
+  dataset.file_meta = FileMetaDataset()
+  file = io.BytesIO()
+  dataset.save_as(file, implicit_vr=False, little_endian=True, enforce_file_format=False)
+  assert decode_radiograph(file.getvalue(), 'x').doubts
+  frame = imagecodecs.jpeg2k_encode(pixels, level=45, bitspersample=16)
+  assert read(dicom(pixels, 12, uid.JPEG2000, bytes(frame))).doubts
+
+
+@pytest.mark.parametrize(('value', 'limit'), [(0, 63536), (65535, 0)])
+def test_a_padding_range_with_an_impossible_end_is_of_the_other_end_alone(value, limit):
+  pixels = np.arange(256, dtype=np.uint16).reshape(16, 16) * 16
+  dataset = dicom(pixels, bits=12)
+  dataset.PixelPaddingValue, dataset.PixelPaddingRangeLimit = value, limit
+  assert len(np.unique(read(dataset).pixels)) > 200

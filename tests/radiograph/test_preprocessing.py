@@ -5,6 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
+from nodulax.phantom.train_lungs import simulated
+from nodulax.radiograph.lungs import find_lung_box
 from nodulax.radiograph.preprocessing import Crop, Preprocessing
 
 PLAIN = Preprocessing(
@@ -65,6 +67,18 @@ def test_the_resized_view_of_8_and_of_16_bits_differs_by_one_grey_level_at_most(
     for pixels in (eight, eight.astype(np.uint16) * 257)
   ]
   assert np.abs(views[0].astype(int) - views[1]).max() <= 1
+
+
+def test_the_lung_box_and_the_view_of_8_and_of_16_bits_are_the_same():
+  """The lung network's input was once resized in the stored type: other boxes, other crops."""
+  for seed in range(20_000, 20_006):
+    eight = cv2.resize(simulated(seed)[0], (431, 397))
+    sixteen = eight.astype(np.uint16) * 257
+    boxes = [find_lung_box(pixels) for pixels in (eight, sixteen)]
+    assert boxes[0] == boxes[1]
+    np.testing.assert_array_equal(
+      PLAIN.image(eight, boxes[0].box), PLAIN.image(sixteen, boxes[1].box)
+    )
 
 
 def test_a_uniform_image_is_no_division_by_zero():

@@ -34,6 +34,15 @@ SMALL_SOURCES = [
   *(f'--config.sources.{name}.images=24' for name in ('nih', 'aihub', 'gmc', 'vindr')),
   *(f'--config.sources.{name}.image_size=96' for name in ('nih', 'aihub', 'gmc', 'vindr')),
 ]
+RECIPES = (
+  '--config.train.epochs=1',
+  '--config.seeds=(0,)',
+  '--config.order=literal',
+  '--config.data.evaluate=gmc',
+  '--config.sources.aihub.images=60',
+  '--config.sources.gmc.images=12',
+  '--config.evaluation.overlays=0',
+)
 # How each command is tried: its beginning, what is added to it, and which of its words are
 # replaced. The first rule that fits holds.
 RUN = [
@@ -55,6 +64,7 @@ RUN = [
   (r'python -m nodulax.main --config=configs/nih_image', TINY, {'FILE': ''}),
   (r'python -m nodulax.main --config=configs/nih_aihub_pixel', TINY, {}),
   (r'python -m nodulax.main --config=configs/study', (*TINY, *SMALL_SOURCES), {}),
+  (r'python -m nodulax.main --config=configs/recipes', RECIPES, {}),
   (r'python tests/readme/picture', (), {'DIR': 'RUN/evaluation/hospital', 'FILE': 'picture.png'}),
   (r'tensorboard', ('--inspect',), {}),
 ]

@@ -139,6 +139,8 @@ def test_what_the_table_says_of_an_image(hospital, build, change_csv):
     (3, 'masks/absent.png', 'mask unreadable: 1\n  manifest.csv line 2'),
     (4, '1 2 3', "boxes malformed: 1\n  manifest.csv line 2: boxes must be 'x_min"),
     (4, '1,2,3,4', "in pixels, not '1,2,3,4'"),
+    (4, '0 0 96 96', 'box covers too much: 1\n  manifest.csv line 2: a box covers 100%'),
+    (1, '1.23E+11', 'patient_id malformed: 1\n  manifest.csv line 2'),
     (4, 'KIM', "boxes must be 'x_min y_min x_max y_max; ...' in pixels\n"),
     (4, '0.2 0.3 0.35 0.5', 'box between 0 and 1: 1\n  manifest.csv line 2: a box is 0.2 0.3'),
     (3, 'images/0.png', 'mask is the image: 1\n  manifest.csv line 2'),
@@ -335,6 +337,11 @@ def test_a_mask_in_colours_or_with_transparency_marks_what_it_shows(hospital, bu
 @pytest.mark.parametrize(
   ('column', 'value', 'says'),
   [
+    (
+      8,
+      '14',
+      'pixel spacing unlikely: 1\n  manifest.csv line 5: by its spacing the image',
+    ),
     (4, '10 10 60 90', 'box large: 1\n  manifest.csv line 5: a box covers 43% of the image'),
     (4, '10 10 10.2 10.3', 'box tiny: 1\n  manifest.csv line 5: a box of 0.2 x 0.3'),
     (
@@ -385,3 +392,33 @@ def test_of_thousands_of_faults_of_one_kind_the_first_are_told(hospital, validat
   outcome = validate('gmc_nodule', hospital)
   assert 'boxes malformed: 500' in outcome.out and 'and 480 more of this kind' in outcome.out
   assert len(outcome.out.splitlines()) < 100
+
+
+@pytest.mark.parametrize(
+  ('marks', 'says'),
+  [
+    ([(5, 5)], 'mask tiny: 1'),
+    ([(row, column) for row in range(0, 96, 6) for column in range(0, 96, 6)], 'mask in pieces: 1'),
+  ],
+)
+def test_a_mask_that_is_no_outline_is_a_suspect(hospital, validate, marks, says):
+  mask = np.zeros((1024, 1024), np.uint8)
+  for row, column in marks:
+    mask[row, column] = 255
+  image = cv2.imread(str(hospital / 'images' / '0.png'), cv2.IMREAD_UNCHANGED)
+  cv2.imwrite(str(hospital / 'images' / '0.png'), cv2.resize(image, (1024, 1024)))
+  cv2.imwrite(str(hospital / 'masks' / '0.png'), mask)
+  assert says in validate('gmc_nodule', hospital).out
+
+
+def test_a_box_that_its_mask_leaves_empty_and_a_mask_of_two_images_are_suspects(
+  hospital, validate, change_csv
+):
+  def spoil(rows):
+    rows[1][4] = '20 40 32 50; 60 60 80 80'
+
+  change_csv(hospital / 'manifest.csv', spoil)
+  out = validate('gmc_nodule', hospital).out
+  assert 'the mask leaves a box nearly empty' in out
+  # The hospital's three masks are one and the same.
+  assert 'one mask, two images: 3' in out

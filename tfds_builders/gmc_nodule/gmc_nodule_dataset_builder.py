@@ -128,7 +128,9 @@ def _read_row(
     return path
 
   path_remedy = "the file's path within the folder of the manifest"
-  patient = parse('patient_id', _not_empty, "the patient's identifier")
+  patient = parse(
+    'patient_id', _identifier, "the patient's identifier, not rounded as spreadsheets do (1.23E+11)"
+  )
   image = parse('image', within, path_remedy)
   mask = parse('mask', lambda text: within(text) if text else None, path_remedy)
   label = parse('label', _label, "'nodule' or 'normal'")
@@ -181,8 +183,9 @@ def _by_lower_case(folder: pathlib.Path) -> dict[str, str]:
   return {name.casefold(): name for name in names if count[name.casefold()] == 1}
 
 
-def _not_empty(text: str) -> str:
-  if not text:
+def _identifier(text: str) -> str:
+  # What a spreadsheet made of a long number is the same for many patients.
+  if not text or re.fullmatch(r'\d[.,]\d+E[+]\d+', text, re.IGNORECASE):
     raise ValueError
   return text
 
