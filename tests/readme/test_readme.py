@@ -34,6 +34,12 @@ SMALL_SOURCES = [
   *(f'--config.sources.{name}.images=24' for name in ('nih', 'aihub', 'gmc', 'vindr')),
   *(f'--config.sources.{name}.image_size=96' for name in ('nih', 'aihub', 'gmc', 'vindr')),
 ]
+HOSPITAL = (
+  '--config.preprocessing.image_size=64',
+  '--config.train.epochs=1',
+  '--config.train.pictures=0',
+  '--config.evaluation.overlays=0',
+)
 RECIPES = (
   '--config.train.epochs=1',
   '--config.seeds=(0,)',
@@ -65,6 +71,7 @@ RUN = [
   (r'python -m nodulax.main --config=configs/nih_aihub_pixel', TINY, {}),
   (r'python -m nodulax.main --config=configs/study', (*TINY, *SMALL_SOURCES), {}),
   (r'python -m nodulax.main --config=configs/recipes', RECIPES, {}),
+  (r'python -m nodulax.main --config=configs/hospital', HOSPITAL, {}),
   (r'python tests/readme/picture', (), {'DIR': 'RUN/evaluation/hospital', 'FILE': 'picture.png'}),
   (r'tensorboard', ('--inspect',), {}),
 ]
