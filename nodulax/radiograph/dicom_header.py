@@ -245,14 +245,18 @@ def _look_up_table(item: pydicom.Dataset, little_endian: bool) -> LookUpTable:
   """Raises an exception, any one, where the item holds no LUT."""
   count, first, bits = (int(number) for number in item.LUTDescriptor)
   count = count or 1 << 16
-  data = item.LUTData
-  if isinstance(data, bytes):
-    # Bytes may be padded by one to an even number of them.
-    size = 1 if bits <= 8 and len(data) <= count + 1 else 2
-    data = np.frombuffer(
-      data[: len(data) // size * size], f'{"<" if little_endian else ">"}u{size}'
-    )
-  entries = np.atleast_1d(np.asarray(data, np.float64))[:count]
+  order, given = '<' if little_endian else '>', item.LUTData
+  as_bytes = isinstance(given, bytes)
+  data = given if as_bytes else np.atleast_1d(given).astype(f'{order}u2').tobytes()
+  words = np.frombuffer(data[: len(data) // 2 * 2], f'{order}u2')
+  # Bytes may be padded by one to an even number of them.
+  single = np.frombuffer(data, np.uint8)[:count]
+  # Of exactly as many bytes as entries, they are single bytes, whatever the descriptor says.
+  packed = (as_bytes and bits <= 8 and len(data) <= count + 1) or (
+    bits > 8 and count > 2 and len(data) == count + count % 2
+  )
+  bits = min(bits, 8) if packed else bits
+  entries = (single if packed else words[:count]).astype(np.float64)
   if not 0 <= bits <= 16 or not entries.size or not np.all(np.isfinite(entries)):
     raise ValueError('a LUT without entries')
   return LookUpTable(entries, first, bits)

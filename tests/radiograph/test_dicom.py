@@ -264,6 +264,21 @@ def test_voi_lut_that_steps_over_its_bits_a_little():
   assert greys(dataset) == of_65535(0, 0.5, 1)
 
 
+@pytest.mark.parametrize('bits', [10, 16])
+@pytest.mark.parametrize('vr', ['US', 'OW'])
+def test_a_voi_lut_of_single_bytes_under_a_descriptor_of_more_bits(bits, vr):
+  entries = (np.arange(4096) // 16).astype(np.uint8)
+  pixels = gradient(12)
+  expected = dicom(pixels, 12)
+  expected.VOILUTSequence = [lut(0, 8, entries.tobytes(), 'OW')]
+  expected.VOILUTSequence[0].LUTDescriptor = [4096, 0, 8]
+  packed = entries.tobytes() if vr == 'OW' else np.frombuffer(entries.tobytes(), '<u2').tolist()
+  dataset = dicom(pixels, 12)
+  dataset.VOILUTSequence = [lut(0, bits, packed, vr)]
+  dataset.VOILUTSequence[0].LUTDescriptor = [4096, 0, bits]
+  np.testing.assert_array_equal(greys(dataset), greys(expected))
+
+
 def test_voi_lut_with_fewer_entries_than_it_says_repeats_the_last():
   dataset = dicom(np.array([[0, 1, 2, 3, 4095]], np.uint16))
   dataset.VOILUTSequence = [lut(0, 10, [0, 341, 1023])]
