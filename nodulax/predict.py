@@ -15,7 +15,6 @@ output could be written. For research, not a medical device.
 """
 
 import argparse
-import errno
 import os
 import pathlib
 import time
@@ -29,7 +28,7 @@ from rich.progress import Progress
 from nodulax import NOTICE, cli
 from nodulax.errors import OptionError
 from nodulax.prediction.discovery import radiographs_in, read_list
-from nodulax.prediction.files import Journal, OutputError, Refused, record
+from nodulax.prediction.files import FATAL, Journal, OutputError, Refused, record
 from nodulax.prediction.prediction import Prediction, Reading, as_stored
 from nodulax.prediction.reader import Reader, draw, read
 from nodulax.radiograph import pictures
@@ -38,9 +37,6 @@ from nodulax.radiograph.reading import RadiographError
 from nodulax.storage import folders
 
 DICOM_KINDS = ('dicom_sr', 'dicom_seg', 'dicom_sc')
-# After these nothing can be written any more. What else keeps findings from being written, a name
-# that is too long for example, is a fault of one file.
-FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 SECONDS_UNSENT = 300  # of work at most that a lost machine costs, where the output is in a bucket
 
 

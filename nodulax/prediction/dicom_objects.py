@@ -24,6 +24,7 @@ from nodulax import NOTICE
 from nodulax.checkpoints.description import Description
 from nodulax.errors import NodulaxError
 from nodulax.prediction.dicom_source import read_source
+from nodulax.prediction.files import FATAL
 from nodulax.prediction.prediction import Prediction, Reading
 from nodulax.prediction.reader import draw, whole_heat_map
 from nodulax.radiograph import pictures
@@ -77,12 +78,13 @@ def write(
   Raises:
     DicomOutputError: the source lacks what the objects must refer to, or one of them cannot be
       made; the others are written.
-    OSError: a file cannot be written.
+    OSError: nothing can be written any more.
   """
   data = pathlib.Path(source).read_bytes()
   if not is_dicom(data):
     return
   faults: list[str] = []
+  unwritten: list[str] = []
   with pydicom_silenced():
     header = _header(data)
     for kind, path in kinds.items():
@@ -90,15 +92,20 @@ def write(
         written = KINDS[kind](_Source(header, description, kind), reading, prediction)
         path.parent.mkdir(parents=True, exist_ok=True)
         written.save_as(path)
-      except OSError:
-        raise
+      except OSError as error:
+        if error.errno in FATAL:
+          raise
+        unwritten.append(f'--{kind} ({error.strerror})')
       except Exception as error:
         # The message may quote the patient. The other kinds may well be possible.
         faults.append(f'--{kind} ({type(error).__name__})')
+  told = []
   if faults:
-    raise DicomOutputError(
-      f'the header of the DICOM file does not allow {", ".join(faults)}; export it again'
-    )
+    told.append(f'the header of the DICOM file does not allow {", ".join(faults)}; export it again')
+  if unwritten:
+    told.append(f'could not be written: {", ".join(unwritten)}')
+  if told:
+    raise DicomOutputError('; '.join(told))
 
 
 def _header(data: bytes) -> pydicom.Dataset:

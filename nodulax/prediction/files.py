@@ -7,6 +7,7 @@ that was stopped resumes after the last one. Its first line says whose it is.
 import contextlib
 import csv
 import dataclasses
+import errno
 import io
 import json
 import os
@@ -23,6 +24,9 @@ from nodulax.errors import NodulaxError
 from nodulax.files import whole_file
 from nodulax.prediction.prediction import Prediction, Reading
 
+# After these nothing can be written any more. What else keeps findings from being written, a name
+# that is too long for example, is a fault of one file.
+FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 SCHEMA = 'nodulax.findings'
 VERSION = '1.1'  # of findings.schema.json
 COLUMNS = (

@@ -345,6 +345,18 @@ def test_one_kind_that_fails_stops_no_other(tmp_path, monkeypatch):
   assert {path.name for path in tmp_path.iterdir()} == {'source.dcm', 'dicom_seg', 'dicom_sc'}
 
 
+def test_a_kind_that_cannot_be_written_stops_no_other(tmp_path):
+  kinds = written(tmp_path)
+  for path in kinds.values():
+    path.unlink()
+  blocked = kinds['dicom_sr'].parent
+  blocked.rmdir()
+  blocked.write_text('a file where a folder should be')
+  with pytest.raises(dicom_objects.DicomOutputError, match='could not be written: --dicom_sr'):
+    written_beside(tmp_path / 'source.dcm')
+  assert kinds['dicom_seg'].exists() and kinds['dicom_sc'].exists()
+
+
 def test_a_radiograph_counts_as_read_where_only_an_object_fails(trained_run, tmp_path):
   source(StudyInstanceUID=None).save_as(tmp_path / 'lacks.dcm', enforce_file_format=True)
   (tmp_path / 'broken.dcm').write_text('no radiograph')
