@@ -9,8 +9,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 # The paper's recipe for network 2 to the letter: the image's logit is the map's maximum, the mean
-# pixel-wise loss counts once, and every cell starts undecided. README says why it is not the
-# default. Network 1 has none of these options.
+# pixel-wise loss counts once, and every cell starts undecided. docs/results.md says why it is not
+# the default. Network 1 has none of these options.
 LITERAL: dict[str, dict[str, Any]] = {
   'model': {'pooling': 'max', 'cell_prior': 0.5},
   'loss': {'localization_weight': 1.0},
@@ -22,7 +22,7 @@ def changed(changes: Mapping[str, Any], part: str = '') -> ConfigDict:
 
   Args:
     changes: of what `get_config` gives.
-    part: what stands behind the colon of --config=FILE:PART; 'literal' or nothing.
+    part: what follows the colon of --config=FILE:PART: 'literal' or nothing.
 
   Raises:
     ValueError: there is no such part.

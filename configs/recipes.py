@@ -1,8 +1,8 @@
 """Which recipe teaches network 2 to locate? The paper's to the letter beside the default's parts.
 
 Question: which pooling and which weight of the pixel-wise loss should be the default? Four networks
-from random weights, on masks of the virtual AI-HUB, scored on the virtual GMC and VinBig; network 1
-stands beside them. Three seeds.
+from random weights, network 1 among them for comparison, learn from masks of the virtual AI-HUB and
+are scored on the virtual GMC and VinBig. Three seeds.
 Data: simulated here, no download; every lesion is a mass. Start: random weights.
 Hardware: two CPU cores. Time: about half an hour.
 

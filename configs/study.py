@@ -17,7 +17,7 @@ Expected (the paper's): AUC on GMC / VinBig 0.71 / 0.73, 0.88 / 0.78, not given,
   python -m nodulax.main --config=configs/study.py --workdir=runs/study --config.init.imagenet=FILE
 
 Every option of configs/default.py is here too and holds for all experiments, but for the few that
-tell them apart, which stand in config.experiments.
+tell them apart, which are in config.experiments.
 """
 
 from typing import Any

@@ -11,7 +11,7 @@ normals and 20 % of the nodules of the virtual NIH have wrong labels.
 Start: random weights where the paper has ImageNet's, for which there is no virtual substitute.
 Hardware: two CPU cores. Time: an hour for the four models and three seeds, and an hour and a half
 for the sweeps, which --config=configs/virtual_study.py:models leaves out.
-Expected: no number; what came out stands in README.md.
+Expected: no number; the results are in docs/results.md.
 
   python -m nodulax.main --config=configs/virtual_study.py --workdir=runs/virtual_study
 """

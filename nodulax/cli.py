@@ -111,12 +111,13 @@ def read_config(name: str, changes: Sequence[str]) -> tuple[Any, list[str]]:
   path = pathlib.Path(file)
   if not path.is_file():
     folder = pathlib.Path(str(importlib.import_module('configs').__path__[0]))
-    path = folder / f'{path.stem}.py'
-    if file.strip('.').startswith('/') or not path.is_file():
-      known = sorted(file.stem for file in folder.glob('[a-z]*.py'))
+    known = {config.stem: config for config in sorted(folder.glob('[a-z]*.py'))}
+    # By name, or by path as in a checkout; another folder's file of that name is another config.
+    if path.parent not in (pathlib.Path(), pathlib.Path('configs')) or path.stem not in known:
       raise OptionError(
         f'--config={name}: there is no such file; those that come along are {", ".join(known)}'
       )
+    path = known[path.stem]
   values = flags.FlagValues()
   try:
     spec: Any = importlib.util.spec_from_file_location(f'config_{path.stem}', path)
@@ -128,8 +129,8 @@ def read_config(name: str, changes: Sequence[str]) -> tuple[Any, list[str]]:
     others = values(argv, known_only=True)
     return values['config'].value, list(others[1:])
   except Exception as error:  # absl, ml_collections and the file itself raise almost anything
-    said = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
-    raise OptionError(f'--config={name}: {" ".join(said.split())}') from None
+    message = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    raise OptionError(f'--config={name}: {" ".join(message.split())}') from None
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
@@ -197,7 +198,7 @@ def _report(error: Exception) -> str:
     file.write(''.join(traceback.format_exception(error)))
   return (
     f'a fault of nodulax ({type(error).__name__}), not of your data or options; please report it '
-    f'with {file.name}, once you have looked that no name stands in it'
+    f'with {file.name}, after making sure that it names no patient'
   )
 
 

@@ -34,7 +34,7 @@ class Prediction:
 
   Attributes:
     reading: the radiograph and what the network saw of it.
-    answer: what it said.
+    answer: the network's probability, heat map and findings.
   """
 
   reading: Reading

@@ -66,7 +66,7 @@ def predict(
   Returns:
     What was wrong with each file that could not be read, by its name; `Refused` where it does not
     look like an upright frontal chest radiograph; `Unwritten` where it was read and its findings
-    stand in the tables, but an overlay or a DICOM object could not be written.
+    are in the tables, but an overlay or a DICOM object could not be written.
 
   Raises:
     CheckpointError: there is no such run.

@@ -105,6 +105,7 @@ def test_a_config_may_have_a_part_and_lists():
   [
     ('dmo', '', 'dmo: there is no such file; those that come along are .*demo'),
     ('../etc/passwd', '', 'there is no such file'),
+    ('mine/demo.py', '', 'mine/demo.py: there is no such file'),
     ('demo', '--config.trian.epochs=3', 'Did you mean "train"'),
     ('demo', '--config.train.epochs=abc', 'train.epochs=abc: invalid literal'),
     ('demo', '--config.train=3', 'demo: '),

@@ -238,9 +238,41 @@ def test_a_run_goes_on_with_its_own_data_alone(config, trained_run, tmp_path):
     train.train(config, folder)
 
 
+def test_a_run_refuses_other_labels_at_the_same_path(config, trained_run, tmp_path):
+  folder = shutil.copytree(trained_run, tmp_path / 'small')
+  config.train.epochs = 3
+  record = json.loads((folder / 'config.json').read_text())
+  record['train']['epochs'] = 3  # as if it had been stopped after the second
+  (folder / 'config.json').write_text(json.dumps(record))
+  digests = json.loads((folder / 'cases.json').read_text())
+  assert set(digests) == {'train', 'tune'}
+  # The digest is of labels, boxes and names: shards of as many files and bytes differ in it.
+  (folder / 'cases.json').write_text(json.dumps({**digests, 'tune': '0' * 64}))
+  with pytest.raises(WorkdirError, match='began with other data'):
+    train.train(config, folder)
+  (folder / 'cases.json').write_text(json.dumps(digests))
+  train.train(config, folder)
+
+
+def test_answers_that_are_not_finite_on_the_tune_split_stop_the_run(config, tmp_path, monkeypatch):
+  predictor = fit.inference.Predictor.__call__
+
+  def spoilt(*arguments):
+    probability, heat_maps = predictor(*arguments)
+    return probability, heat_maps * float('nan')
+
+  monkeypatch.setattr(fit.inference.Predictor, '__call__', spoilt)
+  with pytest.raises(TrainingError, match='on the tune split are not finite.*\n.*learning rate'):
+    train.train(config, tmp_path)
+
+
 @pytest.mark.parametrize(
   ('option', 'value', 'says'),
   [
+    ('optimizer.drop_epochs', ('a',), 'drop_epochs=.* must be whole numbers of epochs'),
+    ('optimizer.drop_epochs', (-1,), 'drop_epochs=.* must be whole numbers of epochs'),
+    ('preprocessing.image_size', 65, '--config.preprocessing.image_size=65 must be a multiple'),
+    ('preprocessing.window', ('a', 'b'), 'must be two percentiles'),
     ('model.precision', 'half', "config.model.precision is 'half'"),
     ('model.precision', 'float64', "config.model.precision is 'float64'"),
     ('train.accumulate', 0, '--config.train.accumulate=0'),

@@ -4,7 +4,7 @@
 
 const $ = (id) => document.getElementById(id);
 const FINDING = '#40c8ff';
-let shown = null;  // what the server said of the radiograph, with its pixels unpacked
+let shown = null;  // the server's answer for the radiograph, with its pixels unpacked
 let asked = 0;
 let pointed = 0;  // the finding that is pointed out, from 1
 
@@ -22,21 +22,21 @@ async function read(file) {
     const response = await fetch('read', {
       method: 'POST', body: file, headers: {'Content-Type': 'application/octet-stream'},
     });
-    const said = await response.json();
-    if (!response.ok) throw new Error(said.error);
-    const bytes = Uint8Array.from(atob(said.pixels), (letter) => letter.charCodeAt(0));
-    said.pixels = new Uint16Array(bytes.buffer);
+    const answer = await response.json();
+    if (!response.ok) throw new Error(answer.error);
+    const bytes = Uint8Array.from(atob(answer.pixels), (letter) => letter.charCodeAt(0));
+    answer.pixels = new Uint16Array(bytes.buffer);
     const heat = new Image();
-    heat.src = `data:image/png;base64,${said.heat_map}`;
+    heat.src = `data:image/png;base64,${answer.heat_map}`;
     await heat.decode();
-    said.heat = heat;
+    answer.heat = heat;
     if (mine !== asked) return;  // another file was chosen meanwhile
-    shown = said;
-    tell(said.radiograph);
+    shown = answer;
+    tell(answer.radiograph);
     reset();
     const seconds = ((performance.now() - begun) / 1000).toFixed(1);
-    const lungs = said.radiograph.lung_box ? '' : ' The lungs were not found; the whole image was used.';
-    say(`${file.name}: ${said.radiograph.width} x ${said.radiograph.height} pixels, read in ${seconds} s.${lungs}`);
+    const lungs = answer.radiograph.lung_box ? '' : ' The lungs were not found; the whole image was used.';
+    say(`${file.name}: ${answer.radiograph.width} x ${answer.radiograph.height} pixels, read in ${seconds} s.${lungs}`);
   } catch (error) {
     if (mine !== asked) return;
     forget();  // nothing of one patient may stay beside the name of another

@@ -1,4 +1,4 @@
-"""What a trained network needs beside its weights; stands in its checkpoint as JSON."""
+"""What a trained network needs beside its weights; its checkpoint holds it as JSON."""
 
 import dataclasses
 from typing import Any, Self

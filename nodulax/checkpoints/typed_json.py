@@ -62,8 +62,19 @@ def _converted(value: Any, wanted: Any, where: str) -> Any:
   plain = origin if origin is dict else wanted
   if plain in (bool, int, str, dict) and type(value) is plain:
     return value
-  raise NodulaxError(f'{where} is {_shown(value)}, which it cannot be')
+  raise NodulaxError(f'{where} is {_shown(value)}; it must be {_described(wanted)}')
 
 
 def _shown(value: Any) -> str:
   return repr(value)[:_SHOWN]
+
+
+def _described(wanted: Any) -> str:
+  """What values a type allows, in words."""
+  arguments = typing.get_args(wanted)
+  if typing.get_origin(wanted) is Literal:
+    return 'one of ' + ', '.join(map(repr, arguments))
+  if typing.get_origin(wanted) is tuple:
+    return f'{len(arguments)} values'
+  names = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text'}
+  return names.get(wanted, 'an object')

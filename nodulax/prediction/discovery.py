@@ -6,7 +6,7 @@ import itertools
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from absl import logging
 
@@ -134,7 +134,7 @@ def _walk(folder: pathlib.Path) -> Iterator[pathlib.Path]:
   unreadable: list[pathlib.Path] = []
   seen: set[tuple[int, int]] = set()
   masks: set[str] = set()
-  skipped = 0
+  skipped = hidden = 0
 
   def note(error: OSError) -> None:
     unreadable.append(pathlib.Path(error.filename))
@@ -142,17 +142,19 @@ def _walk(folder: pathlib.Path) -> Iterator[pathlib.Path]:
   for here, below, names in os.walk(folder, followlinks=True, onerror=note):
     where = pathlib.Path(here)
     status = where.stat()
-    back = (status.st_dev, status.st_ino) in seen  # by a link
+    led_back = (status.st_dev, status.st_ino) in seen  # by a link
     seen.add((status.st_dev, status.st_ino))
-    if set(OUTPUT) <= set(names):
+    is_output = set(OUTPUT) <= set(names)
+    if is_output:
       logging.warning('%s: skipped: an earlier prediction wrote it', here)
-      back = True
-    if back:
+    if led_back or is_output:
       below.clear()
       continue
     if 'manifest.csv' in names:
       masks |= _masks(where)
-    below[:] = [name for name in below if not name.startswith('.')]
+    shown = [name for name in below if not name.startswith('.')]
+    hidden += len(below) - len(shown)
+    below[:] = shown
     for name in names:
       if masks and _comparable(where / name) in masks:
         skipped += 1
@@ -161,6 +163,8 @@ def _walk(folder: pathlib.Path) -> Iterator[pathlib.Path]:
   yield from unreadable
   if skipped:
     logging.warning('%s: skipped %s masks that manifest.csv names', folder, f'{skipped:,}')
+  if hidden:
+    logging.warning('%s: skipped %s hidden folders', folder, f'{hidden:,}')
 
 
 def _masks(folder: pathlib.Path) -> set[str]:
@@ -170,18 +174,14 @@ def _masks(folder: pathlib.Path) -> set[str]:
       header = file.readline()
       separator = max(_SEPARATORS, key=header.count)
       rows = csv.DictReader(itertools.chain([header], file), delimiter=separator)
-      named = [(row.get('image') or '', row.get('mask') or '') for row in rows]
+      named = [((row.get('image') or '').strip(), (row.get('mask') or '').strip()) for row in rows]
   except (OSError, ValueError, csv.Error):  # another program's manifest, or none
     return set()
-  images, masks = (
-    (
-      {_comparable(folder / text.strip().replace('\\', '/')) for text in column if text.strip()}
-      for column in zip(*named, strict=True)
-    )
-    if named
-    else (set(), set())
-  )
-  return masks - images
+
+  def files(texts: Iterable[str]) -> set[str]:
+    return {_comparable(folder / text.replace('\\', '/')) for text in texts if text}
+
+  return files(mask for _, mask in named) - files(image for image, _ in named)
 
 
 def _comparable(path: pathlib.Path) -> str:

@@ -128,8 +128,8 @@ class Journal:
     lines = list(self._complete_lines())
     if lines and lines[0] != subject:
       raise OutputError(
-        f'{folder} holds the findings of another network, or of a call with other --dicom_ flags; '
-        'choose another --output'
+        f'{folder} holds the findings of another network or release, or of a call with other '
+        '--dicom_ flags; choose another --output'
       )
     before = {line['radiograph']['image']: line for line in lines[1:]}
     self.records: dict[str, Record] = {}

@@ -60,9 +60,10 @@ _CHEST = {'CHEST', 'THORAX', 'LUNG', 'LUNGS', 'RIB', 'RIBS', 'CHESTABDOMEN'}
 # How the standard's terms for other views begin (LL, RL, LLD, RLD, LLO, RLO), and LATERAL, OBLIQUE.
 _OTHER_VIEWS = ('L', 'R', 'OBL')
 # The same as words of what devices write, such as CHEST LAT, and of the meaning of a view's code.
-_OTHER_VIEW = re.compile(
-  r'\b(LAT|LATERAL|LL|RL|LLD|RLD|LLO|RLO|LAO|RAO|LPO|RPO|OBL|OBLIQUE|AX|AXIAL|DECUBITUS)\b'
-)
+_OTHER_VIEW_WORDS = {
+  'LAT', 'LATERAL', 'LL', 'RL', 'LLD', 'RLD', 'LLO', 'RLO', 'LAO', 'RAO', 'LPO', 'RPO', 'OBL',
+  'OBLIQUE', 'AX', 'AXIAL', 'DECUBITUS',
+}  # fmt: skip
 # Fewer show no lung; the smallest real radiographs in use have 224 a side.
 _FEWEST_PIXELS = 64
 
@@ -84,12 +85,11 @@ def header_objection(header: Header) -> str:
       return f'its header states another part of the body ({min(other).lower()})'
   # Rows or columns that run to the front or to the back of the patient.
   directions = header.texts('PatientOrientation')
-  views = header.texts('ViewPosition')
-  meant = ' '.join([*header.words_of('ViewCodeSequence'), *re.split(r'[^A-Z]', ' '.join(views))])
+  words = header.words_of('ViewPosition') | header.words_of('ViewCodeSequence')
   if (
-    any(view.startswith(_OTHER_VIEWS) for view in views)
+    any(view.startswith(_OTHER_VIEWS) for view in header.texts('ViewPosition'))
     or any(direction.startswith(('A', 'P')) for direction in directions)
-    or _OTHER_VIEW.search(meant)
+    or words & _OTHER_VIEW_WORDS
   ):
     return 'its header states a lateral, oblique or axial view'
   return ''

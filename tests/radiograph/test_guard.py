@@ -54,6 +54,7 @@ def test_masks_blanks_and_noise_are_refused():
 
 def test_each_reason_is_told():
   assert objection(np.full((64, 64), 7, np.uint8)) == 'it is blank'
+  assert objection(np.full((8, 9), 7, np.uint8)) == 'it has only 9 x 8 pixels'
   halves = np.tile(np.repeat(np.uint8([9, 80]), 64), (128, 1))
   assert 'only 2 grey levels' in objection(halves)
   soft = cv2.GaussianBlur(

@@ -127,6 +127,7 @@ def test_the_studies_that_come_along_pass_their_own_check(config):
     ('seeds', (), 'seeds=.. must be whole numbers'),
     ('seeds', (0, 0), 'seeds=.0, 0. must be whole numbers, at least one, each once'),
     ('seeds', (-1,), 'nih_image: --config.seed=-1 must be from 0'),
+    ('experiments.nih_image.init', {'checkpoint': 'nope'}, 'nope: no checkpoint here'),
     ('order', ('x',), "order=.'x',. must name at least one of aihub_image"),
     ('data.evaluate', ('gmc', 'x'), "evaluate names the source 'x', which is none of aihub, gmc"),
     ('sources.gmc.images', 0, 'sources.gmc.images=0 must be a whole number of at least 1'),
