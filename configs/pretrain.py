@@ -48,8 +48,9 @@ def get_config() -> ConfigDict:
   config.look.small_share = 0.4
   config.look.small_pixels = (224, 288)
   config.look.gamma = 0.25
-  config.look.sharpness = 0.8
-  config.look.noise = 0.012
+  config.look.sharpness = 0.3
+  config.look.noise = 0.004
+  config.look.latitude = (0.35, 1.15)
   config.look.box_jitter = 0.05
 
   config.model = base.model

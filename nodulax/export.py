@@ -11,6 +11,7 @@ extra `onnx`.
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import importlib.metadata
@@ -40,6 +41,9 @@ from nodulax.storage import folders
 _PACKAGE = pathlib.Path(__file__).parent
 LOADER = (
   '__init__.py',
+  'checkpoints/__init__.py',
+  'checkpoints/description.py',
+  'checkpoints/typed_json.py',
   'errors.py',
   'exported.py',
   'prediction/__init__.py',
@@ -115,28 +119,16 @@ def onnx(network: Network, variables: Any, image_size: int) -> bytes:
 
 def write(output: str | os.PathLike, description: Description, members: dict[str, bytes]) -> None:
   """Writes the members and model.json, and reads them again before the file gets its name."""
-  thresholds = description.thresholds
-  model = {
-    'format': exported.FORMAT,
-    'version': exported.VERSION,
-    'notice': NOTICE,
-    'name': description.name,
-    'step': description.step,
-    'nodulax': importlib.metadata.version('nodulax'),
-    'jax': jax.__version__,
-    'network': description.model,
-    'preprocessing': vars(description.preprocessing),
-    'lung_network': exported.lung_network(),
-    'thresholds': {
-      'probability': thresholds.probability,
-      'temperature': thresholds.temperature,
-      'heat_map': vars(thresholds.heat_map),
-      'tune_images': thresholds.tune_images,
-      'tune_auc': thresholds.tune_auc,
-    },
-    'sha256': {name: hashlib.sha256(data).hexdigest() for name, data in members.items()},
-  }
-  text = json.dumps(model, indent=1, allow_nan=False).encode()
+  model = exported.ModelFile(
+    format=exported.FORMAT,
+    version=exported.VERSION,
+    notice=NOTICE,
+    nodulax=importlib.metadata.version('nodulax'),
+    jax=jax.__version__,
+    description=description.with_inputs(),
+    sha256={name: hashlib.sha256(data).hexdigest() for name, data in members.items()},
+  )
+  text = json.dumps(dataclasses.asdict(model), indent=1, allow_nan=False).encode()
   with whole_file(output) as unfinished:
     with zipfile.ZipFile(unfinished, 'w', zipfile.ZIP_STORED) as archive:
       for name, data in {exported.MODEL: text, **members}.items():

@@ -6,20 +6,18 @@
 `python -m nodulax.export --loader=FOLDER` copies this file and what it needs, without the training
 code, to a folder to put on the Python path.
 
-The file is a zip archive, stored and not compressed, of MODEL_CARD.md, model.json (what is in
-`Model`), network.stablehlo (`jax.export`) and, where it was asked for, network.onnx. Its comment is
-the SHA-256 of model.json, which holds those of the networks. Nothing in it is unpickled, written to
-disk or run before all that is verified. A checksum tells damage, not malice: StableHLO is a
-program, so load files from those whom you trust. For research, not a medical device.
+The file is a zip archive, stored and not compressed, of MODEL_CARD.md, model.json (a
+`ModelFile`), network.stablehlo (`jax.export`) and, where it was asked for, network.onnx. Its
+comment is the SHA-256 of model.json, which holds those of the networks. Nothing in it is unpickled,
+written to disk or run before all that is verified. A checksum tells damage, not malice: StableHLO
+is a program, so load files from those whom you trust. For research, not a medical device.
 """
 
 import dataclasses
 import hashlib
 import io
 import json
-import math
 import os
-import pathlib
 import zipfile
 from typing import Any, NamedTuple
 
@@ -28,21 +26,20 @@ import numpy as np
 from jax import export
 from scipy import special
 
+from nodulax.checkpoints import typed_json
+from nodulax.checkpoints.description import Description
 from nodulax.errors import NodulaxError
 from nodulax.prediction import prediction
 from nodulax.prediction.findings import Place
 from nodulax.prediction.prediction import Prediction, Reading
-from nodulax.radiograph import lungs
 from nodulax.radiograph.orientation import UPRIGHT, Turn
-from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.radiograph.record import Radiograph
 from nodulax.statistics.findings import Finding
-from nodulax.statistics.overlap import OverlapThreshold
 
 __all__ = ['ExportError', 'Finding', 'Model', 'Place', 'Prediction', 'Reading', 'load', 'unpack']
 
 FORMAT = 'nodulax.model'
-VERSION = 2  # another one cannot be read
+VERSION = 3  # another one cannot be read
 MODEL, CARD, STABLEHLO, ONNX = 'model.json', 'MODEL_CARD.md', 'network.stablehlo', 'network.onnx'
 # What each member may take, in bytes; the largest DenseNet of ours takes 80 MB.
 LIMITS = {MODEL: 2**20, CARD: 2**20, STABLEHLO: 2**29, ONNX: 2**29}
@@ -53,11 +50,44 @@ class ExportError(NodulaxError):
   """A file that is no exported network, or a damaged one; says what is wrong."""
 
 
+@dataclasses.dataclass(frozen=True)
+class ModelFile:
+  """What model.json holds.
+
+  Attributes:
+    format: `FORMAT`.
+    version: of the format.
+    notice: what the network is for.
+    nodulax, jax: the versions that exported it.
+    description: what the network needs beside its weights.
+    sha256: of each other member of the archive, by name.
+
+  Raises:
+    ValueError: it is of another format or version, or names members that no export has.
+  """
+
+  format: str
+  version: int
+  notice: str
+  nodulax: str
+  jax: str
+  description: Description
+  sha256: dict[str, Any]
+
+  def __post_init__(self) -> None:
+    if (self.format, self.version) != (FORMAT, VERSION):
+      raise ValueError(f'this loader reads format {FORMAT} {VERSION} alone')
+    if set(self.sha256) not in ({CARD, STABLEHLO}, {CARD, STABLEHLO, ONNX}):
+      raise ValueError(f'{MODEL} names other members than an exported network has')
+    if not 32 <= self.description.preprocessing.image_size <= 4096:
+      raise ValueError('the network takes images of no size that an export has')
+
+
 class Contents(NamedTuple):
-  """The verified members of a file, by name, and the description that model.json holds."""
+  """The verified members of a file, by name, and what model.json holds."""
 
   members: dict[str, bytes]
-  model: dict[str, Any]
+  model: ModelFile
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -65,25 +95,15 @@ class Model:
   """An exported network, ready to read.
 
   Attributes:
-    name: of the training run.
-    step: training steps behind the network.
+    description: what the network needs beside its weights: preprocessing and thresholds.
     notice: what it is for.
-    preprocessing: of every image it ever sees.
-    threshold: at or above it a radiograph is called positive; of the uncalibrated probability.
-    temperature: by which logits are divided to calibrate the probability, or None.
-    heat_map_threshold: at or above it a finding of a positive radiograph is marked.
     card: the model card, Markdown.
     network: image u8[B, S, S, 1] to the logit f32[B] of a nodule or mass and its heat map
       f32[B, h, h] in [0, 1].
   """
 
-  name: str
-  step: int
+  description: Description
   notice: str
-  preprocessing: Preprocessing
-  threshold: float
-  temperature: float | None
-  heat_map_threshold: OverlapThreshold
   card: str
   network: Any
 
@@ -111,7 +131,7 @@ class Model:
     native = pixels.astype(pixels.dtype.newbyteorder('='), copy=False)
     turn = Turn.of(orientation)  # refuses what is none
     radiograph = Radiograph(turn.upright(native), orientation=orientation and UPRIGHT, turn=turn)
-    reading = prediction.prepare(radiograph, self.preprocessing)
+    reading = prediction.prepare(radiograph, self.description.preprocessing)
     if reading.objection and not force:
       raise ValueError(f'not an upright frontal chest radiograph: {reading.objection}')
     return prediction.as_stored(reading, self.read(reading))[1]
@@ -124,9 +144,7 @@ class Model:
       # In float32 every logit past 17 would become the same probability, 1.
       float(special.expit(float(logit[0]))),
       np.asarray(heat_map[0]),
-      threshold=self.threshold,
-      temperature=self.temperature,
-      heat_map_threshold=self.heat_map_threshold,
+      self.description.thresholds,
     )
 
 
@@ -142,17 +160,11 @@ def load(path: str | os.PathLike) -> Model:
   except Exception as error:
     raise ExportError(
       f'{path}: this jax {jax.__version__} cannot read the network: {_line(error)}; it was '
-      f'exported by jax {model["jax"]}'
+      f'exported by jax {model.jax}'
     ) from None
-  thresholds = model['thresholds']
   return Model(
-    name=model['name'],
-    step=model['step'],
-    notice=model['notice'],
-    preprocessing=Preprocessing.from_dict(model['preprocessing']),
-    threshold=thresholds['probability'],
-    temperature=thresholds['temperature'],
-    heat_map_threshold=OverlapThreshold(**thresholds['heat_map']),
+    description=model.description,
+    notice=model.notice,
     card=members[CARD].decode(),
     network=jax.jit(exported.call),
   )
@@ -176,64 +188,18 @@ def unpack(path: str | os.PathLike) -> Contents:
     members, comment = _members(data, str(path))
     if MODEL not in members or hashlib.sha256(members[MODEL]).hexdigest().encode() != comment:
       raise ExportError(f'{path}: damaged: {MODEL} is not what was exported; copy it again')
-    model = json.loads(members[MODEL])
-    check(model)
+    model = typed_json.construct(ModelFile, json.loads(members[MODEL]))
+    model.description.check_inputs()
   except ExportError:
     raise
   except Exception as error:  # zipfile and json raise almost anything on a broken file
     raise ExportError(f'{path}: no exported network, or damaged: {_line(error)}') from None
-  for name, digest in model['sha256'].items():
+  for name, digest in model.sha256.items():
     if name not in members or hashlib.sha256(members[name]).hexdigest() != digest:
       raise ExportError(f'{path}: damaged: {name} is not what was exported; copy it again')
-  if set(members) != {MODEL, *model['sha256']}:
+  if set(members) != {MODEL, *model.sha256}:
     raise ExportError(f'{path}: holds members that {MODEL} does not name')
-  if model['lung_network'] != lung_network():
-    raise ExportError(
-      f'{path}: made for another lung network; use the loader of nodulax {model["nodulax"]}'
-    )
   return Contents(members, model)
-
-
-def check(model: Any) -> None:
-  """Raises an exception, any one, unless `model` is what model.json of this version holds."""
-  if (model['format'], model['version']) != (FORMAT, VERSION):
-    raise ValueError(f'this loader reads format {FORMAT} {VERSION} alone')
-  thresholds, heat_map = model['thresholds'], model['thresholds']['heat_map']
-  preprocessing = model['preprocessing']
-  numbers = [
-    *(thresholds['probability'], heat_map['value'], preprocessing['lung_margin']),
-    *(*preprocessing['window'], preprocessing['clahe_clip_limit']),
-  ]
-  if thresholds['temperature'] is not None:
-    numbers.append(thresholds['temperature'])
-  whole = [model['step'], preprocessing['image_size'], preprocessing['clahe_tiles']]
-  texts = [model[name] for name in ('name', 'notice', 'nodulax', 'jax', 'lung_network')]
-  texts += [*model['sha256'].keys(), *model['sha256'].values()]
-  well = (
-    all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
-    and all(type(number) is int and 0 <= number <= 2**40 for number in [*whole, heat_map['images']])
-    and all(type(text) is str for text in texts)
-    and 0 <= thresholds['probability'] <= 1
-    and 0 <= heat_map['value'] <= 1
-    and type(heat_map['relative']) is bool
-    and (thresholds['temperature'] is None or thresholds['temperature'] > 0)
-    and 32 <= preprocessing['image_size'] <= 4096
-    and 1 <= preprocessing['clahe_tiles'] <= 256
-    and 0 <= preprocessing['lung_margin'] <= 10
-    and preprocessing['clahe_clip_limit'] >= 0
-    and 0 <= preprocessing['window'][0] < preprocessing['window'][1] <= 100
-    and set(model['sha256']) in ({CARD, STABLEHLO}, {CARD, STABLEHLO, ONNX})
-  )
-  if not well:
-    raise ValueError(f'{MODEL} holds a value that is none of its kind')
-  Preprocessing.from_dict(preprocessing)
-  OverlapThreshold(**heat_map)
-
-
-def lung_network() -> str:
-  """The SHA-256 of the lung network that this loader has."""
-  weights = pathlib.Path(lungs.__file__).with_name('lung_network.npz')
-  return hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
 def _members(data: bytes, name: str) -> tuple[dict[str, bytes], bytes]:

@@ -128,14 +128,14 @@ class Model:
   Attributes:
     name: of the training run.
     source: what `load` was given.
+    description: what the network needs beside its weights, thresholds among it.
   """
 
   def __init__(self, source: str, network: Reader | exported.Model):
     self.source = source
     self._network = network
-    described = network if isinstance(network, exported.Model) else network.description
-    self.name = described.name
-    self._preprocessing = described.preprocessing
+    self.description = network.description
+    self.name = self.description.name
 
   def __repr__(self) -> str:
     return f'Model({self.name!r} from {self.source!r})'
@@ -160,7 +160,7 @@ class Model:
     return self._read(image, force)
 
   def _read(self, image: Image, force: bool) -> Prediction:
-    reading = prepare(_radiograph(image), self._preprocessing)
+    reading = prepare(_radiograph(image), self.description.preprocessing)
     if reading.objection and not force:
       raise RadiographError(
         f'{_named(image)}: not an upright frontal chest radiograph: {reading.objection}'

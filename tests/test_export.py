@@ -216,14 +216,15 @@ def mutated(value, rng):
 
 def test_a_description_of_other_values_is_refused_or_usable(small_file, tmp_path):
   rng = np.random.default_rng(1)
-  members, model = exported.unpack(small_file)
+  members, _ = exported.unpack(small_file)
+  model = json.loads(members[exported.MODEL])
   rest = {name: data for name, data in members.items() if name != exported.MODEL}
   path = tmp_path / 'odd'
   refused = 0
   for _ in range(1500):
     path.write_bytes(signed(mutated(model, rng), rest))
     try:
-      exported.check(exported.unpack(path).model)
+      assert exported.unpack(path).model.description.preprocessing.image_size > 0
     except exported.ExportError as error:
       refused += 1
       assert str(path) in str(error) and len(str(error)) < 500
@@ -231,7 +232,8 @@ def test_a_description_of_other_values_is_refused_or_usable(small_file, tmp_path
 
 
 def test_archives_that_would_harm_are_refused(small_file, tmp_path):
-  members, model = exported.unpack(small_file)
+  members, _ = exported.unpack(small_file)
+  model = json.loads(members[exported.MODEL])
   rest = {name: data for name, data in members.items() if name != exported.MODEL}
   text, comment = members[exported.MODEL], small_file.read_bytes()[-64:]
   hostile = {
@@ -242,7 +244,9 @@ def test_archives_that_would_harm_are_refused(small_file, tmp_path):
     ),
     'pickle': archive([('network.pkl', b'cos\nsystem\n'), *members.items()], comment),
     'other version': signed({**model, 'version': 2}, rest),
-    'other lungs': signed({**model, 'lung_network': '0' * 64}, rest),
+    'other lungs': signed(
+      {**model, 'description': {**model['description'], 'lung_network_sha256': '0' * 64}}, rest
+    ),
     'unnamed member': signed(model, {**rest, exported.ONNX: b'x'}),
     'no network': signed(model, {exported.CARD: rest[exported.CARD]}),
     'empty': b'',
@@ -268,7 +272,8 @@ def test_a_full_disk_leaves_no_half_file(trained_run, tmp_path, monkeypatch):
 
   monkeypatch.setattr(zipfile.ZipFile, 'writestr', full)
   with pytest.raises(OSError, match='No space'):
-    export.write(tmp_path / 'x', checkpoint.describe(trained_run), {exported.CARD: b''})
+    members = {exported.CARD: b'', exported.STABLEHLO: b''}
+    export.write(tmp_path / 'x', checkpoint.describe(trained_run), members)
   assert list(tmp_path.iterdir()) == []
 
 
@@ -309,6 +314,6 @@ def test_the_command(trained_run, tmp_path, command):
     f'--loader={tmp_path / "loader"}',
   )
   assert 'cpu, cuda, tpu' in printed and 'not a medical device' in printed.lower()
-  assert exported.load(output).name == 'small'
+  assert exported.load(output).description.name == 'small'
   copied = {path.suffix for path in (tmp_path / 'loader').rglob('*') if path.is_file()}
   assert copied == {'.py', '.npz'}

@@ -50,7 +50,8 @@ SIDEWAYS = {
 SEES = {
   'report': (*LAYERS[0], *LAYERS[1]),
   'statistics': (),
-  'exported': ('errors', 'radiograph', 'statistics', 'prediction.findings', 'prediction'),
+  'exported': ('errors', *LAYERS[0][2:], 'radiograph', 'statistics', 'prediction.findings')
+  + ('prediction',),
 }
 LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names}
 PACKAGES = {'nodulax', 'tfds_builders', 'configs'}

@@ -78,7 +78,7 @@ class Checkpoints:
         description.step,
         args=ocp.args.Composite(
           variables=ocp.args.StandardSave(variables),
-          description=ocp.args.JsonSave(dataclasses.asdict(description)),
+          description=ocp.args.JsonSave(description.to_json()),
         ),
       )
 
@@ -170,17 +170,20 @@ def describe(run: epath.PathLike) -> Description:
   """The description of a run's best network, or of the shipped one where `run` is 'nodulax'.
 
   Raises:
-    CheckpointError: there is none in the folder `run`.
+    CheckpointError: there is none in the folder `run`, or it was trained on other crops than this
+      program would show it.
   """
   if str(run) == shipped.NAME:
     return shipped.description()
   restored = _read_best(run, description=ocp.args.JsonRestore())
   try:
-    return Description.from_json(restored['description'])
+    description = Description.from_json(restored['description'])
+    description.check_inputs()
   except ValueError as error:
     raise CheckpointError(
       f'{run}: the description of its best network is damaged or of another release: {error}'
     ) from error
+  return description
 
 
 def load(run: epath.PathLike, variables: Any) -> Any:

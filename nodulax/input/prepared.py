@@ -17,7 +17,7 @@ from rich.progress import track
 from nodulax.files import whole_folder
 from nodulax.input import shards as shards_lib
 from nodulax.input.shards import Case, Shards
-from nodulax.radiograph.preprocessing import Preprocessing, fingerprint
+from nodulax.radiograph.preprocessing import Preprocessing, input_fingerprint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _key(shards: Shards, preprocessing: Preprocessing) -> str:
   """Changes with the shards' files, and with the preprocessing's parameters and code."""
   paths = sorted(shards.directory.iterdir())
   files = [(path.name, path.stat().length, path.stat().mtime) for path in paths]
-  parameters = [dataclasses.asdict(preprocessing), fingerprint()]
+  parameters = [dataclasses.asdict(preprocessing), input_fingerprint()]
   identity = json.dumps([files, shards.split, *parameters])
   return hashlib.sha256(identity.encode()).hexdigest()[:16]
 

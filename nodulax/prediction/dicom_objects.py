@@ -140,7 +140,7 @@ class _Source:
 
   def __init__(self, header: pydicom.Dataset, description: Description, kind: str):
     self.header = header
-    self.network = f'nodulax {description.name}, step {description.step}'[:_LONGEST]
+    self.network = description.title[:_LONGEST]
     self.version = importlib.metadata.version('nodulax')
     identity = [header.SOPInstanceUID, description.name, str(description.step), kind]
     self.uid = lambda what: generate_uid(entropy_srcs=[*identity, what])

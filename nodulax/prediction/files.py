@@ -110,17 +110,7 @@ class Journal:
     files: dict[str, pathlib.Path],
   ):
     self._path = folder / 'journal.jsonl'
-    thresholds = description.thresholds
-    self._model = {
-      'run': description.name,
-      'step': description.step,
-      'probability_threshold': thresholds.probability,
-      'temperature': thresholds.temperature,
-      'heat_map_threshold': {
-        'value': thresholds.heat_map.value,
-        'relative': thresholds.heat_map.relative,
-      },
-    }
+    self._model = description.summary()
     subject = {
       **{'schema': SCHEMA, 'version': VERSION, 'notice': NOTICE},
       **{'model': self._model, 'dicom': sorted(kinds)},

@@ -7,6 +7,7 @@ import dataclasses
 
 import numpy as np
 
+from nodulax.checkpoints.description import Thresholds
 from nodulax.prediction import findings
 from nodulax.prediction.findings import Place
 from nodulax.radiograph import guard
@@ -16,7 +17,6 @@ from nodulax.radiograph.preprocessing import Crop, Preprocessing
 from nodulax.radiograph.record import Radiograph
 from nodulax.statistics import calibration
 from nodulax.statistics.findings import Finding
-from nodulax.statistics.overlap import OverlapThreshold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,13 +76,7 @@ def prepare(radiograph: Radiograph, preprocessing: Preprocessing) -> Reading:
 
 
 def predict(
-  reading: Reading,
-  probability: float,
-  heat_map: np.ndarray,
-  *,
-  threshold: float,
-  temperature: float | None,
-  heat_map_threshold: OverlapThreshold,
+  reading: Reading, probability: float, heat_map: np.ndarray, thresholds: Thresholds
 ) -> Prediction:
   """What follows from the network's answer.
 
@@ -90,23 +84,21 @@ def predict(
     reading: what it was shown.
     probability: what it answered, uncalibrated.
     heat_map: f32[h, h] in [0, 1].
-    threshold: at or above it a radiograph is called positive; of the uncalibrated probability.
-    temperature: of the run, which it may not have.
-    heat_map_threshold: at or above it a finding of a positive radiograph is marked.
+    thresholds: of the network.
   """
-  positive = probability >= threshold
+  positive = probability >= thresholds.probability
   found = findings.locate(heat_map, reading.crop)
   return Prediction(
-    probability=calibrated(probability, temperature),
+    probability=calibrated(probability, thresholds.temperature),
     uncalibrated=probability,
-    threshold=calibrated(threshold, temperature),
+    threshold=calibrated(thresholds.probability, thresholds.temperature),
     positive=positive,
     heat_map=heat_map,
     findings=found,
     places=[
       findings.place(finding, reading.lungs, reading.radiograph.orientation) for finding in found
     ],
-    marked=findings.marked(found, positive, heat_map_threshold.of(heat_map)),
+    marked=findings.marked(found, positive, thresholds.heat_map.of(heat_map)),
   )
 
 

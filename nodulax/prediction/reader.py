@@ -47,16 +47,8 @@ class Reader:
       'valid': np.arange(self.batch_size) < len(views),
     }
     probabilities, heat_maps = self._predictor(self._variables, [batch])
-    thresholds = self.description.thresholds
     return [
-      predict(
-        reading,
-        float(probability),
-        heat_map,
-        threshold=thresholds.probability,
-        temperature=thresholds.temperature,
-        heat_map_threshold=thresholds.heat_map,
-      )
+      predict(reading, float(probability), heat_map, self.description.thresholds)
       for reading, probability, heat_map in zip(readings, probabilities, heat_maps, strict=True)
     ]
 

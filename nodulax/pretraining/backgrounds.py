@@ -11,6 +11,7 @@ from nodulax.phantom.implant import Background, ImplantError, prepare_background
 from nodulax.phantom.implant.inputs import Picture, find_pictures
 from nodulax.radiograph.reading import RadiographError, read_radiograph
 
+_SHOWN = 20  # radiographs that are left out, with the reason
 LARGEST_SIDE = 1024  # pixels; larger radiographs are averaged down to it
 
 
@@ -38,12 +39,16 @@ def read_backgrounds(
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
     results = threads.map(lambda pair: _read(pair[1]), pictures)
     read = list(track(results, 'reading backgrounds', total=len(pictures)))
-  usable = []
+  usable, left_out = [], []
   for (patient, _), background in zip(pictures, read, strict=True):
     if isinstance(background, Background):
       usable.append((patient, background))
     else:
-      print(f'left out: {background}')
+      left_out.append(background)
+  for reason in left_out[:_SHOWN]:
+    print(f'left out: {reason}')
+  if len(left_out) > _SHOWN:
+    print(f'left out: {len(left_out) - _SHOWN} more')
   # One radiograph in so many, by patient, so that every source is in both parts.
   patients = sorted({patient for patient, _ in usable})
   every = max(2, len(usable) // max(tune_images, 1))

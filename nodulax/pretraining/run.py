@@ -259,7 +259,7 @@ class Run:
         parallel.first(variables),
         Description(
           self._config.name, self._config.model.to_dict(), self._preprocessing, frozen, step
-        ),
+        ).with_inputs(),
       )
 
 

@@ -33,7 +33,7 @@ def ship(run: str | os.PathLike, folder: str | os.PathLike) -> None:
     checkpoint.describe(run), name=shipped.NAME, weights_sha256=checkpoint.digest(used)
   )
   folder = pathlib.Path(folder)
-  text = json.dumps(dataclasses.asdict(description), indent=2, allow_nan=False)
+  text = json.dumps(description.to_json(), indent=2, allow_nan=False)
   with whole_file(folder / 'weights.safetensors') as weights:
     weights.write_bytes(save(halves))
   with whole_file(folder / 'description.json') as described:

@@ -52,6 +52,8 @@ class Look:
     gamma: standard deviation of the exponent's logarithm.
     sharpness: greatest weight of unsharp masking; a negative half of it blurs.
     noise: greatest standard deviation of added noise, as a share of the range of greys.
+    latitude: least and greatest factor on everything finer than a sixteenth of the radiograph's
+      side: below 1 as displays of a wide latitude show it, above 1 as compressing ones do.
     box_jitter: greatest shift of each edge of the lung box, as a share of its side.
   """
 
@@ -60,6 +62,7 @@ class Look:
   gamma: float
   sharpness: float
   noise: float
+  latitude: tuple[float, float]
   box_jitter: float
 
 
@@ -167,6 +170,9 @@ def _film(pixels: np.ndarray, look: Look, rng: np.random.Generator) -> np.ndarra
   film = pixels.astype(np.float32)
   low, high = float(film.min()), float(film.max())
   film = (film - low) / max(high - low, 1)
+  factor = np.float32(rng.uniform(*look.latitude))
+  broad = cv2.blur(film, (max(film.shape) // 8 | 1,) * 2)
+  film = np.clip(broad + factor * (film - broad), 0, 1)
   return exposed(film, rng, gamma=look.gamma, sharpness=look.sharpness, noise=look.noise)
 
 

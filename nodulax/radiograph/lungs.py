@@ -6,6 +6,7 @@ nodulax.phantom.train_lungs` on simulated radiographs alone. The box bounds its 
 
 import dataclasses
 import functools
+import hashlib
 import pathlib
 
 import cv2
@@ -111,6 +112,12 @@ def network_input(pixels: np.ndarray) -> np.ndarray:
 def outline_logits(seen: np.ndarray) -> np.ndarray:
   """The logit of each cell's being lung, f32[64, 64], of what `network_input` gives."""
   return lung_network.lung_logits(_parameters(), seen[None])[0]
+
+
+@functools.cache
+def weights_sha256() -> str:
+  """The SHA-256 of the file of the lung network's weights."""
+  return hashlib.sha256(_WEIGHTS.read_bytes()).hexdigest()
 
 
 @functools.cache

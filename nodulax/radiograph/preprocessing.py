@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from nodulax.errors import OptionError
+from nodulax.radiograph import lungs
 from nodulax.radiograph.record import as_film
 
 _LARGEST = 8192  # pixels along a side of the network's input
@@ -142,7 +143,12 @@ def _resize(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 @functools.cache
-def fingerprint() -> str:
-  """Changes with the code of this file and with OpenCV's version: no cached view outlives them."""
-  code = pathlib.Path(__file__).read_bytes()
-  return hashlib.sha256(code + cv2.__version__.encode()).hexdigest()[:16]
+def input_fingerprint() -> str:
+  """Changes with all that makes the network's input, so that no cached view outlives it.
+
+  That is the code of this file, the lung network's code and weights, and OpenCV's version.
+  """
+  here = pathlib.Path(__file__)
+  code = [here.with_name(name).read_bytes() for name in (here.name, 'lungs.py', 'lung_network.py')]
+  versions = f'{lungs.weights_sha256()} {cv2.__version__}'.encode()
+  return hashlib.sha256(b''.join([*code, versions])).hexdigest()[:16]

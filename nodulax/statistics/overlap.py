@@ -30,11 +30,20 @@ class OverlapThreshold:
     value: the threshold, or the fraction of each map's maximum where `relative`.
     relative: True where `value` is a fraction of each map's maximum.
     images: how many located nodule images it was chosen on.
+
+  Raises:
+    ValueError: one of them is out of range.
   """
 
   value: float
   relative: bool
   images: int
+
+  def __post_init__(self) -> None:
+    if not 0 <= self.value <= 1:
+      raise ValueError(f'a heat map threshold is {self.value}; it must lie in [0, 1]')
+    if self.images < 0:
+      raise ValueError(f'a heat map threshold rests on {self.images} images; at least 0 are needed')
 
   def of(self, heat_map: ArrayLike) -> float:
     """The threshold for this heat map, f[H, W]."""

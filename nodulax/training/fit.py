@@ -303,7 +303,7 @@ class _Fit:
         parallel.first(self._state.variables),
         Description(
           config.name, config.model.to_dict(), self._preprocessing, thresholds, self.step
-        ),
+        ).with_inputs(),
       )
     return False
 

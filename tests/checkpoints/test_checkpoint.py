@@ -31,8 +31,9 @@ def rewrite(run, change) -> None:
   ('change', 'says'),
   [
     (lambda values: values.pop('step'), 'lacks step'),
-    (lambda values: values['thresholds'].update(probability=7), r'thresholds must lie in \[0, 1\]'),
-    (lambda values: values['thresholds'].update(temperature=0), 'temperature must be above 0'),
+    (lambda values: values['thresholds'].update(probability=7), r'threshold is 7.0; .*\[0, 1\]'),
+    (lambda values: values['thresholds'].update(temperature=0), 'temperature is 0.0; it must'),
+    (lambda values: values.update(lung_network_sha256='0' * 64), 'crops of another lung network'),
     (lambda values: values['preprocessing'].update(window=[99, 1]), 'preprocessing.window'),
     (lambda values: values['preprocessing'].update(image_size=10**6), 'preprocessing.image_size'),
     (lambda values: values.update(preprocessing=None), 'preprocessing is no JSON object'),

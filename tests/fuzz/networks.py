@@ -286,13 +286,12 @@ def _spoil_model_json(data: bytes, rng: Rng) -> bytes:
 
 def _read_exported(folder: pathlib.Path) -> None:
   from nodulax import exported
-  from nodulax.radiograph.preprocessing import Preprocessing
 
-  _, model = exported.unpack(folder / 'model.nodulax')
-  preprocessing = Preprocessing.from_dict(model['preprocessing'])
+  description = exported.unpack(folder / 'model.nodulax').model.description
+  preprocessing = description.preprocessing
   size = preprocessing.image_size
   assert preprocessing.image(images.picture(12), (0, 0, 48, 40)).shape == (size, size)
-  assert 0 <= model['thresholds']['probability'] <= 1
+  assert 0 <= description.thresholds.probability <= 1
 
 
 def _export_refusals() -> tuple[type[Exception], ...]:

@@ -114,6 +114,6 @@ def test_a_cache_does_not_outlive_the_code_that_made_it(shards, tmp_path, monkey
   (first,) = tmp_path.iterdir()
   prepare(split, PREPROCESSING, tmp_path)
   assert list(tmp_path.iterdir()) == [first]
-  monkeypatch.setattr(prepared, 'fingerprint', lambda: 'of the next release')
+  monkeypatch.setattr(prepared, 'input_fingerprint', lambda: 'of the next release')
   prepare(split, PREPROCESSING, tmp_path)
   assert len(list(tmp_path.iterdir())) == 2
