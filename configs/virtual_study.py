@@ -6,8 +6,9 @@ how many radiographs are enough, with everything else fixed?
 Data: simulated here. Sizes are reduced so that two CPU cores are enough: 192 pixels instead of 512,
 a small DenseNet-SE, 1,400 radiographs of either source to train on. At 192 pixels every lesion is
 a mass (30 to 50 mm), which covers about as many pixels as an 11 to 19 mm nodule does at 512.
-Everything else is the simulator as it stands: its ranges come from the literature, and 30 % of the
-normals and 20 % of the nodules of the virtual NIH have wrong labels.
+Everything else is the simulator as it is: its ranges come from the literature, and the labels of
+the virtual NIH are as often wrong as radiologists find those of the real one (26 % of its normals
+and 11 % of its nodules, see nodulax/phantom/hospitals/nih.py).
 Start: random weights where the paper has ImageNet's, for which there is no virtual substitute.
 Hardware: two CPU cores. Time: an hour for the four models and three seeds, and an hour and a half
 for the sweeps, which --config=configs/virtual_study.py:models leaves out.

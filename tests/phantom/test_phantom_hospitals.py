@@ -12,6 +12,7 @@ import pytest
 
 from nodulax.phantom import write_aihub, write_gmc, write_nih, write_vindr
 from nodulax.phantom.__main__ import main
+from nodulax.phantom.hospitals.nih import MINED, label_errors
 from nodulax.phantom.hospitals.readers import drawn_box
 from nodulax.phantom.hospitals.writing import PhantomError
 
@@ -134,6 +135,24 @@ def test_nih_labels_are_flipped_at_the_rates_asked_for(
     flipped = sum(mined[name] != there for name in names)
     spread = 3 * np.sqrt(len(names) * rate * (1 - rate))
     assert abs(flipped - len(names) * rate) <= spread
+
+
+def test_nih_labels_are_contradicted_as_often_as_radiologists_contradict_the_real_ones(real_data):
+  # Of 1,000 given labels, half positive, a fifth of these and a tenth of the others are wrong.
+  errors = label_errors(0.5, 0.2, 0.1)
+  assert errors == pytest.approx((0.45, 100 / 550, 50 / 450))
+  with open(real_data / 'nih_readers' / 'four_findings.csv', newline='') as file:
+    readings = [
+      (set(row['Finding Labels'].split('|')), row['Nodule or mass'] == 'YES')
+      for row in csv.DictReader(file)
+    ]
+  given = [said for labels, said in readings if labels <= {'Nodule', 'Mass'}]
+  normal = [said for labels, said in readings if labels == {'No Finding'}]
+  wrong = (given.count(False) / len(given), normal.count(True) / len(normal))
+  assert label_errors(0.5, *wrong) == MINED
+  positive = MINED.prevalence * (1 - MINED.false_negatives)
+  positive += (1 - MINED.prevalence) * MINED.false_positives
+  assert positive == pytest.approx(0.5)
 
 
 def test_gmc_manifest_masks_and_images_agree(folders):
