@@ -31,7 +31,7 @@ from absl import logging as absl_logging
 from jax import export as jax_export
 
 from nodulax import NOTICE, cli, exported
-from nodulax.checkpoints import checkpoint, networks
+from nodulax.checkpoints import checkpoint, evaluations, networks
 from nodulax.checkpoints.description import Description
 from nodulax.distributed import inference
 from nodulax.files import whole_file
@@ -65,7 +65,7 @@ def export(run: str | os.PathLike, output: str | os.PathLike, *, with_onnx: bool
   description = checkpoint.describe(run)
   network, variables = networks.load_network(run)
   members = {
-    exported.CARD: card(description, evaluations(run)).encode(),
+    exported.CARD: card(description, evaluations.evaluations(run)).encode(),
     exported.STABLEHLO: stablehlo(network, variables, description.preprocessing.image_size),
   }
   if with_onnx:
@@ -137,12 +137,6 @@ def write(output: str | os.PathLike, description: Description, members: dict[str
     exported.unpack(unfinished)
 
 
-def evaluations(run: str | os.PathLike) -> dict[str, dict[str, Any]]:
-  """The metrics of each set that the run was evaluated on."""
-  files = sorted(pathlib.Path(run).glob('evaluation/*/metrics.json'))
-  return {path.parent.name: json.loads(path.read_text()) for path in files}
-
-
 def card(description: Description, metrics: dict[str, dict[str, Any]]) -> str:
   """The model card, Markdown."""
   thresholds = description.thresholds
@@ -161,9 +155,8 @@ def card(description: Description, metrics: dict[str, dict[str, Any]]) -> str:
     else '- No temperature: probabilities are not calibrated',
   ]
   for name, values in metrics.items():
-    auc = values['auc']
-    measured = 'none' if auc is None else f'{auc["value"]:.3f} ({auc["low"]} to {auc["high"]})'
-    lines.append(f'- {name}, {values["split"]}, {values["images"]} images: AUC {measured}')
+    auc = evaluations.shown(values['auc'])
+    lines.append(f'- {name}, {values["split"]}, {values["images"]} images: AUC {auc}')
   return '\n\n'.join(lines) + '\n'
 
 

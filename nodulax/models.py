@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nodulax import exported
+from nodulax.checkpoints import evaluations
 from nodulax.errors import NodulaxError
 from nodulax.evaluate import evaluate
 from nodulax.prediction.findings import Place
@@ -117,9 +118,8 @@ class Evaluation:
   predictions: Any
 
   def __repr__(self) -> str:
-    auc = self.metrics['auc']
-    told = 'none' if auc is None else f'{auc["value"]:.3f} ({auc["low"]} to {auc["high"]})'
-    return f'Evaluation({self.metrics["images"]} radiographs, AUC {told})'
+    auc = evaluations.shown(self.metrics['auc'])
+    return f'Evaluation({self.metrics["images"]} radiographs, AUC {auc})'
 
 
 class Model:

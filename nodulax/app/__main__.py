@@ -4,7 +4,8 @@
 
 Reads with the network that comes with nodulax, or with that of a training run. Needs the extra
 `app`. Answers this machine alone, needs no network, and keeps nothing: a radiograph is read in
-memory and forgotten. For research, not a medical device.
+memory and forgotten; a structured report, where one is asked for, passes through a temporary file.
+For research, not a medical device.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import jax
 from absl import logging
 
 from nodulax import NOTICE, cli
+from nodulax.checkpoints.evaluations import evaluations
 from nodulax.errors import NodulaxError
 from nodulax.prediction.reader import Reader
 
@@ -38,7 +40,7 @@ def main(given: argparse.Namespace) -> None:
   reader = Reader(given.checkpoint, 1, jax.local_devices()[:1])
   listening = socket.create_server((HOST, given.port))
   server.warm_up(reader)
-  page = server.create(reader, given.largest_mb * 2**20)
+  page = server.create(reader, given.largest_mb * 2**20, evaluations(given.checkpoint))
   print(f'http://{HOST}:{listening.getsockname()[1]} (Ctrl-C ends it)', flush=True)
   print(NOTICE, flush=True)
   uvicorn.Server(uvicorn.Config(page, log_level='warning', access_log=False)).run([listening])

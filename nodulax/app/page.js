@@ -1,54 +1,106 @@
 'use strict';
-// Asks the server what the network says, and draws it. The window and the opacity are worked out
-// here, so that a slider answers at once.
+// Asks the server what the network says, and draws it. The window, the opacity and the zoom are
+// worked out here, so that a slider answers at once.
 
 const $ = (id) => document.getElementById(id);
 const FINDING = '#40c8ff';
-let shown = null;  // the server's answer for the radiograph, with its pixels unpacked
-let asked = 0;
+const NOTICE = 'For research. Not a medical device.';
+const SEEN = 20;  // answers that are kept; older files of the list are read again when chosen
+const entries = [];  // the files of this visit: {file, answer, fault, item}
+let current = null;  // the entry whose name the page shows
+let shown = null;  // its answer, with its pixels unpacked; null while it is read and where it failed
 let pointed = 0;  // the finding that is pointed out, from 1
+let moved = [0, 0];  // the picture's middle, in pixels of the screen from that of its frame
+let queue = Promise.resolve();  // files are read one after the other
 
 fetch('model').then((response) => response.json()).then((model) => {
   $('model').textContent = `${model.name}, ${model.step} steps; threshold frozen on ` +
     `${model.tune_images} tune images; probability ${model.calibrated ? '' : 'not '}calibrated`;
+  $('measured').textContent = model.measured.length ? `Measured: ${model.measured.join('; ')}` : 'Not evaluated yet.';
+  $('colours').style.background = `linear-gradient(to right, ${model.colours.join(',')})`;
 });
 
-async function read(file) {
-  const mine = ++asked;
-  forget();
-  say(`Reading ${file.name} …`);
+function add(files) {
+  for (const file of files) {
+    const item = document.createElement('li');
+    const button = document.createElement('button');
+    button.type = 'button';
+    item.append(button);
+    const entry = {file, answer: null, fault: '', item, button};
+    button.addEventListener('click', () => show(entry));
+    entries.push(entry);
+    $('files').append(item);
+    label(entry);
+  }
+  if (files.length) show(entries[entries.length - files.length]);
+  for (const entry of entries.slice(entries.length - files.length)) queue = queue.then(() => read(entry));
+}
+
+function label(entry) {
+  const {answer, fault} = entry;
+  const outcome = fault ? 'refused' : answer ? answer.radiograph.probability.toFixed(3) : 'waiting';
+  entry.button.textContent = `${entry.file.name}: ${outcome}`;
+  entry.item.classList.toggle('fault', Boolean(fault));
+  entry.item.classList.toggle('positive', Boolean(answer && answer.radiograph.positive));
+  entry.item.classList.toggle('current', entry === current);
+}
+
+async function read(entry) {
+  if (entry.answer || entry.fault) return;
+  if (entry === current) say(`Reading ${entry.file.name} …`);
   const begun = performance.now();
   try {
-    const response = await fetch('read', {
-      method: 'POST', body: file, headers: {'Content-Type': 'application/octet-stream'},
-    });
-    const answer = await response.json();
-    if (!response.ok) throw new Error(answer.error);
+    const answer = await ask('read', entry.file).then((response) => response.json());
     const bytes = Uint8Array.from(atob(answer.pixels), (letter) => letter.charCodeAt(0));
     answer.pixels = new Uint16Array(bytes.buffer);
     const heat = new Image();
     heat.src = `data:image/png;base64,${answer.heat_map}`;
     await heat.decode();
     answer.heat = heat;
-    if (mine !== asked) return;  // another file was chosen meanwhile
-    shown = answer;
-    tell(answer.radiograph);
-    reset();
-    const seconds = ((performance.now() - begun) / 1000).toFixed(1);
-    const lungs = answer.radiograph.lung_box ? '' : ' The lungs were not found; the whole image was used.';
-    say(`${file.name}: ${answer.radiograph.width} x ${answer.radiograph.height} pixels, read in ${seconds} s.${lungs}`);
+    answer.findings.radiographs[0].image = entry.file.name;
+    answer.seconds = (performance.now() - begun) / 1000;
+    entry.answer = answer;
+    const kept = entries.filter((other) => other.answer && other !== current && other !== entry);
+    for (const old of kept.slice(0, -SEEN)) old.answer = null;
   } catch (error) {
-    if (mine !== asked) return;
-    forget();  // nothing of one patient may stay beside the name of another
-    say(`${file.name}: ${error.message || 'no answer'}`, true);
+    entry.fault = (error.message || 'no answer').replace(/^this file: /, '');
+  }
+  label(entry);
+  if (entry === current) show(entry);
+}
+
+async function ask(path, file) {
+  const response = await fetch(path, {
+    method: 'POST', body: file, headers: {'Content-Type': 'application/octet-stream'},
+  });
+  if (!response.ok) throw new Error((await response.json()).error);
+  return response;
+}
+
+function show(entry) {
+  current = entry;
+  forget();  // nothing of one patient may stay beside the name of another
+  entries.forEach(label);
+  if (entry.fault) {
+    say(`${entry.file.name}: ${entry.fault}`, true);
+  } else if (entry.answer) {
+    shown = entry.answer;
+    const {radiograph, seconds} = shown;
+    tell(radiograph);
+    reset();
+    const lungs = radiograph.lung_box ? '' : ' The lungs were not found; the whole image was used.';
+    say(`${entry.file.name}: ${radiograph.width} x ${radiograph.height} pixels, read in ${seconds.toFixed(1)} s.${lungs}`);
+  } else {
+    say(`Reading ${entry.file.name} …`);
+    queue = queue.then(() => read(entry));
   }
 }
 
 function forget() {
   shown = null;
   document.body.classList.remove('shown');
-  $('result').hidden = $('picture').hidden = true;
-  $('controls').disabled = true;
+  for (const name of ['result', 'view', 'scale']) $(name).hidden = true;
+  for (const name of ['controls', 'saving']) $(name).disabled = true;
   $('picture').width = 0;
   $('probability').textContent = $('verdict').textContent = '';
   $('findings').replaceChildren();
@@ -59,10 +111,18 @@ function say(text, fault = false) {
   $('status').classList.toggle('fault', fault);
 }
 
+function where(finding) {
+  if (finding.zone === 'unknown') return 'unknown';
+  return finding.zone === 'outside' ? `${finding.laterality}, outside the lungs` : `${finding.laterality} ${finding.zone}`;
+}
+
 function tell(radiograph) {
   document.body.classList.add('shown');
-  $('result').hidden = $('picture').hidden = false;
-  $('controls').disabled = false;
+  for (const name of ['result', 'view', 'scale']) $(name).hidden = false;
+  for (const name of ['controls', 'saving']) $(name).disabled = false;
+  $('save_sr').disabled = !shown.dicom;
+  $('save_sr').title = shown.dicom ? '' : 'for DICOM files alone: it refers to the radiograph in its study';
+  $('lowest').textContent = `transparent below ${shown.heat_threshold.toFixed(2)}`;
   $('probability').textContent = radiograph.probability.toFixed(3);
   $('verdict').textContent = radiograph.positive ? 'at or above the threshold' : 'below the threshold';
   $('fill').style.width = `${100 * radiograph.probability}%`;
@@ -75,8 +135,7 @@ function tell(radiograph) {
     const row = document.createElement('tr');
     row.classList.toggle('marked', finding.marked);
     for (const text of [
-      `${index + 1}${finding.marked ? ' marked' : ''}`, finding.score.toFixed(2),
-      finding.zone === 'unknown' ? 'unknown' : `${finding.laterality} ${finding.zone}`,
+      `${index + 1}${finding.marked ? ' marked' : ''}`, finding.score.toFixed(2), where(finding),
       `${finding.x.toFixed(0)}, ${finding.y.toFixed(0)}`, size.map((side) => side.toFixed(0)).join(' x '),
     ]) row.insertCell().textContent = text;
     return row;
@@ -87,16 +146,18 @@ function tell(radiograph) {
 
 function reset() {
   pointed = 0;
+  moved = [0, 0];
   $('opacity').value = 50;
   $('level').value = 100 * (shown.black + shown.white) / 2 / 65535;
   $('width').value = 100 * (shown.white - shown.black) / 65535;
+  $('zoom').value = 100;
   $('boxes').checked = true;
   draw();
 }
 
 function draw() {
   if (!shown) return;
-  for (const name of ['opacity', 'level', 'width']) $(`${name}_value`).textContent = `${(+$(name).value).toFixed(0)} %`;
+  for (const name of ['opacity', 'level', 'width', 'zoom']) $(`${name}_value`).textContent = `${(+$(name).value).toFixed(0)} %`;
   const canvas = $('picture');
   canvas.width = shown.width;
   canvas.height = shown.height;
@@ -126,19 +187,85 @@ function draw() {
     context.fillText(index + 1, left * across + 4, Math.max(top * down - 5, shown.width / 40));
   });
   [...$('findings').rows].forEach((row, index) => row.classList.toggle('pointed', index + 1 === pointed));
+  place();
 }
 
-$('file').addEventListener('change', () => { if ($('file').files[0]) read($('file').files[0]); });
+function place() {
+  const zoom = $('zoom').value / 100;
+  const frame = $('view').getBoundingClientRect();
+  moved = moved.map((by, axis) => {
+    const most = (zoom - 1) / 2 * (axis ? frame.height : frame.width);
+    return Math.max(-most, Math.min(most, by));
+  });
+  $('picture').style.transform = `translate(${moved[0]}px, ${moved[1]}px) scale(${zoom})`;
+}
+
+function save(blob, ending) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = `${current.file.name.replace(/\.[^.]*$/, '')}${ending}`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+$('save_overlay').addEventListener('click', () => {
+  const picture = $('picture'), whole = document.createElement('canvas');
+  const line = Math.round(Math.max(16, picture.width / 30));
+  [whole.width, whole.height] = [picture.width, picture.height + 2 * line];
+  const context = whole.getContext('2d');
+  context.drawImage(picture, 0, 0);
+  context.fillStyle = '#fff';
+  context.font = `${Math.round(line * .7)}px sans-serif`;
+  const {probability, threshold} = shown.radiograph;
+  context.fillText(`probability ${probability.toFixed(3)}, threshold ${threshold.toFixed(3)}`, 4, picture.height + line * .8, picture.width - 8);
+  context.fillText(NOTICE, 4, picture.height + line * 1.8, picture.width - 8);
+  whole.toBlob((blob) => save(blob, '_overlay.png'));
+});
+$('save_findings').addEventListener('click', () => {
+  save(new Blob([JSON.stringify(shown.findings, null, 1)], {type: 'application/json'}), '_findings.json');
+});
+$('save_sr').addEventListener('click', async () => {
+  const entry = current;
+  try {
+    const blob = await ask('sr', entry.file).then((response) => response.blob());
+    if (entry === current) save(blob, '_sr.dcm');
+  } catch (error) {
+    if (entry === current) say(`${entry.file.name}: ${error.message}`, true);
+  }
+});
+
+$('file').addEventListener('change', () => { add([...$('file').files]); $('file').value = ''; });
+$('example').addEventListener('click', async () => {
+  const blob = await fetch('example').then((response) => response.blob());
+  add([new File([blob], 'simulated.png')]);
+});
 for (const name of ['opacity', 'level', 'width', 'boxes']) $(name).addEventListener('input', draw);
+$('zoom').addEventListener('input', draw);
 $('reset').addEventListener('click', reset);
+
+$('view').addEventListener('wheel', (event) => {
+  event.preventDefault();
+  const before = $('zoom').value, frame = $('view').getBoundingClientRect();
+  $('zoom').value = before * Math.exp(-event.deltaY / 500);
+  const grown = $('zoom').value / before;  // the point under the mouse stays where it is
+  const at = [event.clientX - frame.x - frame.width / 2, event.clientY - frame.y - frame.height / 2];
+  moved = moved.map((by, axis) => at[axis] + (by - at[axis]) * grown);
+  draw();
+}, {passive: false});
+$('view').addEventListener('pointermove', (event) => {
+  if (!event.buttons) return;
+  moved = [moved[0] + event.movementX, moved[1] + event.movementY];
+  place();
+});
 
 addEventListener('dragover', (event) => { event.preventDefault(); $('drop').classList.add('over'); });
 addEventListener('dragleave', () => $('drop').classList.remove('over'));
 addEventListener('drop', (event) => {
   event.preventDefault();
   $('drop').classList.remove('over');
-  if (event.dataTransfer.files[0]) read(event.dataTransfer.files[0]);
+  add([...event.dataTransfer.files]);
 });
+addEventListener('resize', () => { if (shown) place(); });
 
 let opacity = 50;
 addEventListener('keydown', (event) => {

@@ -1,7 +1,9 @@
 """What the page asks for: its own files, the model's facts, and what it says of a radiograph."""
 
 import base64
+import functools
 import pathlib
+import tempfile
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,13 +20,25 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nodulax import NOTICE
-from nodulax.prediction.files import record
-from nodulax.prediction.prediction import prepare
+from nodulax.checkpoints import evaluations
+from nodulax.errors import NodulaxError
+from nodulax.phantom.hospitals.profiles import GMC
+from nodulax.phantom.hospitals.visits import Visit, take_radiograph
+from nodulax.prediction.files import document, record
+from nodulax.prediction.prediction import Prediction, Reading, as_stored, prepare
 from nodulax.prediction.reader import Reader, whole_heat_map
 from nodulax.radiograph import pictures
-from nodulax.radiograph.reading import Radiograph, RadiographError, decode_radiograph
+from nodulax.radiograph.dicom import is_dicom
+from nodulax.radiograph.reading import (
+  Radiograph,
+  RadiographError,
+  decode_radiograph,
+  encode_png,
+)
 
 LARGEST_PICTURE = 1024  # pixels along the longer side
+COLOURS = 32  # of the colour bar
+_EXAMPLE = Visit('gmc', 20, 768, 4, lesions=('Mass',))
 _FOLDER = pathlib.Path(__file__).parent
 _FILES = {'/': 'page.html', '/page.css': 'page.css', '/page.js': 'page.js'}
 _TYPES = {'.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript'}
@@ -36,20 +50,21 @@ _HEADERS = {
 }
 
 
-def create(reader: Reader, largest: int) -> Starlette:
-  """The page's server; it writes nothing to disk and logs nothing.
+def create(
+  reader: Reader, largest: int, measured: dict[str, evaluations.Metrics] | None = None
+) -> Starlette:
+  """The page's server; it keeps nothing on disk and logs nothing.
 
   Args:
     reader: reads one radiograph at a time.
+    measured: what the network's evaluations found, by name of the set.
     largest: bytes of a file; larger ones are refused.
   """
+  measured = measured or {}
   one_at_a_time = threading.Lock()
 
-  def answer(data: bytes) -> dict[str, Any]:
-    with one_at_a_time:
-      return read(reader, data)
-
-  async def read_one(request: Request) -> Response:
+  async def answered(request: Request, reply: Callable[[bytes], Response]) -> Response:
+    """What `reply` makes of the file that a request brings."""
     # Another site's page cannot send this type without asking first, which is not answered.
     if request.headers.get('content-type') != 'application/octet-stream':
       return _error(415, 'send the bytes of a file as application/octet-stream')
@@ -61,10 +76,27 @@ def create(reader: Reader, largest: int) -> Starlette:
           return _error(413, f'the file is larger than {largest / 2**20:.0f} MB')
     except ClientDisconnect:
       return _error(400, 'the file did not arrive whole')
+
+    def alone() -> Response:
+      with one_at_a_time:
+        return reply(bytes(data))
+
     try:
-      return JSONResponse(await run_in_threadpool(answer, bytes(data)))
-    except RadiographError as error:
+      return await run_in_threadpool(alone)
+    except NodulaxError as error:
       return _error(422, str(error))
+
+  async def read_one(request: Request) -> Response:
+    return await answered(request, lambda data: JSONResponse(read(reader, data)))
+
+  async def report_one(request: Request) -> Response:
+    return await answered(
+      request,
+      lambda data: Response(structured_report(reader, data), media_type='application/dicom'),
+    )
+
+  def example(request: Request) -> Response:
+    return Response(simulated(), media_type='image/png')
 
   def file(name: str) -> Callable[[Request], Response]:
     content, kind = (_FOLDER / name).read_bytes(), _TYPES[pathlib.Path(name).suffix]
@@ -78,6 +110,10 @@ def create(reader: Reader, largest: int) -> Starlette:
         'step': reader.description.step,
         'tune_images': thresholds.tune_images,
         'calibrated': thresholds.temperature is not None,
+        'measured': [
+          f'{name}: AUC {evaluations.shown(metrics["auc"])}' for name, metrics in measured.items()
+        ],
+        'colours': pictures.colour_scale(COLOURS),
         'notice': NOTICE,
       }
     )
@@ -87,6 +123,8 @@ def create(reader: Reader, largest: int) -> Starlette:
       *(Route(path, file(name)) for path, name in _FILES.items()),
       Route('/model', model),
       Route('/read', read_one, methods=['POST']),
+      Route('/sr', report_one, methods=['POST']),
+      Route('/example', example),
     ],
     middleware=[
       Middleware(BaseHTTPMiddleware, dispatch=_with_headers),
@@ -104,17 +142,16 @@ def read(reader: Reader, data: bytes) -> dict[str, Any]:
     data: the bytes of a file.
 
   Returns:
-    `radiograph`, as findings.schema.json says; `pixels`, u16 little endian in base64, of a picture
-    `width` x `height`, spread over the 16 bits, `black` and `white` its usual window; `heat_map`, a
-    PNG of that size, as opaque as it is hot.
+    `radiograph`, as findings.schema.json says but in upright pixels; `findings`, all that
+    findings.json would hold; `dicom`, whether the file is one; `heat_threshold`, below which the
+    heat map is transparent; `pixels`, u16 little endian in base64, of a picture `width` x `height`,
+    spread over the 16 bits, `black` and `white` its usual window; `heat_map`, a PNG of that size,
+    as opaque as it is hot.
 
   Raises:
     RadiographError: the file is not a radiograph that can be read, or no upright frontal chest.
   """
-  reading = prepare(decode_radiograph(data, 'this file'), reader.description.preprocessing)
-  if reading.objection:
-    raise RadiographError(f'this file is not read as a chest radiograph: {reading.objection}')
-  (prediction,) = reader([reading])
+  reading, prediction = _predict(reader, data)
   pixels = reading.radiograph.pixels
   scale = min(1, LARGEST_PICTURE / max(pixels.shape))
   width, height = (max(1, round(side * scale)) for side in pixels.shape[::-1])
@@ -122,15 +159,64 @@ def read(reader: Reader, data: bytes) -> dict[str, Any]:
   small = (small - small.min()) * 65535 / max(np.ptp(small), 1)
   black, white = np.percentile(small, (0.5, 99.5))
   heat = whole_heat_map(prediction.heat_map, reading.crop, pixels.shape, (width, height))
+  lowest = reader.description.thresholds.heat_map.of(prediction.heat_map)
+  stored = record('', *as_stored(reading, prediction))
   return {
     'radiograph': record('', reading, prediction),
+    'findings': document(reader.description, [stored], {}),
+    'dicom': is_dicom(data),
+    'heat_threshold': lowest,
     'width': width,
     'height': height,
     'pixels': base64.b64encode(small.round().astype('<u2').tobytes()).decode(),
     'black': float(black),
     'white': float(max(white, black + 1)),
-    'heat_map': base64.b64encode(pictures.png(pictures.heat_layer(heat))).decode(),
+    'heat_map': base64.b64encode(pictures.png(pictures.heat_layer(heat, lowest))).decode(),
   }
+
+
+def structured_report(reader: Reader, data: bytes) -> bytes:
+  """The findings of a DICOM file as a structured report (TID 1500), for its archive.
+
+  Raises:
+    NodulaxError: the file is no radiograph that can be read, no DICOM, or lacks what the report
+      must refer to; or the extra `dicom` is missing.
+  """
+  if not is_dicom(data):
+    raise NodulaxError('a structured report refers to a DICOM file; this file is none')
+  try:
+    from nodulax.prediction import dicom_objects
+  except ImportError as error:
+    raise NodulaxError(
+      f"DICOM objects need the extra: pip install -e '.[dicom]' ({error})"
+    ) from error
+  reading, prediction = as_stored(*_predict(reader, data))
+  with tempfile.TemporaryDirectory() as name:
+    folder = pathlib.Path(name)
+    source, report = folder / 'source.dcm', folder / 'report.dcm'
+    source.write_bytes(data)
+    dicom_objects.write({'dicom_sr': report}, source, reading, prediction, reader.description)
+    return report.read_bytes()
+
+
+def _predict(reader: Reader, data: bytes) -> tuple[Reading, Prediction]:
+  """Reads the bytes of a file.
+
+  Raises:
+    RadiographError: it is not a radiograph that can be read, or no upright frontal chest.
+  """
+  reading = prepare(decode_radiograph(data, 'this file'), reader.description.preprocessing)
+  if reading.objection:
+    raise RadiographError(f'this file is not read as a chest radiograph: {reading.objection}')
+  (prediction,) = reader([reading])
+  return reading, prediction
+
+
+@functools.cache
+def simulated() -> bytes:
+  """A simulated radiograph with a mass, to try the page on, as a PNG file."""
+  radiograph, _ = take_radiograph(GMC, _EXAMPLE)
+  return encode_png(radiograph.pixels)
 
 
 def warm_up(reader: Reader) -> None:

@@ -28,7 +28,7 @@ from nodulax.prediction.prediction import Prediction, Reading
 # that is too long for example, is a fault of one file.
 FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 SCHEMA = 'nodulax.findings'
-VERSION = '1.1'  # of findings.schema.json
+VERSION = '1.2'  # of findings.schema.json
 COLUMNS = (
   *('image', 'probability', 'positive', 'threshold', 'uncalibrated_probability', 'findings'),
   *('highest_score', 'lung_box_found', 'width', 'height', 'spacing_x_mm', 'spacing_y_mm'),
@@ -89,6 +89,27 @@ def record(name: str, reading: Reading, prediction: Prediction) -> Record:
   }
 
 
+def document(
+  description: Description, records: Sequence[Record], faults: dict[str, str]
+) -> dict[str, Any]:
+  """findings.json.
+
+  Args:
+    description: of the network.
+    records: of the radiographs that were read.
+    faults: why the others were not, by name; those of type `Refused` are listed apart.
+  """
+  refused = {name: why for name, why in faults.items() if isinstance(why, Refused)}
+  return {
+    **{'schema': SCHEMA, 'version': VERSION, 'notice': NOTICE, 'model': description.summary()},
+    'radiographs': list(records),
+    'refused': [{'image': name, 'objection': why} for name, why in refused.items()],
+    'faults': [
+      {'image': name, 'fault': fault} for name, fault in faults.items() if name not in refused
+    ],
+  }
+
+
 class Journal:
   """The radiographs that are done.
 
@@ -110,10 +131,10 @@ class Journal:
     files: dict[str, pathlib.Path],
   ):
     self._path = folder / 'journal.jsonl'
-    self._model = description.summary()
+    self._description = description
     subject = {
       **{'schema': SCHEMA, 'version': VERSION, 'notice': NOTICE},
-      **{'model': self._model, 'dicom': sorted(kinds)},
+      **{'model': description.summary(), 'dicom': sorted(kinds)},
     }
     lines = list(self._complete_lines())
     if lines and lines[0] != subject:
@@ -150,14 +171,7 @@ class Journal:
     _replace(folder / 'findings.csv', _csv(COLUMNS, [lines[name] for name in sorted(lines)]))
     rows = (row for radiograph in records for row in _location_rows(radiograph))
     _replace(folder / 'locations.csv', _csv(LOCATION_COLUMNS, rows))
-    whole = {
-      **{'schema': SCHEMA, 'version': VERSION, 'notice': NOTICE, 'model': self._model},
-      'radiographs': records,
-      'refused': [{'image': name, 'objection': why} for name, why in refused.items()],
-      'faults': [
-        {'image': name, 'fault': fault} for name, fault in faults.items() if name not in refused
-      ],
-    }
+    whole = document(self._description, records, faults)
     _replace(folder / 'findings.json', json.dumps(whole, indent=1, allow_nan=False) + '\n')
     _replace(folder / 'nodules.json', json.dumps(node21(records)) + '\n')
 

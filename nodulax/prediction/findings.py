@@ -24,7 +24,7 @@ class Place:
 
   Attributes:
     laterality: the patient's side, 'right' or 'left' of the middle of the lung box.
-    zone: 'upper', 'middle' or 'lower' third of the lung box, or beyond it on that side.
+    zone: 'upper', 'middle' or 'lower' third of the lung box, or 'outside' it.
   """
 
   laterality: str
@@ -61,12 +61,13 @@ def place(finding: Finding, lungs: LungBox, orientation: str) -> Place:
     return Place('unknown', 'unknown')
   x_min, y_min, x_max, y_max = lungs.box
   on_first_side = finding.x < (x_min + x_max) / 2
+  inside = x_min <= finding.x < x_max and y_min <= finding.y < y_max
   third = int(np.clip((finding.y - y_min) / (y_max - y_min) * 3, 0, 2))
-  zones = ('upper', 'middle', 'lower')
+  zones = ('upper', 'middle', 'lower') if orientation[1] == 'F' else ('lower', 'middle', 'upper')
   return Place(
     # Rows that run to the patient's left begin at the right.
     laterality='right' if on_first_side == (orientation[0] == 'L') else 'left',
-    zone=zones[third] if orientation[1] == 'F' else zones[2 - third],
+    zone=zones[third] if inside else 'outside',
   )
 
 

@@ -76,16 +76,26 @@ def caption(picture: np.ndarray, text: str, row: int) -> np.ndarray:
   return picture
 
 
-def heat_layer(heat_map: np.ndarray) -> np.ndarray:
-  """`heat_map f[H, W]` in [0, 1] as a layer of colour that is as opaque as it is hot.
+def heat_layer(heat_map: np.ndarray, lowest: float = 0.0) -> np.ndarray:
+  """A heat map as a layer of colour that is as opaque as it is hot.
 
-  Laid over a radiograph at some opacity it gives `overlay`.
+  Laid over a radiograph at some opacity it gives `overlay` where the heat map reaches `lowest`.
+
+  Args:
+    heat_map: f[H, W] in [0, 1].
+    lowest: below it the layer is transparent.
 
   Returns:
     u8[H, W, 4], RGB and alpha.
   """
   eight_bits = (heat_map.clip(0, 1) * 255).round().astype(np.uint8)
-  return np.dstack([_colours(eight_bits), eight_bits])
+  return np.dstack([_colours(eight_bits), np.where(heat_map < lowest, 0, eight_bits)])
+
+
+def colour_scale(steps: int) -> list[str]:
+  """The colours of a heat map from 0 to 1, as CSS writes them: '#rrggbb'."""
+  heat = np.linspace(0, 255, steps).round().astype(np.uint8)[None]
+  return ['#' + bytes(colour).hex() for colour in _colours(heat)[0].tolist()]
 
 
 def _colours(heat: np.ndarray) -> np.ndarray:

@@ -83,11 +83,11 @@ class Browser:
       assert time.monotonic() < end, f'never true: {script}; {self.run("document.body.innerText")}'
       time.sleep(0.1)
 
-  def choose(self, selector: str, file: pathlib.Path) -> None:
-    """Chooses a file in a file input."""
+  def choose(self, selector: str, *files: pathlib.Path) -> None:
+    """Chooses files in a file input."""
     root = self.call('DOM.getDocument')['root']['nodeId']
     node = self.call('DOM.querySelector', nodeId=root, selector=selector)['nodeId']
-    self.call('DOM.setFileInputFiles', nodeId=node, files=[str(file)])
+    self.call('DOM.setFileInputFiles', nodeId=node, files=[str(file) for file in files])
 
   def drag(self, selector: str, file: pathlib.Path, drop: bool = True) -> None:
     """Drags a file from outside the browser over an element, and lets it go there."""

@@ -1,6 +1,7 @@
 """The page, as a user starts it, asked by hand and by a real browser without a window."""
 
 import http.client
+import io
 import json
 import os
 import pathlib
@@ -9,13 +10,16 @@ import sys
 import time
 
 import cv2
+import jsonschema
 import numpy as np
+import pydicom
 import pytest
 
 pytest.importorskip('starlette', reason='the extra `app` is not installed')
 pytest.importorskip('uvicorn', reason='the extra `app` is not installed')
 
 from nodulax import predict
+from nodulax.checkpoints import evaluations
 from nodulax.radiograph import pictures
 from nodulax.radiograph.reading import encode_png, read_radiograph
 from tests.app import browser as browsers
@@ -138,7 +142,7 @@ def picture(browser) -> str:
 
 
 def assert_nothing_is_shown(browser) -> None:
-  for name in ('result', 'picture'):
+  for name in ('result', 'view'):
     assert browser.run(f"document.querySelector('#{name}').hidden")
   assert browser.run("document.querySelector('#probability').textContent") == ''
   assert browser.run("document.querySelectorAll('#findings tr').length") == 0
@@ -179,10 +183,13 @@ def test_a_radiograph_is_chosen_or_dropped_and_seen_by_keyboard(browser, page, h
   # Everything can be reached with the tab key.
   browser.run("document.querySelector('#file').focus()")
   reached = []
-  for _ in range(5):
+  for _ in range(11):
     browser.press('Tab')
     reached.append(browser.run('document.activeElement.id'))
-  assert reached == ['opacity', 'level', 'width', 'boxes', 'reset']
+  assert reached[-9:] == [
+    *('opacity', 'level', 'width', 'zoom', 'boxes', 'reset'),
+    *('save_overlay', 'save_findings', 'save_sr'),
+  ]
 
   (tmp_path / 'broken.png').write_bytes(b'\x89PNG\r\n\x1a\n cut off')
   assert browser.faults == []  # a refusal is logged by the browser, as the next one is
@@ -211,3 +218,81 @@ def test_a_radiograph_is_chosen_or_dropped_and_seen_by_keyboard(browser, page, h
   assert picture(browser) != whole
   own = f'http://127.0.0.1:{page[0]}/'
   assert all(url.startswith((own, 'data:')) for url in browser.requests)
+
+
+def saved(browser, button: str) -> bytes:
+  """What a button saves."""
+  browser.run(
+    'window.kept = new Promise((done) => { URL.createObjectURL = (blob) => {'
+    " blob.arrayBuffer().then((data) => done([...new Uint8Array(data)])); return 'data:,'; }; });"
+    f" document.querySelector('#{button}').click(); 0"
+  )
+  return bytes(browser.run('window.kept'))
+
+
+def test_several_files_are_listed_and_saved(browser, page, hospital, tmp_path):
+  dicom = next(path for path in images_in(hospital) if path.suffix == '.dcm')
+  (tmp_path / 'broken.png').write_bytes(b'no image')
+  browser.run("document.querySelector('#files').replaceChildren(); entries.length = 0")
+  browser.choose('#file', dicom, tmp_path / 'broken.png')
+  browser.wait("document.querySelector('#status').textContent.includes('read in')")
+  browser.wait("document.querySelectorAll('#files .fault').length === 1")
+  names = browser.run("[...document.querySelectorAll('#files button')].map((b) => b.textContent)")
+  assert [name.split(': ')[0] for name in names] == [dicom.name, 'broken.png']
+  assert browser.run("document.querySelector('#files .current').textContent") == names[0]
+  probability = float(browser.run("document.querySelector('#probability').textContent"))
+
+  schema = json.loads((ROOT / 'nodulax' / 'prediction' / 'findings.schema.json').read_text())
+  written = json.loads(saved(browser, 'save_findings'))
+  jsonschema.validate(written, schema)
+  (radiograph,) = written['radiographs']
+  assert radiograph['image'] == dicom.name
+  assert radiograph['probability'] == pytest.approx(probability, abs=6e-4)
+  overlay = cv2.imdecode(np.frombuffer(saved(browser, 'save_overlay'), np.uint8), cv2.IMREAD_COLOR)
+  height, width = read_radiograph(dicom).pixels.shape
+  assert overlay.shape[1] == width and overlay.shape[0] > height  # with the notice below
+  report = pydicom.dcmread(io.BytesIO(saved(browser, 'save_sr')))
+  assert report.SOPClassUID.keyword == 'ComprehensiveSRStorage'
+  assert report.StudyInstanceUID == pydicom.dcmread(dicom).StudyInstanceUID
+
+  browser.run("document.querySelectorAll('#files button')[1].click()")
+  assert browser.run("document.querySelector('#status').className") == 'fault'
+  assert_nothing_is_shown(browser)
+  browser.run("document.querySelectorAll('#files button')[0].click()")
+  assert float(browser.run("document.querySelector('#probability').textContent")) == probability
+
+
+def test_the_example_is_read_and_can_be_enlarged_and_moved(browser):
+  browser.run("document.querySelector('#example').click()")
+  browser.wait("document.querySelector('#status').textContent.startsWith('simulated.png: ')")
+  assert browser.run("document.querySelector('#save_sr').disabled")  # no DICOM
+  frame = browser.run("document.querySelector('#view').getBoundingClientRect().toJSON()")
+  middle = {'x': frame['x'] + frame['width'] / 2, 'y': frame['y'] + frame['height'] / 2}
+  browser.call('Input.dispatchMouseEvent', type='mouseWheel', deltaX=0, deltaY=-400, **middle)
+  browser.wait("+document.querySelector('#zoom').value > 150")
+  browser.call('Input.dispatchMouseEvent', type='mousePressed', button='left', **middle)
+  moved = {'x': middle['x'] + 30, 'y': middle['y']}
+  browser.call('Input.dispatchMouseEvent', type='mouseMoved', button='left', buttons=1, **moved)
+  browser.call('Input.dispatchMouseEvent', type='mouseReleased', button='left', **moved)
+  assert browser.run('moved[0]') > 0
+  browser.press('r')
+  assert browser.run("[document.querySelector('#zoom').value, ...moved]") == ['100', 0, 0]
+
+
+@pytest.mark.parametrize('width', [390, 1366])
+def test_nothing_overflows(browser, width):
+  browser.call(
+    'Emulation.setDeviceMetricsOverride', width=width, height=800, deviceScaleFactor=1, mobile=False
+  )
+  browser.run("document.querySelector('#example').click()")
+  browser.wait("document.querySelector('#status').textContent.startsWith('simulated.png: ')")
+  assert browser.run('document.documentElement.scrollWidth') <= width
+  browser.call('Emulation.clearDeviceMetricsOverride')
+
+
+def test_the_shipped_network_is_introduced_by_its_figures_on_real_radiographs():
+  card = (ROOT / 'docs' / 'network.md').read_text()
+  told = evaluations.evaluations('nodulax')
+  assert len(told) == 3
+  for metrics in told.values():
+    assert evaluations.shown(metrics['auc']) in card

@@ -22,6 +22,11 @@ def description() -> Description:
   return Description.from_json(json.loads((_FOLDER / 'description.json').read_text()))
 
 
+def evaluations() -> dict[str, Any]:
+  """How well the shipped network did on real radiographs, by set, as docs/network.md says."""
+  return json.loads((_FOLDER / 'evaluations.json').read_text())
+
+
 def variables() -> dict[str, Any]:
   """The shipped network's weights and running statistics, in float32."""
   arrays = load_file(_FOLDER / 'weights.safetensors')
