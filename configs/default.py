@@ -85,6 +85,15 @@ def get_config() -> ConfigDict:
 
   config.loss = ConfigDict()
   config.loss.localization_weight = 64.0  # of the mean pixel-wise loss; the paper's sum has 1
+  # For wrong labels: generalized, symmetric or forward; nodulax/training/losses.py explains each.
+  config.loss.classification = 'cross_entropy'
+  config.loss.generalized_q = 0.7
+  config.loss.symmetric_weights = (0.1, 1.0)
+  config.loss.wrong_normal = 0.0  # of forward: share of the normals labelled nodule
+  config.loss.wrong_nodule = 0.0  # of forward: share of the nodules labelled normal
+  config.loss.smoothing = 0.0  # of the labels
+  config.loss.early_learning = 0.0  # weight of early-learning regularisation; its paper has 3
+  config.loss.early_learning_momentum = 0.7
 
   # Weights to start from; both empty: from scratch.
   config.init = ConfigDict()

@@ -31,6 +31,7 @@ from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.training import workdir
 from nodulax.training.interruption import Interrupted, Interruption
 from nodulax.training.logbook import Logbook
+from nodulax.training.losses import Loss
 from nodulax.training.step import State, initial_state, step_function
 
 
@@ -211,7 +212,7 @@ class Run:
     """
     side = self._preprocessing.image_size if whole else self._plan.crop_size
     weight = self._config.loss.cell_weight * (side // CELL) ** 2
-    step = step_function(self._network, self._optimizer, localization_weight=weight)
+    step = step_function(self._network, self._optimizer, Loss(weight))
     return parallel.map_devices(
       averaging(step, self._config.train.average), self._devices, donate=(0, 1)
     )

@@ -25,6 +25,7 @@ from nodulax.radiograph.reading import encode_png
 from nodulax.study import plan
 from nodulax.study.plan import Run, runs
 from nodulax.training import optimizer
+from nodulax.training.losses import Loss
 from nodulax.training.step import initial_state, step_function
 
 _HOSPITALS = {'nih': NIH, 'aihub': AIHUB, 'gmc': GMC, 'vindr': VINDR}
@@ -173,7 +174,7 @@ def _step(
   """A training step of a network, and the shapes of its state and of a batch."""
   network = build_network(**model, axis_name=parallel.AXIS)
   adam = optimizer.adam(lambda _: config.optimizer.learning_rate)
-  step = step_function(network, adam, **config.loss, accumulate=accumulate)
+  step = step_function(network, adam, Loss(**config.loss), accumulate=accumulate)
   batch = {
     'image': jax.ShapeDtypeStruct((images, pixels, pixels, 1), np.uint8),
     'label': jax.ShapeDtypeStruct((images,), np.float32),

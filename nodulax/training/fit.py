@@ -36,6 +36,7 @@ from nodulax.training import optimizer, workdir
 from nodulax.training.interruption import Interrupted, Interruption
 from nodulax.training.logbook import Logbook
 from nodulax.training.loss_scale import LossScale
+from nodulax.training.losses import Loss
 from nodulax.training.step import State, initial_state, step_function
 
 # With fewer of either class the AUC on the tune split has a standard error above 0.05, and may be 1
@@ -122,8 +123,9 @@ class _Fit:
       **config.optimizer, steps_per_epoch=steps_per_epoch
     )
     self._adam = optimizer.adam(self._learning_rate)
+    self._loss = typed_json.construct(Loss, config.loss.to_dict(), 'config.loss')
     train_step = step_function(
-      self._network, self._adam, **config.loss, accumulate=config.train.accumulate
+      self._network, self._adam, self._loss, accumulate=config.train.accumulate
     )
     self._train_step = parallel.map_devices(train_step, devices, donate=(0,))
     self._predictor = inference.Predictor(self._network, devices)
@@ -200,7 +202,8 @@ class _Fit:
     half = config.model.precision == 'float16'
     loss_scale = LossScale.create(**config.loss_scale) if half else None
     size = config.preprocessing.image_size
-    state = initial_state(network, self._adam, config.seed, size, loss_scale)
+    radiographs = len(self._training) if self._loss.early_learning else 0
+    state = initial_state(network, self._adam, config.seed, size, loss_scale, radiographs)
     self._progress: dict[str, Any] = {'best': -1.0, 'tuned': 0, 'logs': {}}
     if restored := self._checkpoints.restore_latest(state):
       step, state, self._progress = restored

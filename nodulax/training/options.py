@@ -6,9 +6,11 @@ import pathlib
 
 from ml_collections import ConfigDict
 
+from nodulax.checkpoints import typed_json
 from nodulax.errors import OptionError
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.storage import folders
+from nodulax.training.losses import Loss
 
 # The least and the greatest value of each option that is a number.
 _RANGES: dict[str, tuple[float, float]] = {
@@ -26,7 +28,6 @@ _RANGES: dict[str, tuple[float, float]] = {
   'augmentation.noise': (0, 1),
   'model.reduction': (1, math.inf),
   'model.batch_norm_momentum': (0, 1),
-  'loss.localization_weight': (0, math.inf),
   'optimizer.learning_rate': (0, math.inf),
   'optimizer.drop_factor': (0, 1),
   'loss_scale.initial': (1, math.inf),
@@ -89,6 +90,7 @@ def check_options(config: ConfigDict) -> None:
       'those that become black and white, such as (0.5, 99.5)'
     )
   Preprocessing.from_dict(config.preprocessing.to_dict())
+  typed_json.construct(Loss, config.loss.to_dict(), '--config.loss')
   weights = config.init.imagenet
   if weights and not folders.is_remote(weights) and not pathlib.Path(weights).is_file():
     raise OptionError(f'--config.init.imagenet={weights}: there is no such file')

@@ -13,6 +13,7 @@ from nodulax.distributed import parallel
 from nodulax.model import Network
 from nodulax.training import losses
 from nodulax.training.loss_scale import LossScale
+from nodulax.training.losses import Loss
 
 Arrays = dict[str, jax.Array]
 
@@ -27,6 +28,8 @@ class State:
     batch_stats: the running statistics of its batch norms.
     opt_state: the optimizer's.
     loss_scale: of float16; None in other precisions.
+    targets: f32[N], for early-learning regularisation the moving average of the probability of each
+      radiograph of the training split; None without.
   """
 
   step: jax.Array
@@ -34,6 +37,7 @@ class State:
   batch_stats: Any
   opt_state: optax.OptState
   loss_scale: LossScale | None = None
+  targets: jax.Array | None = None
 
   @property
   def variables(self) -> dict[str, Any]:
@@ -41,18 +45,14 @@ class State:
 
 
 def step_function(
-  network: Network,
-  adam: optax.GradientTransformation,
-  *,
-  localization_weight: float,
-  accumulate: int = 1,
+  network: Network, adam: optax.GradientTransformation, loss: Loss, *, accumulate: int = 1
 ) -> Callable:
   """The training step of one device, to be mapped over all of them.
 
   Args:
     network: the network.
     adam: the optimizer.
-    localization_weight: of the map's mean pixel-wise loss, beside the image's loss.
+    loss: what the network learns from.
     accumulate: parts that a device works through one after the other, to need less memory. Loss
       and gradient are those of the whole batch. Batch norm is not: it normalises each part (over
       all devices where it is synchronised) by that part's statistics, and its running statistics
@@ -66,27 +66,35 @@ def step_function(
 
   def loss_function(
     params: Any, batch_stats: Any, batch: Arrays, scale: Any
-  ) -> tuple[jax.Array, tuple[Any, Arrays]]:
+  ) -> tuple[jax.Array, tuple[Any, Arrays, jax.Array | None]]:
     outputs, updated = network.apply(
       {'params': params, 'batch_stats': batch_stats},
       batch['image'].astype(jnp.float32) / 255,
       train=True,
       mutable=['batch_stats'],
     )
-    classification = (losses.classification(outputs.logit, batch['label']) * batch['share']).sum()
+    per_image = loss.of_image(outputs.logit, batch['label'])
+    if 'target' in batch:
+      keep = loss.early_learning_momentum
+      probability = jax.lax.stop_gradient(jax.nn.sigmoid(outputs.logit))
+      target = keep * batch['target'] + (1 - keep) * probability
+      per_image += loss.early_learning * losses.early_learning(outputs.logit, target)
+    else:
+      target = None
+    classification = (per_image * batch['share']).sum()
     metrics = {'loss': classification}
     if network.head == 'pixel':
       localization = (
         losses.localization(outputs.map_logits, batch['truth']) * batch['located_share']
       ).sum()
       metrics = {
-        'loss': classification + localization_weight * localization,
+        'loss': classification + loss.localization_weight * localization,
         'classification_loss': classification,
         'localization_loss': localization,
       }
-    return metrics['loss'] * scale, (updated['batch_stats'], metrics)
+    return metrics['loss'] * scale, (updated['batch_stats'], metrics, target)
 
-  def gradient_function(state: State, batch: Arrays) -> tuple[Any, Any, Arrays]:
+  def gradient_function(state: State, batch: Arrays) -> tuple[tuple[Any, Any, Arrays], Any]:
     scale = 1.0 if state.loss_scale is None else state.loss_scale.value
     # Shares of the global batch, so that the losses of parts and devices add up to its own.
     shares = {
@@ -95,25 +103,31 @@ def step_function(
     }
     differentiate = jax.grad(loss_function, has_aux=True)
     batch = {**batch, **shares}
+    if state.targets is not None:
+      batch['target'] = state.targets[batch['index']]
     if accumulate == 1:
       # Not a loop of one turn: XLA removes it too late to make its convolutions fast on a CPU.
-      gradient, (batch_stats, metrics) = differentiate(
+      gradient, (batch_stats, metrics, target) = differentiate(
         state.params, state.batch_stats, batch, scale
       )
-      return gradient, batch_stats, metrics
+      return (gradient, batch_stats, metrics), target
     parts = jax.tree.map(lambda values: values.reshape(accumulate, -1, *values.shape[1:]), batch)
 
-    def add(total: tuple[Any, Any], part: Arrays) -> tuple[tuple[Any, Any], Arrays]:
+    def add(total: tuple[Any, Any], part: Arrays) -> tuple[tuple[Any, Any], tuple[Arrays, Any]]:
       gradient, batch_stats = total
-      new, (batch_stats, metrics) = differentiate(state.params, batch_stats, part, scale)
-      return (jax.tree.map(jnp.add, gradient, new), batch_stats), metrics
+      new, (batch_stats, metrics, target) = differentiate(state.params, batch_stats, part, scale)
+      return (jax.tree.map(jnp.add, gradient, new), batch_stats), (metrics, target)
 
     nothing = jax.tree.map(jnp.zeros_like, state.params)
-    (gradient, batch_stats), metrics = jax.lax.scan(add, (nothing, state.batch_stats), parts)
-    return gradient, batch_stats, jax.tree.map(lambda values: values.sum(0), metrics)
+    (gradient, batch_stats), (metrics, target) = jax.lax.scan(
+      add, (nothing, state.batch_stats), parts
+    )
+    metrics = jax.tree.map(lambda values: values.sum(0), metrics)
+    return (gradient, batch_stats, metrics), jax.tree.map(jnp.ravel, target)
 
   def step(state: State, batch: Arrays) -> tuple[State, Arrays]:
-    gradient, batch_stats, metrics = parallel.mean(gradient_function(state, batch))
+    summed, target = gradient_function(state, batch)
+    gradient, batch_stats, metrics = parallel.mean(summed)
     if state.loss_scale is not None:
       gradient = state.loss_scale.unscale(gradient)
     updates, opt_state = adam.update(gradient, state.opt_state, state.params)
@@ -123,6 +137,7 @@ def step_function(
       batch_stats,
       opt_state,
       state.loss_scale,
+      state.targets if target is None else _moved(state.targets, batch['index'], target),
     )
     metrics['gradient_norm'] = optax.tree.norm(gradient)
     if state.loss_scale is None:
@@ -140,14 +155,26 @@ def step_function(
   return step
 
 
+def _moved(targets: jax.Array, index: jax.Array, new: jax.Array) -> jax.Array:
+  """Within a step: targets with the new ones of every device's radiographs.
+
+  A radiograph that is in the batch twice gets the mean of its two.
+  """
+  index, new = parallel.gather((index, new))
+  count = jnp.zeros_like(targets).at[index].add(1)
+  total = jnp.zeros_like(targets).at[index].add(new)
+  return jnp.where(count > 0, total / jnp.maximum(count, 1), targets)
+
+
 def initial_state(
   network: Network,
   adam: optax.GradientTransformation,
   seed: int,
   image_size: int,
   loss_scale: LossScale | None = None,
+  radiographs: int = 0,
 ) -> State:
-  """A state with random weights."""
+  """A state with random weights; `radiographs` of the training split have targets of their own."""
 
   @jax.jit
   def initialise(key: jax.Array) -> State:
@@ -159,6 +186,7 @@ def initial_state(
       variables['batch_stats'],
       adam.init(variables['params']),
       loss_scale,
+      jnp.full(radiographs, 0.5) if radiographs else None,
     )
 
   return initialise(jax.random.key(seed))

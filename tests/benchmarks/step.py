@@ -25,6 +25,7 @@ import numpy as np
 from nodulax.distributed import inference, parallel
 from nodulax.model.build import build_network
 from nodulax.training import optimizer
+from nodulax.training.losses import Loss
 from nodulax.training.step import initial_state, step_function
 
 
@@ -59,7 +60,7 @@ class Nodulax:
     )
     self._adam = optimizer.adam(lambda step: 1e-4)
     step = parallel.map_devices(
-      step_function(self._network, self._adam, localization_weight=1.0), devices, donate=(0,)
+      step_function(self._network, self._adam, Loss(1.0)), devices, donate=(0,)
     )
     state = jax.tree.map(
       lambda leaf: jax.ShapeDtypeStruct((len(devices), *leaf.shape), leaf.dtype),

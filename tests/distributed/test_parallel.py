@@ -9,6 +9,7 @@ import pytest
 from nodulax.distributed import parallel
 from nodulax.model.build import build_network
 from nodulax.training import step
+from nodulax.training.losses import Loss
 
 BATCH = 8
 SIZE = 64
@@ -52,7 +53,7 @@ def one_sgd_step(head: str, devices, synchronised: bool = True, batch=None):
   net = network(head, synchronised)
   sgd = optax.sgd(1.0)
   state = step.initial_state(net, sgd, seed=0, image_size=SIZE)
-  mapped = parallel.map_devices(step.step_function(net, sgd, localization_weight=1.0), these)
+  mapped = parallel.map_devices(step.step_function(net, sgd, Loss(1.0)), these)
   batch = whole_batch() if batch is None else batch
   after, metrics = mapped(parallel.replicate(state, these), parallel.split(batch, these))
   return state, *jax.device_get((parallel.first(after), parallel.first(metrics)))

@@ -9,6 +9,7 @@ from configs import nih_aihub_pixel, nih_image
 from nodulax.distributed import parallel
 from nodulax.model.build import build_network
 from nodulax.training import step
+from nodulax.training.losses import Loss
 
 
 @pytest.mark.slow
@@ -29,7 +30,7 @@ def test_densenet_121_at_512_pixels_takes_a_step(config):
     'located': np.ones(2, np.float32),
     'index': np.arange(2, dtype=np.int32),
   }
-  take_step = parallel.map_devices(step.step_function(network, adam, **config.loss), devices)
+  take_step = parallel.map_devices(step.step_function(network, adam, Loss(**config.loss)), devices)
   after, metrics = take_step(parallel.replicate(state, devices), parallel.split(batch, devices))
   assert np.isfinite(metrics['loss']).all()
   outputs = jax.eval_shape(

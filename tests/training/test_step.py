@@ -11,6 +11,7 @@ from nodulax.model.build import build_network
 from nodulax.statistics import roc
 from nodulax.training import optimizer, step
 from nodulax.training.loss_scale import LossScale
+from nodulax.training.losses import Loss
 
 SIZE = 64
 
@@ -59,7 +60,7 @@ def trained(precision: str, steps: int):
   adam = optimizer.adam(optax.constant_schedule(2e-3))
   scale = LossScale.create(initial=2.0**15, grow_after=10) if precision == 'float16' else None
   state = parallel.replicate(step.initial_state(net, adam, 0, SIZE, scale), devices)
-  mapped = parallel.map_devices(step.step_function(net, adam, localization_weight=1.0), devices)
+  mapped = parallel.map_devices(step.step_function(net, adam, Loss(1.0)), devices)
   metrics = {}
   for number in range(steps):
     batch = parallel.split(bright_squares(16, seed=number), devices)
@@ -89,7 +90,7 @@ def one_step(net, batch, accumulate=1, scale=None, devices=2, sgd=None):
   these = jax.local_devices()[:devices]
   state = step.initial_state(net, sgd, 0, SIZE, scale)
   mapped = parallel.map_devices(
-    step.step_function(net, sgd, localization_weight=1.0, accumulate=accumulate), these
+    step.step_function(net, sgd, Loss(1.0), accumulate=accumulate), these
   )
   after, metrics = mapped(parallel.replicate(state, these), parallel.split(batch, these))
   return state, *jax.device_get((parallel.first(after), parallel.first(metrics)))
@@ -170,3 +171,27 @@ def test_the_scale_doubles_after_a_time_without_overflow_and_up_to_a_limit():
     scale = scale.after(jnp.bool(overflow))
     values.append(float(np.log2(scale.value)))
   assert values == [23, 24, 24, 23, 23, 24, 24, 24, 24]
+
+
+@pytest.mark.parametrize(('accumulate', 'devices'), [(1, 1), (1, 2), (2, 1)])
+def test_early_learning_keeps_an_average_of_each_radiographs_probability(accumulate, devices):
+  net, sgd = network('float32'), optax.sgd(0.0)
+  loss = Loss(1.0, early_learning=3.0, early_learning_momentum=0.75)
+  these = jax.local_devices()[:devices]
+  batch = halves_of_the_same_images(devices)
+  batch['index'] = np.array([3, 5, 3, 9, 7, 5, 7, 1], np.int32)[: len(batch['label'])]
+  state = step.initial_state(net, sgd, 0, SIZE, radiographs=12)
+  mapped = parallel.map_devices(step.step_function(net, sgd, loss, accumulate=accumulate), these)
+  after, metrics = mapped(parallel.replicate(state, these), parallel.split(batch, these))
+  targets = np.asarray(parallel.first(after).targets)
+  forward = parallel.map_devices(
+    lambda image: net.apply(state.variables, image / 255, train=True, mutable=['batch_stats'])[0],
+    these[:1],
+  )
+  (logit,) = forward(batch['image'][None].astype(np.float32)).logit
+  probability = np.asarray(jax.nn.sigmoid(logit))
+  expected = np.full(12, 0.5)
+  for index in set(batch['index'].tolist()):
+    expected[index] = 0.75 * 0.5 + 0.25 * probability[batch['index'] == index].mean()
+  np.testing.assert_allclose(targets, expected, atol=2e-3)
+  assert np.isfinite(parallel.first(metrics)['loss'])

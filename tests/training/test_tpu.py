@@ -12,6 +12,7 @@ from configs import nih_aihub_pixel
 from nodulax.distributed import parallel
 from nodulax.model.build import build_network
 from nodulax.training import optimizer, step
+from nodulax.training.losses import Loss
 
 CHIP_MEMORY = 16e9  # bytes of a v5e
 STEP = pathlib.Path(__file__).parents[2] / 'launch' / 'step.json'  # what launch/README.md says
@@ -59,7 +60,7 @@ def test_the_full_size_step_of_four_chips_fits_them(monkeypatch):
     'index': on_each((share,), jnp.int32),
   }
   mapped = parallel.map_devices(
-    step.step_function(network, adam, **config.loss), chips, donate=(0,)
+    step.step_function(network, adam, Loss(**config.loss)), chips, donate=(0,)
   )
   compiled = mapped.lower(state, batch).compile()
 
