@@ -113,7 +113,8 @@ def get_config() -> ConfigDict:
   config.train = ConfigDict()
   config.train.epochs = 50
   config.train.batch_size = 16  # radiographs over all devices
-  config.train.accumulate = 1  # parts that each device's share of a batch is worked through in
+  # Parts that each device's share of a batch is worked through in; 0: the fewest that fit.
+  config.train.accumulate = 1
   config.train.devices = 0  # accelerators of each host; 0 takes all
   config.train.synchronised_batch_norm = True  # statistics over all devices
   config.train.log_every = 20  # steps between two points in TensorBoard

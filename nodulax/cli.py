@@ -4,11 +4,15 @@ A command is a module with `add_arguments(parser)` and `main(given)`; its docstr
 """
 
 import argparse
+import contextlib
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import logging
+import os
 import pathlib
+import platform
 import sys
 import tempfile
 import traceback
@@ -19,6 +23,7 @@ from absl import flags
 
 from nodulax import NOTICE
 from nodulax.errors import NodulaxError, OptionError
+from nodulax.storage import folders
 from nodulax.training.interruption import Interrupted
 
 
@@ -172,13 +177,15 @@ def run(name: str, arguments: Sequence[str] | None = None, prog: str | None = No
   # Forced, because a library may have set another format while a module was imported.
   logging.basicConfig(format='%(message)s', level=logging.WARNING, force=True)
   flags.FLAGS.mark_as_parsed()  # Grain's worker processes look into them
+  _keep_compiled()
   try:
     module: Any = importlib.import_module(COMMANDS[name].module)
     parser = Parser(prog or f'nodulax {name}', module.__doc__)
     module.add_arguments(parser)
     module.main(parser.parse(sys.argv[1:] if arguments is None else arguments))
   except Interrupted as stopped:
-    raise SystemExit(f'{stopped}; the same command resumes there') from None
+    print(f'{stopped}; the same command resumes there', file=sys.stderr)
+    _leave(1)
   except KeyboardInterrupt:
     print('nodulax: interrupted', file=sys.stderr)
     raise SystemExit(130) from None
@@ -188,6 +195,34 @@ def run(name: str, arguments: Sequence[str] | None = None, prog: str | None = No
     print(f'nodulax: {_report(error)}', file=sys.stderr)
     raise SystemExit(FAULT_STATUS) from error
   raise SystemExit(0)
+
+
+def _leave(status: int) -> NoReturn:
+  """Ends the process, at once where a program is still being compiled in it.
+
+  The compiler would fall over what the end of an interpreter takes away.
+  """
+  compiling: Any = sys.modules.get('nodulax.distributed.compiling')
+  if compiling and compiling.at_work():
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+  raise SystemExit(status)
+
+
+def _keep_compiled() -> None:
+  """Has JAX keep compiled programs, so that a second start is quick; its own variable prevails."""
+  if 'JAX_COMPILATION_CACHE_DIR' in os.environ:
+    return
+  # A program for another processor is of no use: a home folder may be shared by several machines.
+  with contextlib.suppress(OSError):
+    info = pathlib.Path('/proc/cpuinfo').read_text().split('\n\n')[0]
+    lines = [line for line in info.splitlines() if line.startswith(('model name', 'flags'))]
+    kind = hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:12]
+    folder = folders.home() / 'compiled' / f'{platform.machine()}-{kind}'
+    os.environ['JAX_COMPILATION_CACHE_DIR'] = str(folder)  # also for processes of this one
+    if jax := sys.modules.get('jax'):
+      jax.config.update('jax_compilation_cache_dir', str(folder))
 
 
 def _report(error: Exception) -> str:

@@ -33,7 +33,7 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
     folder = workdir.claim(folder, config, write=hosts.is_first())
     check_options(config)
     devices = parallel.devices(config.train.devices)
-    parallel.require_divisible(config.train.batch_size, devices, config.train.accumulate)
+    parallel.require_divisible(config.train.batch_size, devices, config.train.accumulate or 1)
     shards = training_split(config)
     workdir.claim_data(folder, describe_splits(shards.directory), write=hosts.is_first())
     if config.init.checkpoint and checkpoint.latest_step(folder) is None:

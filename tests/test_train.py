@@ -275,7 +275,7 @@ def test_answers_that_are_not_finite_on_the_tune_split_stop_the_run(config, tmp_
     ('preprocessing.window', ('a', 'b'), 'must be two percentiles'),
     ('model.precision', 'half', "config.model.precision is 'half'"),
     ('model.precision', 'float64', "config.model.precision is 'float64'"),
-    ('train.accumulate', 0, '--config.train.accumulate=0'),
+    ('train.accumulate', -1, '--config.train.accumulate=-1'),
     ('train.batch_size', 0, '--config.train.batch_size=0'),
     ('train.log_every', 0, '--config.train.log_every=0 must be at least 1'),
     ('train.pictures', -1, '--config.train.pictures=-1 must be at least 0'),
@@ -304,3 +304,17 @@ def test_a_knob_that_cannot_be_is_told_before_any_work(
     config.update_from_flattened_dict({option: value})
   with pytest.raises(ValueError, match=says):
     train.train(config, tmp_path)
+
+
+def test_a_step_that_does_not_fit_into_memory_is_refused_or_taken_in_parts(
+  config, tmp_path, monkeypatch, capsys
+):
+  monkeypatch.setattr(fit.compiling, 'free_bytes', lambda _: 2**20)
+  with pytest.raises(fit.MemoryShortage, match=r'needs .* GB and 0.0 GB are free.*accumulate=2'):
+    train.train(config, tmp_path / 'refused')
+  needs = iter([3e9, 1e9])  # whole, in two parts
+  monkeypatch.setattr(fit.compiling, 'free_bytes', lambda _: 4e9)
+  monkeypatch.setattr(fit.compiling, 'needed_bytes', lambda *_: next(needs))
+  config.train.accumulate, config.train.epochs = 0, 1
+  train.train(config, tmp_path / 'chosen')
+  assert 'each in 2 parts, which fit into memory' in capsys.readouterr().out

@@ -100,6 +100,12 @@ def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
   return map_devices(lambda leaves: leaves, devices)(copies)
 
 
+def shapes(tree: Any, devices: Sequence[jax.Device]) -> Any:
+  """The shapes of one device's arrays with the leading axis of this host's devices."""
+  count = len(local(devices))
+  return jax.tree.map(lambda x: jax.ShapeDtypeStruct((count, *x.shape), x.dtype), tree)
+
+
 def first(tree: Any) -> Any:
   """The copy of this host's first device of a replicated tree."""
   # Not leaf[0]: that is a computation of all devices, which may wait for one that waits for it.

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from nodulax.errors import OptionError
 from nodulax.model.densenet_se import DenseNetSE
 
+CELL = 16  # pixels of the image along each side of a cell of the pixel head's map
+
 
 class Outputs(NamedTuple):
   """What a network says of a batch of images.

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from nodulax.model.heads import CELL
 from nodulax.pretraining.batches import Batch, Plan
-from nodulax.pretraining.views import CELL
 
 _EACH = 2  # crops from one view
 

@@ -21,11 +21,12 @@ from nodulax.input.prepared import Prepared
 from nodulax.input.shards import Case
 from nodulax.model import pretrained
 from nodulax.model.build import build_network
+from nodulax.model.heads import CELL
 from nodulax.phantom.implant import CTNodules
 from nodulax.pretraining import batches, mining
 from nodulax.pretraining.backgrounds import read_backgrounds
 from nodulax.pretraining.batches import Batch, Plan
-from nodulax.pretraining.views import CELL, Lesions, Look, Views
+from nodulax.pretraining.views import Lesions, Look, Views
 from nodulax.radiograph.augmentation import Augmentation
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.training import workdir

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from nodulax.model.heads import CELL
 from nodulax.phantom.anatomy.nodule import Nodule, draw_nodule
 from nodulax.phantom.implant import Background, CTNodules, Opacity, implant, simulated_opacity
 from nodulax.radiograph.augmentation import Augmentation, exposed, warp
 from nodulax.radiograph.preprocessing import Preprocessing
 
 Crop = tuple[np.ndarray, np.ndarray]  # image and mask, u8[side, side] both
-CELL = 16  # pixels of a view along each side of a cell of the pixel head's map
 
 
 @dataclasses.dataclass(frozen=True)

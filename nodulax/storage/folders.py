@@ -185,24 +185,25 @@ def _address(folder: epath.PathLike) -> str:
   return os.fspath(folder).rstrip('/')
 
 
-def _home() -> pathlib.Path:
+def home() -> pathlib.Path:
+  """The folder of what nodulax keeps between calls, and can make or fetch again."""
   cache = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
   return pathlib.Path(cache).expanduser().absolute() / 'nodulax'
 
 
 def _copy(folder: epath.PathLike, use: str) -> pathlib.Path:
   """Where a folder's copy lies; readable by its owner alone, as hospital images should be."""
-  _home().mkdir(parents=True, exist_ok=True, mode=0o700)
+  home().mkdir(parents=True, exist_ok=True, mode=0o700)
   scheme, path = _address(folder).split('://')
   if '..' in path.split('/'):
     raise StorageError(f'{folder}: not an address')
-  return _home() / use / scheme / path
+  return home() / use / scheme / path
 
 
 def _checked_out(folder: epath.PathLike) -> pathlib.Path | None:
   if is_remote(folder):
     return None
-  path, work = pathlib.Path(folder).absolute(), _home() / 'work'
+  path, work = pathlib.Path(folder).absolute(), home() / 'work'
   if not path.is_relative_to(work):
     return None
   inside = (path, *path.parents)
@@ -210,7 +211,7 @@ def _checked_out(folder: epath.PathLike) -> pathlib.Path | None:
 
 
 def _address_of(copy: pathlib.Path) -> str:
-  scheme, *path = copy.relative_to(_home() / 'work').parts
+  scheme, *path = copy.relative_to(home() / 'work').parts
   return f'{scheme}://{"/".join(path)}'
 
 

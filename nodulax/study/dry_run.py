@@ -1,7 +1,6 @@
 """What a study would do, how large it is and about how long it takes, before it does anything."""
 
 import dataclasses
-import datetime
 import os
 import time
 from collections.abc import Callable
@@ -25,8 +24,9 @@ from nodulax.radiograph.reading import encode_png
 from nodulax.study import plan
 from nodulax.study.plan import Run, runs
 from nodulax.training import optimizer
+from nodulax.training.logbook import duration
 from nodulax.training.losses import Loss
-from nodulax.training.step import initial_state, step_function
+from nodulax.training.step import batch_shapes, state_shapes, step_function
 
 _HOSPITALS = {'nih': NIH, 'aihub': AIHUB, 'gmc': GMC, 'vindr': VINDR}
 _SHARES = {'train': 0.7, 'tune': 0.1, 'test': 0.2}
@@ -75,7 +75,7 @@ def print_plan(config: ConfigDict, folder: epath.PathLike) -> None:
   table = Table('source', 'from', 'radiographs', 'to write', 'time', title='Data')
   for name, source in sources.items():
     shown = (f'{sum(source.counts.values()):,}', f'{source.gigabytes:.1f} GB')
-    table.add_row(name, source.origin, *shown, _duration(source.seconds))
+    table.add_row(name, source.origin, *shown, duration(source.seconds))
   console.print(table)
 
   planned = runs(config, folder, {})
@@ -94,7 +94,7 @@ def print_plan(config: ConfigDict, folder: epath.PathLike) -> None:
     if checkpoint.latest_step(folder / this.name) is not None:
       remaining = 'begun or done'
     else:
-      remaining, total = _duration(seconds), total + seconds
+      remaining, total = duration(seconds), total + seconds
     table.add_row(
       this.name,
       f'{this.config.model.head}, {this.config.model.size}, '
@@ -107,7 +107,7 @@ def print_plan(config: ConfigDict, folder: epath.PathLike) -> None:
   console.print(table)
   devices = f'{jax.device_count()} x {jax.devices()[0].device_kind}'
   console.print(
-    f'In all about {_duration(total)} with {devices} and {os.cpu_count()} CPU cores, within a '
+    f'In all about {duration(total)} with {devices} and {os.cpu_count()} CPU cores, within a '
     f'factor of two. Nothing was written. {NOTICE}',
     highlight=False,
   )
@@ -140,7 +140,7 @@ def _kind(config: ConfigDict) -> str:
 
 def _seconds_an_image(config: ConfigDict, bytes_a_second: float) -> float:
   """Of training on all devices of this host, by the bytes that a step moves."""
-  pixels, accumulate = config.preprocessing.image_size, config.train.accumulate
+  pixels, accumulate = config.preprocessing.image_size, config.train.accumulate or 1
   step, state, batch = _step(config.model, config, config.train.batch_size, pixels, accumulate)
   return _bytes_moved(step, state, batch) / config.train.batch_size / bytes_a_second
 
@@ -175,14 +175,8 @@ def _step(
   network = build_network(**model, axis_name=parallel.AXIS)
   adam = optimizer.adam(lambda _: config.optimizer.learning_rate)
   step = step_function(network, adam, Loss(**config.loss), accumulate=accumulate)
-  batch = {
-    'image': jax.ShapeDtypeStruct((images, pixels, pixels, 1), np.uint8),
-    'label': jax.ShapeDtypeStruct((images,), np.float32),
-    'truth': jax.ShapeDtypeStruct((images, pixels // 16, pixels // 16), np.float32),
-    'located': jax.ShapeDtypeStruct((images,), np.float32),
-    'index': jax.ShapeDtypeStruct((images,), np.int32),
-  }
-  return step, jax.eval_shape(lambda: initial_state(network, adam, 0, pixels)), batch
+  batch = batch_shapes(images, pixels)
+  return step, state_shapes(network, adam, pixels), batch
 
 
 def _bytes_moved(step: Callable, state: Any, batch: Any) -> float:
@@ -211,9 +205,3 @@ def _images_of_training(this: Run, sources: dict[str, Source]) -> float:
   tested = sum(sources[name].counts['test'] for name in config.data.evaluate)
   each_epoch = _training_images(config, sources) + _INFERENCE * tune
   return config.train.epochs * each_epoch + _INFERENCE * tested
-
-
-def _duration(seconds: float) -> str:
-  if seconds < 90:
-    return f'{seconds:.0f} s'
-  return str(datetime.timedelta(minutes=round(seconds / 60))).removesuffix(':00') + ' h'

@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from nodulax.checkpoints import networks, typed_json
 from nodulax.checkpoints.checkpoint import Checkpoints
 from nodulax.checkpoints.description import Description
-from nodulax.distributed import hosts, inference, parallel
+from nodulax.distributed import compiling, hosts, inference, parallel
 from nodulax.errors import NodulaxError, OptionError
 from nodulax.evaluation.hottest_cells import HottestCells, hottest_cells
 from nodulax.evaluation.thresholds import freeze_thresholds
@@ -28,20 +28,25 @@ from nodulax.input.prepared import Prepared, prepare
 from nodulax.input.shards import Shards
 from nodulax.model import pretrained
 from nodulax.model.build import build_network
+from nodulax.model.heads import CELL
 from nodulax.radiograph import pictures
 from nodulax.radiograph.augmentation import Augmentation
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.storage import folders
 from nodulax.training import optimizer, workdir
 from nodulax.training.interruption import Interrupted, Interruption
-from nodulax.training.logbook import Logbook
+from nodulax.training.logbook import Logbook, duration
 from nodulax.training.loss_scale import LossScale
 from nodulax.training.losses import Loss
-from nodulax.training.step import State, initial_state, step_function
+from nodulax.training.step import State, batch_shapes, initial_state, step_function
 
 # With fewer of either class the AUC on the tune split has a standard error above 0.05, and may be 1
 # by chance.
 _FEWEST_TO_CHOOSE = 20
+
+
+class MemoryShortage(NodulaxError):
+  """A training step needs more memory than there is; names both and what needs less."""
 
 
 class TrainingError(NodulaxError):
@@ -69,6 +74,7 @@ def fit(
 
   Raises:
     Interrupted: the run was asked to stop, and is saved.
+    MemoryShortage: a step does not fit into memory.
     TrainingError: the loss is not finite.
     CheckpointError, WeightsError, OptionError: the weights to start from or the data do not fit.
   """
@@ -124,10 +130,6 @@ class _Fit:
     )
     self._adam = optimizer.adam(self._learning_rate)
     self._loss = typed_json.construct(Loss, config.loss.to_dict(), 'config.loss')
-    train_step = step_function(
-      self._network, self._adam, self._loss, accumulate=config.train.accumulate
-    )
-    self._train_step = parallel.map_devices(train_step, devices, donate=(0,))
     self._predictor = inference.Predictor(self._network, devices)
     self._training, self._tune = self._data(shards)
 
@@ -162,12 +164,13 @@ class _Fit:
     self._checkpoints = checkpoints
     state = self._initial_state()
     self.step = int(state.step)
+    self._train_step = self._compiled_step(state)
     self._saved = self.step, self._progress['tuned']
     self._saved_at = time.monotonic()
     self.batches = training_batches(
       self._training,
       batch_size=config.train.batch_size,
-      map_size=config.preprocessing.image_size // 16,
+      map_size=config.preprocessing.image_size // CELL,
       augmentation=Augmentation(**config.augmentation),
       seed=config.seed,
       worker_processes=config.data.worker_processes,
@@ -220,6 +223,45 @@ class _Fit:
     if hosts.is_first():
       workdir.cut_back_logs(self._folder, self._progress['logs'])
     return state
+
+  def _compiled_step(self, state: State) -> Callable:
+    """The training step, compiled; tells how long the training will take.
+
+    Raises:
+      MemoryShortage: it does not fit into the memory of a device.
+    """
+    config, local = self._config, parallel.local(self._devices)
+    images = config.train.batch_size // len(self._devices)
+    batch = batch_shapes(images, config.preprocessing.image_size)
+    shapes = parallel.shapes((state, batch), self._devices)
+    # As it was chosen at the first start: batch norm depends on it.
+    given = config.train.accumulate or self._progress.get('accumulate', 0)
+    for parts in [given] if given else [n for n in range(1, images + 1) if images % n == 0]:
+      step = step_function(self._network, self._adam, self._loss, accumulate=parts)
+      program = compiling.compile_ahead(
+        parallel.map_devices(step, self._devices, donate=(0,)),
+        *shapes,
+        what=config.name + (f' in {parts} parts' if parts > 1 else ''),
+      )
+      needed, free = compiling.needed_bytes(program, local), compiling.free_bytes(local[0])
+      if hosts.first_says(compiling.fits(needed, free)):
+        break
+    else:
+      raise MemoryShortage(
+        f'a training step needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free. '
+        f'--config.train.accumulate={_next_divisor(images, parts)} works through a batch in so '
+        'many parts (0 chooses their number), --config.model.recompute=True takes less memory and '
+        'more time, and a smaller --config.train.batch_size needs less of both'
+      )
+    self._progress['accumulate'] = parts
+    seconds = compiling.seconds_a_call(program, *shapes)
+    left = self._total_steps - self.step
+    tell(
+      f'{config.name}: {left:,} steps of about {seconds:.2g} s take about '
+      f'{duration(left * seconds)}, evaluations not counted'
+      + (f'; each in {parts} parts, which fit into memory' if parts > 1 and not given else '')
+    )
+    return program
 
   # Train.
 
@@ -397,6 +439,11 @@ class _Stop:
       self.asked = self._ask()
       if self.asked:
         return
+
+
+def _next_divisor(number: int, after: int) -> int:
+  """The smallest divisor of a number above another; the number itself where there is none."""
+  return next((n for n in range(after + 1, number) if number % n == 0), number)
 
 
 def start_from(state: State, variables: dict[str, Any], report: pretrained.Report) -> State:

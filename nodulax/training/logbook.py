@@ -1,6 +1,7 @@
 """What a training run tells its user: TensorBoard, metrics.jsonl and a line of progress."""
 
 import contextlib
+import datetime
 import json
 import os
 import time
@@ -15,6 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nodulax.training import event_file
 from nodulax.training.event_file import EventFile
+
+
+def duration(seconds: float) -> str:
+  """A time in words: '42 s', '1:05 h'."""
+  if seconds < 90:
+    return f'{seconds:.0f} s'
+  return str(datetime.timedelta(minutes=round(seconds / 60))).removesuffix(':00') + ' h'
 
 
 class Logbook:
@@ -59,9 +67,7 @@ class Logbook:
       TimeRemainingColumn(),
       console=Console(soft_wrap=True, quiet=silent),
     )
-    self._task = self._progress.add_task(
-      name, total=total_steps, completed=first_step, speed='compiling'
-    )
+    self._task = self._progress.add_task(name, total=total_steps, completed=first_step, speed='')
     self._restart_clock(first_step)
 
   def __enter__(self) -> 'Logbook':

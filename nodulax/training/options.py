@@ -34,7 +34,7 @@ _RANGES: dict[str, tuple[float, float]] = {
   'loss_scale.grow_after': (1, math.inf),
   'train.epochs': (1, math.inf),
   'train.batch_size': (1, math.inf),
-  'train.accumulate': (1, math.inf),
+  'train.accumulate': (0, math.inf),
   'train.devices': (0, math.inf),
   'train.log_every': (1, math.inf),
   'train.checkpoint_minutes': (0, math.inf),

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 import optax
 
 from nodulax.distributed import parallel
+from nodulax.distributed.compiling import compile_ahead
 from nodulax.model import Network
+from nodulax.model.heads import CELL
 from nodulax.training import losses
 from nodulax.training.loss_scale import LossScale
 from nodulax.training.losses import Loss
@@ -155,15 +157,32 @@ def step_function(
   return step
 
 
-def _moved(targets: jax.Array, index: jax.Array, new: jax.Array) -> jax.Array:
+def _moved(targets: jax.Array | None, index: jax.Array, new: jax.Array) -> jax.Array:
   """Within a step: targets with the new ones of every device's radiographs.
 
   A radiograph that is in the batch twice gets the mean of its two.
   """
+  assert targets is not None
   index, new = parallel.gather((index, new))
   count = jnp.zeros_like(targets).at[index].add(1)
   total = jnp.zeros_like(targets).at[index].add(new)
   return jnp.where(count > 0, total / jnp.maximum(count, 1), targets)
+
+
+def batch_shapes(images: int, pixels: int) -> dict[str, jax.ShapeDtypeStruct]:
+  """The shapes of a batch as `training_batches` yields it.
+
+  Args:
+    images: radiographs in it.
+    pixels: side of each.
+  """
+  cells = pixels // CELL
+  return {
+    'image': jax.ShapeDtypeStruct((images, pixels, pixels, 1), jnp.uint8),
+    'truth': jax.ShapeDtypeStruct((images, cells, cells), jnp.float32),
+    **{name: jax.ShapeDtypeStruct((images,), jnp.float32) for name in ('label', 'located')},
+    'index': jax.ShapeDtypeStruct((images,), jnp.int32),
+  }
 
 
 def initial_state(
@@ -175,8 +194,26 @@ def initial_state(
   radiographs: int = 0,
 ) -> State:
   """A state with random weights; `radiographs` of the training split have targets of their own."""
+  initialise = jax.jit(_initialiser(network, adam, image_size, loss_scale, radiographs))
+  key = jax.random.key(seed)
+  return compile_ahead(initialise, key, what='the first weights')(key)
 
-  @jax.jit
+
+def state_shapes(network: Network, adam: optax.GradientTransformation, image_size: int) -> State:
+  """The shapes of `initial_state`, for which nothing is computed."""
+  initialise = _initialiser(network, adam, image_size, None, 0)
+  return jax.eval_shape(initialise, jax.random.key(0))
+
+
+def _initialiser(
+  network: Network,
+  adam: optax.GradientTransformation,
+  image_size: int,
+  loss_scale: LossScale | None,
+  radiographs: int,
+) -> Callable:
+  """What makes a state from a random key."""
+
   def initialise(key: jax.Array) -> State:
     image = jnp.zeros((1, image_size, image_size, 1))
     variables = network.init(key, image, train=False)
@@ -189,4 +226,4 @@ def initial_state(
       jnp.full(radiographs, 0.5) if radiographs else None,
     )
 
-  return initialise(jax.random.key(seed))
+  return initialise

@@ -45,7 +45,7 @@ def test_the_full_size_step_of_four_chips_fits_them(monkeypatch):
 
   network = build_network(**config.model, axis_name=parallel.AXIS)
   adam = optimizer.adam(optimizer.learning_rate_schedule(**config.optimizer, steps_per_epoch=100))
-  alone = jax.eval_shape(lambda: step.initial_state(network, adam, config.seed, size))
+  alone = step.state_shapes(network, adam, size)
   share = config.train.batch_size // len(chips)
 
   def on_each(shape, dtype):

@@ -1,0 +1,126 @@
+"""Compiles a step before it is first run: shows the time gone by, and knows the memory it needs."""
+
+import math
+import pathlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from nodulax.distributed import hosts
+
+_NAME = 'compiling'  # of the thread
+_SPARE = 0.05  # share of the free memory that a step leaves to everything else
+
+
+def compile_ahead(function: Any, *arguments: Any, what: str) -> Any:
+  """The compiled program of a function.
+
+  Compiling takes a minute for a large network and cannot be interrupted, so it runs in a thread of
+  its own: a signal that comes meanwhile is answered at once.
+
+  Args:
+    function: what `jax.jit` or `parallel.map_devices` gave.
+    arguments: its arguments or their shapes; of a mapped one with the leading axis of devices.
+    what: is compiled, for the progress, which the first host shows.
+  """
+  outcome: dict[str, Any] = {}
+
+  def work() -> None:
+    try:
+      outcome['program'] = function.lower(*arguments).compile()
+    except BaseException as error:  # raised where the program is waited for
+      outcome['error'] = error
+
+  thread = threading.Thread(target=work, name=_NAME, daemon=True)
+  columns = (SpinnerColumn(), TextColumn('{task.description}'), TimeElapsedColumn())
+  with Progress(*columns, console=Console(quiet=not hosts.is_first()), transient=True) as progress:
+    progress.add_task(f'compiling {what}')
+    thread.start()
+    while thread.is_alive():
+      thread.join(0.1)
+  if 'error' in outcome:
+    raise outcome['error']
+  return outcome['program']
+
+
+def at_work() -> bool:
+  """Whether a program is still being compiled that nobody waits for any more."""
+  return any(thread.name == _NAME for thread in threading.enumerate())
+
+
+def needed_bytes(program: Any, devices: Sequence[jax.Device]) -> float:
+  """The memory that a compiled step takes of a device, or of the machine where these are its CPUs.
+
+  0 where the compiler does not say.
+  """
+  analysis = program.memory_analysis()
+  if analysis is None:
+    return 0
+  each = (
+    analysis.argument_size_in_bytes
+    + analysis.output_size_in_bytes
+    - analysis.alias_size_in_bytes
+    + analysis.temp_size_in_bytes
+  )
+  return each * (len(devices) if devices[0].platform == 'cpu' else 1)
+
+
+def free_bytes(device: jax.Device) -> float:
+  """The memory that a device can still give; of a CPU, what this process may take of the machine.
+
+  Infinite where neither the device nor the system says.
+  """
+  if device.platform == 'cpu':
+    return _free_in_machine()
+  stats = device.memory_stats() or {}
+  if 'bytes_limit' not in stats:
+    return math.inf
+  return stats['bytes_limit'] - stats.get('bytes_in_use', 0)
+
+
+def fits(needed: float, free: float) -> bool:
+  """Whether a step that needs so much leaves enough for everything else."""
+  return needed <= free * (1 - _SPARE)
+
+
+def seconds_a_call(program: Callable, *arguments: Any, calls: int = 2) -> float:
+  """The shortest time of some calls of a compiled step with zeros, which it may keep.
+
+  Args:
+    program: compiled by `compile_ahead`.
+    arguments: shapes of its arguments.
+  """
+  seconds = []
+  for _ in range(calls):
+    zeros = jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), arguments)
+    start = time.perf_counter()
+    jax.block_until_ready(program(*zeros))
+    seconds.append(time.perf_counter() - start)
+  return min(seconds)
+
+
+def _free_in_machine() -> float:
+  """What Linux can give without swapping, within the process's control group."""
+  free = []
+  try:
+    lines = pathlib.Path('/proc/meminfo').read_text().splitlines()
+    (available,) = (line.split()[1] for line in lines if line.startswith('MemAvailable:'))
+    free.append(int(available) * 1024)
+  except (OSError, ValueError):
+    return math.inf
+  group = pathlib.Path('/sys/fs/cgroup')
+  for limit, used in (
+    ('memory.max', 'memory.current'),
+    ('memory/memory.limit_in_bytes', 'memory/memory.usage_in_bytes'),
+  ):
+    try:
+      free.append(int((group / limit).read_text()) - int((group / used).read_text()))
+    except (OSError, ValueError):  # no such group, or 'max'
+      continue
+  return min(free)
