@@ -5,7 +5,7 @@
 Read `writing` from top to bottom. For research, not a medical device.
 """
 
-from nodulax.report.csv_files import ReportError
+from nodulax.report.errors import ReportError
 from nodulax.report.writing import write_report
 
 __all__ = ['ReportError', 'write_report']

@@ -9,7 +9,8 @@ import pathlib
 
 import numpy as np
 
-from nodulax.report.csv_files import CsvFile, ReportError, is_plain
+from nodulax.csv_files import CsvFile, is_plain
+from nodulax.report.errors import ReportError
 from nodulax.report.reading import read_cases, sha256
 from nodulax.report.results import Evaluation, Results
 
@@ -35,7 +36,7 @@ def read_predictions(path: str | os.PathLike, results: Results) -> list[Evaluati
     raise ReportError(
       f'{path}: its name would name the model, and {path.stem!r} is taken or odd; rename the file'
     )
-  file = CsvFile(path, REQUIRED, OPTIONAL)
+  file = CsvFile(path, REQUIRED, OPTIONAL, ReportError)
   cases = read_cases(file)
   cases['set'] = file.text('set') if 'set' in file.columns else _guess_set(file, results)
   cases['threshold'] = file.numbers('threshold', 0, 1)

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from nodulax.files import UNFINISHED
-from nodulax.report.csv_files import CsvFile, ReportError, is_plain
+from nodulax.csv_files import CsvFile, is_plain
+from nodulax.report.errors import ReportError
 from nodulax.report.results import UNKNOWN, Evaluation
 from nodulax.report.studies import assigned
 from nodulax.statistics import froc
@@ -36,6 +37,9 @@ def is_evaluation(folder: pathlib.Path) -> bool:
   return not unfinished and (folder / 'predictions.csv').is_file()
 
 
+CASES = ('image_id', 'patient_id', 'label', 'probability')  # columns that predictions need
+
+
 def read_evaluation(folder: pathlib.Path) -> Evaluation:
   """Reads one evaluation.
 
@@ -43,7 +47,7 @@ def read_evaluation(folder: pathlib.Path) -> Evaluation:
     ReportError: a file is missing or unfit.
   """
   path = folder / 'predictions.csv'
-  cases = read_cases(CsvFile(path, ('image_id', 'patient_id', 'label', 'probability')))
+  cases = read_cases(CsvFile(path, CASES, error=ReportError))
   metrics = _read_json(folder / 'metrics.json')
   threshold = metrics.get('probability_threshold')
   if not isinstance(threshold, int | float):
@@ -116,7 +120,7 @@ def _read_detections(path: pathlib.Path, cases: pd.DataFrame) -> froc.Detections
   judged = cases[(cases['label'] == 0) | cases['location_known']]
   if judged['nodules'].isna().any() or not judged['nodules'].sum():
     return None
-  file = CsvFile(path, ('image_id', 'score', 'nodule'))
+  file = CsvFile(path, ('image_id', 'score', 'nodule'), error=ReportError)
   image_ids = file.text('image_id')
   number_of = {image_id: number for number, image_id in enumerate(judged.index)}
   for line, image_id in zip(file.lines, image_ids, strict=True):

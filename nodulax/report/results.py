@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from nodulax.report import paper
-from nodulax.report.csv_files import ReportError
+from nodulax.report.errors import ReportError
 from nodulax.statistics import froc
 
 UNKNOWN = 'unknown'

@@ -5,7 +5,8 @@ import json
 import pathlib
 from typing import Any
 
-from nodulax.report.csv_files import ReportError, is_plain
+from nodulax.csv_files import is_plain
+from nodulax.report.errors import ReportError
 from nodulax.report.results import Evaluation
 
 # What a study may vary with everything else fixed, and the values that make sense.

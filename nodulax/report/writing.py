@@ -28,7 +28,7 @@ from nodulax.report import (
   tables,
 )
 from nodulax.report.checklists import checklists
-from nodulax.report.csv_files import ReportError
+from nodulax.report.errors import ReportError
 from nodulax.report.drawing import Picture
 from nodulax.report.failures import Failures, failures, suspects
 from nodulax.report.model_cards import model_cards

@@ -209,7 +209,7 @@ def _read_predictions(folder: pathlib.Path) -> None:
 
 
 def _report_refusals() -> tuple[type[Exception], ...]:
-  from nodulax.report.csv_files import ReportError
+  from nodulax.report.errors import ReportError
 
   return (ReportError,)
 

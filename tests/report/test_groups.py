@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nodulax.report import cohorts, failures
-from nodulax.report.csv_files import CsvFile
+from nodulax.csv_files import CsvFile
 from nodulax.report.reading import read_cases, read_results
 from nodulax.report.results import Evaluation, collect
 from nodulax.report.subgroups import group_names, subgroups

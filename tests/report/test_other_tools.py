@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nodulax.report.csv_files import ReportError
+from nodulax.report.errors import ReportError
 from nodulax.report.other_tools import read_predictions
 from nodulax.report.reading import read_results
 from nodulax.report.results import collect

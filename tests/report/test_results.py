@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nodulax.evaluation import files as evaluation_files
-from nodulax.report.csv_files import ReportError
+from nodulax.report.errors import ReportError
 from nodulax.report.reading import read_evaluation, read_results
 from nodulax.report.results import collect, file_name
 from nodulax.statistics.froc import FALSE_POSITIVE, REPEAT

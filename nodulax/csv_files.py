@@ -14,10 +14,6 @@ MOST_BYTES = 1 << 30
 _SHOWN = 60  # characters of a foreign cell that an error repeats
 
 
-class ReportError(NodulaxError):
-  """Results that are missing or unfit for a report; says which file and line, and what to do."""
-
-
 def is_plain(name: str) -> bool:
   """Whether a foreign name can stand in a page, a file name and a spreadsheet."""
   return name.isprintable() and len(name) <= 200 and not re.search(r'[/\\]|^[=+@]', name)
@@ -30,27 +26,33 @@ class CsvFile:
     path: of the file; UTF-8, commas between cells, the first line names the columns.
     required: columns that must be there.
     optional: columns that may be there; None allows any.
+    error: what a fault is raised as.
 
   Raises:
-    ReportError: there is no such file, it is too large or no CSV, a required column is missing, an
+    error: there is no such file, it is too large or no CSV, a required column is missing, an
       unknown one is there, or a line has too few or too many cells.
   """
 
   def __init__(
-    self, path: pathlib.Path, required: Collection[str], optional: Collection[str] | None = None
+    self,
+    path: pathlib.Path,
+    required: Collection[str],
+    optional: Collection[str] | None = None,
+    error: type[NodulaxError] = NodulaxError,
   ):
     self.path = path
+    self._error = error
     numbered = self._read()
     header = [name.strip() for name in numbered[0][1]]
     if repeated := {name for name in header if header.count(name) > 1}:
-      raise ReportError(f'{path}: a column stands twice: {", ".join(sorted(repeated))}')
+      raise self._error(f'{path}: a column stands twice: {", ".join(sorted(repeated))}')
     if missing := [name for name in required if name not in header]:
-      raise ReportError(
+      raise self._error(
         f'{path}: the column {", ".join(missing)} is missing; the first line must name the '
         f'columns, and reads {",".join(header)[:_SHOWN]!r}'
       )
     if optional is not None and (unknown := set(header) - {*required, *optional}):
-      raise ReportError(
+      raise self._error(
         f'{path}: unknown columns: {", ".join(sorted(unknown))[:_SHOWN]}; allowed are '
         f'{", ".join([*required, *optional])}'
       )
@@ -70,7 +72,7 @@ class CsvFile:
     """The column, with `empty` for an empty cell; of a column that is not there, so many `empty`.
 
     Raises:
-      ReportError: a cell is empty where `empty` is None.
+      error: a cell is empty where `empty` is None.
     """
     if column not in self.columns:
       return [empty or ''] * len(self)
@@ -93,7 +95,7 @@ class CsvFile:
     """The column as f64[lines]; NaN where a cell is empty or the column is not there.
 
     Raises:
-      ReportError: a cell is no number from `low` to `high`, or is empty where `required`.
+      error: a cell is no number from `low` to `high`, or is empty where `required`.
     """
     numbers = np.full(len(self), np.nan)
     for index, cell in enumerate(self._cells.get(column, ())):
@@ -108,22 +110,22 @@ class CsvFile:
         raise self.fault(self.lines[index], f'{column} is {cell[:_SHOWN]!r}; it must be {wanted}')
     return numbers
 
-  def fault(self, line: int, problem: str) -> ReportError:
+  def fault(self, line: int, problem: str) -> NodulaxError:
     """An error that says where it is."""
-    return ReportError(f'{self.path}, line {line}: {problem}')
+    return self._error(f'{self.path}, line {line}: {problem}')
 
   def _read(self) -> list[tuple[int, list[str]]]:
     """The lines that are not blank, with their numbers."""
     try:
       if self.path.stat().st_size > MOST_BYTES:
-        raise ReportError(f'{self.path}: larger than {MOST_BYTES >> 30} GiB; is it a table?')
+        raise self._error(f'{self.path}: larger than {MOST_BYTES >> 30} GiB; is it a table?')
       with self.path.open(encoding='utf-8-sig', newline='') as file:
         reader = csv.reader(file, strict=True)
         numbered = [(reader.line_num, cells) for cells in reader if cells]
     except FileNotFoundError as error:
-      raise ReportError(f'{self.path}: there is no such file') from error
+      raise self._error(f'{self.path}: there is no such file') from error
     except (csv.Error, UnicodeDecodeError) as error:
-      raise ReportError(f'{self.path}: not a CSV file in UTF-8: {error}') from error
+      raise self._error(f'{self.path}: not a CSV file in UTF-8: {error}') from error
     if not numbered:
-      raise ReportError(f'{self.path}: the file is empty')
+      raise self._error(f'{self.path}: the file is empty')
     return numbered

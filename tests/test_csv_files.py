@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nodulax.report.csv_files import CsvFile, ReportError
+from nodulax.csv_files import CsvFile
+from nodulax.errors import NodulaxError
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_spreadsheets_byte_order_mark_is_no_part_of_a_name(read):
   ],
 )
 def test_a_file_that_is_no_table_is_named(read, text, message):
-  with pytest.raises(ReportError, match=message) as error:
+  with pytest.raises(NodulaxError, match=message) as error:
     read(text, ('name',), ('age',))
   assert 'some.csv' in str(error.value)
 
@@ -52,18 +53,18 @@ def test_a_file_that_is_no_table_is_named(read, text, message):
 @pytest.mark.parametrize('cell', ['', 'old', 'nan', 'inf', '-1', '151', '0x10'])
 def test_a_cell_that_is_no_such_number_is_named(read, cell):
   file = read(f'name,age\nx,50\ny,{cell}\n')
-  with pytest.raises(ReportError, match='line 3: age is .* a number from 0 to 150'):
+  with pytest.raises(NodulaxError, match='line 3: age is .* a number from 0 to 150'):
     file.numbers('age', 0, 150, required=True)
 
 
 def test_empty_and_unknown_words_are_named(read):
   file = read('name,sex\n ,F\n')
-  with pytest.raises(ReportError, match='line 2: name is empty'):
+  with pytest.raises(NodulaxError, match='line 2: name is empty'):
     file.text('name')
-  with pytest.raises(ReportError, match="line 2: sex is 'F'; it must be female or male"):
+  with pytest.raises(NodulaxError, match="line 2: sex is 'F'; it must be female or male"):
     file.choice('sex', ('female', 'male'), empty='unknown')
 
 
 def test_a_missing_file_is_named(tmp_path):
-  with pytest.raises(ReportError, match='absent.csv: there is no such file'):
+  with pytest.raises(NodulaxError, match='absent.csv: there is no such file'):
     CsvFile(tmp_path / 'absent.csv', ())
