@@ -47,6 +47,7 @@ def get_config() -> ConfigDict:
   config.data.train = 'nih'  # the source that trains (its split train) and tunes (its split tune)
   config.data.evaluate = ('nih', 'aihub', 'gmc', 'vindr', 'hospital')  # scored on their split test
   config.data.train_images = 0  # of the split train, as many as that of either class; 0 takes all
+  config.data.fold = (0, 1)  # (i, k): part i, from 0, of k parts of the patients is left out
   config.data.label_noise = 0.0  # share of the labels of train and tune flipped; for studies
   config.data.cache_dir = ''  # folder for preprocessed images; '' keeps them in memory
   config.data.worker_processes = 0  # that augment; 0 uses threads

@@ -40,6 +40,7 @@ COMMANDS = {
   'train': Command('nodulax.main', 'train one network, or a study of several'),
   'evaluate': Command('nodulax.evaluate', 'score a trained network on a split of shards'),
   'report': Command('nodulax.report.__main__', 'one page on all evaluations of a folder'),
+  'labels': Command('nodulax.labels.__main__', 'find wrong labels, and correct figures for them'),
   'export': Command('nodulax.export', 'one file with all that the use of a network needs'),
   'input': Command('nodulax.input.__main__', 'draw radiographs as the network sees them'),
   'pretrain': Command('nodulax.pretrain', 'train a network on implants, as the one that ships'),
@@ -57,7 +58,7 @@ FAULT_STATUS = 70  # EX_SOFTWARE of sysexits.h
 class Parser(argparse.ArgumentParser):
   """A parser of a command's arguments, which may take a config and changes of it."""
 
-  def __init__(self, prog: str, description: str | None):
+  def __init__(self, prog: str, description: str | None = None):
     super().__init__(
       prog=prog,
       description=description,
@@ -65,11 +66,9 @@ class Parser(argparse.ArgumentParser):
       formatter_class=argparse.RawDescriptionHelpFormatter,
       allow_abbrev=False,
     )
-    self._takes_config = False
 
   def add_config(self, default: str | None = None) -> None:
     """Adds --config, whose options --config.NAME=VALUE changes."""
-    self._takes_config = True
     self.add_argument(
       '--config',
       default=default,
@@ -86,7 +85,7 @@ class Parser(argparse.ArgumentParser):
       OptionError: the config cannot be read, or has no such option.
     """
     given, others = self.parse_known_args(arguments)
-    if self._takes_config:
+    if 'config' in given:
       given.config, others = read_config(given.config, others)
     if others:
       known = [option for action in self._actions for option in action.option_strings]

@@ -8,6 +8,7 @@ For research, not a medical device.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -33,8 +34,11 @@ from nodulax.evaluation.files import write_locations, write_pictures, write_pred
 from nodulax.evaluation.measures import dice_coefficients, measure
 from nodulax.files import remove_leftovers, whole_folder
 from nodulax.input.batches import evaluation_batches
-from nodulax.input.prepared import prepare
+from nodulax.input.prepared import Prepared, prepare
+from nodulax.input.relabelled import relabelled
 from nodulax.input.shards import Shards
+from nodulax.labels import rereading
+from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.storage import folders
 
 
@@ -47,6 +51,7 @@ def evaluate(
   batch_size: int,
   overlays: int,
   cache_dir: str | os.PathLike = '',
+  labels: str | os.PathLike = '',
 ) -> dict[str, Any]:
   """Evaluates a run's best network on a split, or finds that done in `output`.
 
@@ -58,12 +63,15 @@ def evaluate(
     batch_size: radiographs at a time; the results do not depend on it.
     overlays: how many radiographs to draw with heat map and truth.
     cache_dir: for preprocessed images; '' keeps them in memory.
+    labels: CSV file of a re-reading; its radiographs alone are scored, by what most readers say of
+      each. '' takes the shards' labels.
 
   Returns:
     What metrics.json holds.
 
   Raises:
     CheckpointError, ShardsError: there is no such run or split.
+    RereadingError: the re-reading cannot be read, or is of other radiographs.
     ValueError: `output` holds another evaluation.
   """
   output = pathlib.Path(output)
@@ -78,12 +86,17 @@ def evaluate(
     'split': split,
   }
   origin = provenance.provenance(run, shards.directory, split)
+  if labels:
+    subject['labels_sha256'] = hashlib.sha256(pathlib.Path(labels).read_bytes()).hexdigest()
   if hosts.first_says(output.exists()):
     return _done_before(output, {**subject, 'data_sha256': origin['data_sha256']})
 
   devices = parallel.devices()
   network, variables = networks.load_network(run)
   prepared = prepare(shards, description.preprocessing, cache_dir)
+  reading: dict[str, Any] = {}
+  if labels:
+    prepared, reading = _read_again(prepared, labels, description.preprocessing)
   batch_size = inference.rounded_up(batch_size, devices)
   batches = track(
     evaluation_batches(prepared, batch_size, jax.process_index(), jax.process_count()),
@@ -105,6 +118,7 @@ def evaluate(
       dices,
       description.thresholds,
     ),
+    **reading,
     'provenance': origin,
   }
   if not hosts.is_first():
@@ -121,6 +135,34 @@ def evaluate(
     (unfinished / 'metrics.json').write_text(json.dumps(metrics, indent=2))
   hosts.wait(f'evaluation in {output}')
   return metrics
+
+
+def _read_again(
+  prepared: Prepared, labels: str | os.PathLike, preprocessing: Preprocessing
+) -> tuple[Prepared, dict[str, Any]]:
+  """A split with the labels of a re-reading, and what metrics.json says of it."""
+  answers = rereading.read_answers(labels)
+  rereading.require_known(
+    answers,
+    [case.image_id for case in prepared.cases],
+    f'the split {prepared.split} of {prepared.name}',
+  )
+  settled = rereading.settle(answers)
+  if not settled:
+    raise rereading.RereadingError(f'{labels}: the readers settled no radiograph')
+  changed = sum(
+    case.label != settled[case.image_id].label
+    for case in prepared.cases
+    if case.image_id in settled
+  )
+  counts = {
+    'readers': len({answer.reader for answer in answers}),
+    'settled': len(settled),
+    'unsettled': len({answer.image_id for answer in answers}) - len(settled),
+    'not_read': len(prepared) - len({answer.image_id for answer in answers}),
+    'changed': changed,
+  }
+  return relabelled(prepared, settled, preprocessing), {'reading': counts}
 
 
 def _done_before(output: pathlib.Path, subject: dict[str, Any]) -> dict[str, Any]:
@@ -157,6 +199,12 @@ def print_metrics(metrics: dict[str, Any]) -> None:
     ('Dice', 'dice'),
   ):
     table.add_row(name, _shown(metrics[key]))
+  if reading := metrics.get('reading'):
+    table.add_row(
+      'labels',
+      f'read again by {reading["readers"]}: {reading["changed"]:,} changed, '
+      f'{reading["unsettled"]:,} unsettled, {reading["not_read"]:,} not read',
+    )
   table.add_row('at the probability', f'{metrics["probability_threshold"]:.3f}, frozen on tune')
   Console().print(table)
 
@@ -183,6 +231,7 @@ def add_arguments(parser: cli.Parser) -> None:
     default=64,
     help='radiographs to draw with heat map and truth (default: 64)',
   )
+  add('--labels', default='', help='CSV file of a re-reading to score against (docs/labels.md)')
   add('--cache_dir', default='', help='folder for preprocessed images (default: memory)')
 
 
@@ -197,6 +246,7 @@ def main(given: argparse.Namespace) -> None:
     batch_size=given.batch_size,
     overlays=given.overlays,
     cache_dir=given.cache_dir,
+    labels=given.labels,
   )
   folders.publish(output)
   print_metrics(metrics)

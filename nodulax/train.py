@@ -7,6 +7,7 @@ from nodulax import evaluate
 from nodulax.checkpoints import checkpoint
 from nodulax.distributed import hosts, parallel
 from nodulax.errors import OptionError
+from nodulax.input.folds import out_of_fold
 from nodulax.input.shards import Shards, describe_splits
 from nodulax.training import workdir
 from nodulax.training.fit import fit, tell
@@ -38,7 +39,8 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
     workdir.claim_data(folder, describe_splits(shards.directory), write=hosts.is_first())
     if config.init.checkpoint and checkpoint.latest_step(folder) is None:
       checkpoint.describe(config.init.checkpoint)  # refuses a run that has no network yet
-    radiographs = config.data.train_images or len(shards)
+    kept = len(out_of_fold(shards.patients(), config.data.fold))
+    radiographs = config.data.train_images or kept
     steps_per_epoch = radiographs // config.train.batch_size
     total_steps = config.train.epochs * steps_per_epoch
     if checkpoint.finished(folder, total_steps):

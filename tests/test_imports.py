@@ -14,8 +14,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 # From below to above: a module imports its own room and the layers below its own. A file has the
 # layer of its longest prefix. The package itself (the notice) lies below all of them.
 LAYERS = (
-  ('errors', 'files', 'checkpoints.description', 'checkpoints.typed_json'),
-  ('radiograph', 'statistics', 'model', 'storage', 'prediction.findings'),
+  ('errors', 'files', 'csv_files', 'checkpoints.description', 'checkpoints.typed_json'),
+  ('radiograph', 'statistics', 'model', 'storage', 'prediction.findings') + ('labels.rereading',),
   ('phantom', 'input', 'distributed'),
   ('checkpoints',),
   ('evaluation',),
@@ -23,7 +23,7 @@ LAYERS = (
   ('labels', 'report', 'pretraining'),
   ('study', 'app', 'cli', 'main', 'train', 'evaluate', 'predict', 'export', 'exported', 'pretrain')
   + ('models',)
-  + ('input.__main__', 'report.__main__'),
+  + ('input.__main__', 'report.__main__', 'labels.__main__', 'labels.crossfit'),
 )
 # Within a layer, or against it: who imports whom.
 SIDEWAYS = {
@@ -32,6 +32,7 @@ SIDEWAYS = {
   ('checkpoints.typed_json', 'errors'),
   ('checkpoints.description', 'radiograph'),  # Preprocessing, which is plain data
   ('checkpoints.description', 'statistics'),  # OverlapThreshold, which is plain data
+  ('csv_files', 'errors'),
   ('prediction.findings', 'radiograph'),
   ('prediction.findings', 'statistics'),
   ('main', 'study'),
@@ -44,6 +45,10 @@ SIDEWAYS = {
   ('evaluate', 'models'),  # within the function that both are
   *((command, 'cli') for command in LAYERS[-1] if command not in ('cli', 'exported', 'study')),
   ('input.__main__', 'input'),
+  ('labels.__main__', 'labels'),
+  ('labels.__main__', 'labels.crossfit'),
+  ('labels.crossfit', 'train'),
+  ('labels.crossfit', 'evaluate'),
   ('report.__main__', 'report'),
 }
 # Rooms that see less than all that lies below them.

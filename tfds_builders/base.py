@@ -25,6 +25,7 @@ from tfds_builders.examples import Entry, Shard, divide, write_on_beam, write_sh
 from tfds_builders.identifiers import Hasher, key_path, load_key
 from tfds_builders.processes import map_images
 from tfds_builders.records import Fault, Record, SourceError, Table, read_text
+from tfds_builders.relabelling import relabelled
 from tfds_builders.validation import FaultySource, Validation, validate
 
 
@@ -54,6 +55,11 @@ class Options(tfds.core.BuilderConfig):
     False, 'build what is there of a partial download; list what is left out'
   )
   allow_faulty: bool = option(False, 'go on without faulty images; list what is left out')
+  labels: str = option(
+    '',
+    'CSV file of a re-reading (docs/labels.md), whose answers replace the labels',
+    shows='content',
+  )
   hash_key: str = option(
     '',
     'file of the secret key that hashes identifiers; made at first use '
@@ -186,7 +192,13 @@ class RadiographBuilder(FileReaderBuilder):
     print_cohort(cohort, self.name, self.PAPER, Console())
     if validation.suspects:
       print(f'{len(validation.suspects):,} suspects; the command validate shows them')
-    shards = self._plan(cohort, validation, Hasher(key, self.name))
+    entries = self._entries(cohort, validation, Hasher(key, self.name))
+    reading: dict[str, Any] = {}
+    if options.labels:
+      entries, reading = relabelled(entries, options.labels)
+      read_again = {split: [entry.record for entry in of] for split, of in entries.items()}
+      cohort = dataclasses.replace(cohort, splits=read_again)
+    shards = self._plan(entries)
     everything = [shard for of_split in shards.values() for shard in of_split]
     if download_config.beam_runner or download_config.beam_options:
       write_on_beam(everything, download_config.beam_runner, download_config.beam_options)
@@ -201,15 +213,18 @@ class RadiographBuilder(FileReaderBuilder):
     self.info.set_splits(splits.SplitDict([self._split(*of_split) for of_split in shards.items()]))
     # A virtual hospital's download says in this file how it was made.
     simulated = (pathlib.Path(dl_manager.manual_dir) / 'phantom.json').exists()
-    write_cohort(cohort, self.name, self.PAPER, self.data_path, simulated=simulated)
+    write_cohort(
+      cohort, self.name, self.PAPER, self.data_path, simulated=simulated, reading=reading
+    )
 
-  def _plan(self, cohort: Cohort, validation: Validation, hasher: Hasher) -> dict[str, list[Shard]]:
-    """Decides which example stands in which file: the same however many processes write."""
+  def _entries(
+    self, cohort: Cohort, validation: Validation, hasher: Hasher
+  ) -> dict[str, list[Entry]]:
+    """What is known of each radiograph, by split."""
     if empty := cohort.empty_splits():
       raise FaultySource(empty, cohort.table)
-    shards = {}
-    for split, records in cohort.splits.items():
-      entries = [
+    return {
+      split: [
         Entry(
           record,
           validation.inspections[record.name],
@@ -219,6 +234,13 @@ class RadiographBuilder(FileReaderBuilder):
         )
         for record in records
       ]
+      for split, records in cohort.splits.items()
+    }
+
+  def _plan(self, splits: dict[str, list[Entry]]) -> dict[str, list[Shard]]:
+    """Decides which example stands in which file: the same however many processes write."""
+    shards = {}
+    for split, entries in splits.items():
       template = self._get_filename_template(split)
       files = divide(entries)
       shards[split] = [

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from etils import epath
@@ -90,10 +90,23 @@ def by_reason(cohort: Cohort) -> dict[str, list[str]]:
 
 
 def write_cohort(
-  cohort: Cohort, source: str, paper: Paper, folder: epath.Path, *, simulated: bool
+  cohort: Cohort,
+  source: str,
+  paper: Paper,
+  folder: epath.Path,
+  *,
+  simulated: bool,
+  reading: Mapping[str, int],
 ) -> None:
-  """Writes the cohort table beside the shards, and whether they hold simulated radiographs."""
+  """Writes the cohort table beside the shards.
+
+  Args:
+    simulated: whether the shards hold simulated radiographs.
+    reading: of a second reading whose labels the shards have, the counts; empty without one.
+  """
   numbers = {**cohort_json(cohort, source, paper), 'simulated': simulated}
+  if reading:
+    numbers['reading'] = dict(reading)
   text = json.dumps(numbers, indent=2)
   (folder / 'cohort.json').write_text(text + '\n')
   (folder / 'NOTICE.txt').write_text(NOTICE + '\n')

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from nodulax.radiograph.reading import RadiographError
+from nodulax.errors import NodulaxError
 from tfds_builders.base import Options, RadiographBuilder
 from tfds_builders.cohort import MISSING, Cohort
 from tfds_builders.cohort_table import cohort_json, print_cohort
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
   try:
     parsed.options = _options(parsed, builder_of(parsed.source))
     return parsed.run(parsed)
-  except (SourceError, RadiographError) as error:
+  except NodulaxError as error:
     print(f'{parsed.source}: {error}', file=sys.stderr)
     return 1
   except KeyboardInterrupt:

@@ -27,14 +27,7 @@ def reduced(prepared: Prepared, count: int, seed: int) -> Prepared:
   nodules, normals = order[labels == 1], order[labels == 0]
   wanted = min(max(count // 2, count - len(normals)), len(nodules))
   chosen = np.sort([*nodules[:wanted], *normals[: count - wanted]])
-  return dataclasses.replace(
-    prepared,
-    cases=[prepared.cases[index] for index in chosen],
-    images=np.asarray(prepared.images[chosen]),
-    masks=np.asarray(prepared.masks[chosen]),
-    truth_outside=prepared.truth_outside[chosen],
-    folder=None,  # the cache holds other radiographs
-  )
+  return prepared.subset(chosen.tolist())
 
 
 def mislabelled(prepared: Prepared, rate: float, seed: int) -> Prepared:

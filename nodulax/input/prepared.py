@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 from rich.progress import track
@@ -49,6 +50,17 @@ class Prepared:
     """Of what is known of each radiograph: changes with any label, box, name or order."""
     cases = json.dumps([shards_lib.case_to_json(case) for case in self.cases])
     return hashlib.sha256(cases.encode()).hexdigest()
+
+  def subset(self, chosen: Sequence[int]) -> 'Prepared':
+    """Some of the radiographs, in memory."""
+    return dataclasses.replace(
+      self,
+      cases=[self.cases[index] for index in chosen],
+      images=np.asarray(self.images[chosen]),
+      masks=np.asarray(self.masks[chosen]),
+      truth_outside=self.truth_outside[chosen],
+      folder=None,  # the cache holds other radiographs
+    )
 
   def truth(self, index: int) -> np.ndarray:
     """The pixels that are at least half nodule, bool[S, S].

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nodulax.files import UNFINISHED
 from nodulax.csv_files import CsvFile, is_plain
+from nodulax.files import UNFINISHED
 from nodulax.report.errors import ReportError
 from nodulax.report.results import UNKNOWN, Evaluation
 from nodulax.report.studies import assigned

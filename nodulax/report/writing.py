@@ -28,8 +28,8 @@ from nodulax.report import (
   tables,
 )
 from nodulax.report.checklists import checklists
-from nodulax.report.errors import ReportError
 from nodulax.report.drawing import Picture
+from nodulax.report.errors import ReportError
 from nodulax.report.failures import Failures, failures, suspects
 from nodulax.report.model_cards import model_cards
 from nodulax.report.other_tools import read_predictions

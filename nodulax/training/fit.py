@@ -24,6 +24,7 @@ from nodulax.evaluation.hottest_cells import HottestCells, hottest_cells
 from nodulax.evaluation.thresholds import freeze_thresholds
 from nodulax.input.batches import evaluation_batches, training_batches
 from nodulax.input.degraded import mislabelled, reduced
+from nodulax.input.folds import out_of_fold
 from nodulax.input.prepared import Prepared, prepare
 from nodulax.input.shards import Shards
 from nodulax.model import pretrained
@@ -140,6 +141,9 @@ class _Fit:
       prepare(split, self._preprocessing, data.cache_dir)
       for split in (shards, Shards(shards.directory, 'tune'))
     )
+    if data.fold[1] > 1:
+      patients = [case.patient_id for case in training.cases]
+      training = training.subset(out_of_fold(patients, data.fold))
     if data.train_images:
       training = reduced(training, data.train_images, seed)
     if data.label_noise:

@@ -73,6 +73,11 @@ def check_options(config: ConfigDict) -> None:
         raise OptionError(
           f'--config.data.{option} names the source {source!r}, which is none of {sources}'
         )
+  fold = config.data.fold
+  if len(fold) != 2 or not all(type(n) is int for n in fold) or not 0 <= fold[0] < fold[1]:
+    raise OptionError(
+      f'--config.data.fold={fold} must be (i, k), the part i from 0 to k - 1 of k parts'
+    )
   drops = config.optimizer.drop_epochs
   if not all(type(epoch) is int and epoch >= 1 for epoch in drops):
     raise OptionError(

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nodulax.report import cohorts, failures
 from nodulax.csv_files import CsvFile
+from nodulax.report import cohorts, failures
 from nodulax.report.reading import read_cases, read_results
 from nodulax.report.results import Evaluation, collect
 from nodulax.report.subgroups import group_names, subgroups

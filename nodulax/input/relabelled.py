@@ -1,0 +1,52 @@
+"""A split with the labels of a second reading in place of its own."""
+
+import dataclasses
+
+import numpy as np
+
+from nodulax.input.prepared import Prepared
+from nodulax.input.shards import Case
+from nodulax.labels.rereading import Settled
+from nodulax.radiograph.preprocessing import Preprocessing
+
+
+def relabelled(
+  prepared: Prepared, settled: dict[str, Settled], preprocessing: Preprocessing
+) -> Prepared:
+  """The radiographs of a split that were read again, with their new labels and boxes.
+
+  A normal radiograph that becomes a nodule is located where a reader drew a box; a nodule that
+  stays one keeps its own location where nobody did.
+
+  Args:
+    prepared: the split.
+    settled: by image id; a radiograph that is not in it is left out.
+    preprocessing: that made the split's crops, for the masks of boxes.
+  """
+  chosen = [index for index, case in enumerate(prepared.cases) if case.image_id in settled]
+  part = prepared.subset(chosen)
+  cases, masks = list(part.cases), np.array(part.masks)
+  truth_outside = np.array(part.truth_outside)
+  for index, case in enumerate(cases):
+    answer = settled[case.image_id]
+    cases[index] = relabelled_case(case, answer)
+    if answer.boxes:
+      whole = np.zeros((case.height, case.width), np.uint8)
+      for x_min, y_min, x_max, y_max in np.round(answer.boxes).astype(int):
+        whole[y_min:y_max, x_min:x_max] = 255
+      masks[index] = preprocessing.mask(whole, case.lung_box)
+      truth_outside[index] = preprocessing.truth_outside(whole, case.lung_box)
+    elif not answer.label:
+      masks[index], truth_outside[index] = 0, 0
+  return dataclasses.replace(part, cases=cases, masks=masks, truth_outside=truth_outside)
+
+
+def relabelled_case(case: Case, answer: Settled) -> Case:
+  """What is known of a radiograph after a second reading."""
+  if answer.boxes:
+    return dataclasses.replace(case, label=1, location_known=True, boxes=answer.boxes)
+  if answer.label == 0:
+    return dataclasses.replace(case, label=0, location_known=True, boxes=())
+  if case.label == 1:
+    return case
+  return dataclasses.replace(case, label=1, location_known=False, boxes=())

@@ -1,0 +1,112 @@
+"""Ranks labels by how likely they are wrong, from predictions of a network that never saw them."""
+
+import csv
+import dataclasses
+import math
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from nodulax.labels.predictions import LabelsError, Predictions
+from nodulax.statistics import label_noise, roc
+from nodulax.statistics.latent_truth import latent_truth
+
+COLUMNS = (
+  *('rank', 'image_id', 'patient_id', 'label', 'probability', 'wrong'),
+  *('heat_on_nodule', 'heat_elsewhere'),
+)
+_CHANCE = 0.5
+COUNTS = (10, 20, 50, 100, 200, 500)  # first places of a ranking that are looked at
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit:
+  """What an audit finds.
+
+  Attributes:
+    wrong: f64[n], the probability that each label is wrong.
+    rates: how often labels are wrong, by the network alone.
+    misplaced: f64[n], by how much the hottest finding elsewhere is hotter than that on the nodule,
+      NaN where the location is not known: what boxes or masks to doubt.
+  """
+
+  wrong: np.ndarray
+  rates: label_noise.NoiseRates
+  misplaced: np.ndarray
+
+  @property
+  def order(self) -> np.ndarray:
+    """Positions of the radiographs, the most suspect label first."""
+    return np.argsort(-self.wrong, kind='stable')
+
+
+def audit(predictions: Predictions, *, seed: int = 0) -> Audit:
+  """How likely each label is wrong, given the network's score and the rates of wrong labels.
+
+  Labels and scores are two readers of a truth that nobody saw (`latent_truth`): so a label is the
+  more suspect the surer the network is of the opposite, and the more common its kind of error is.
+  With equal rates the ranking is that of cleanlab's self-confidence (Northcutt et al., JAIR
+  2021;70:1373).
+
+  Raises:
+    LabelsError: the predictions are no better than chance against the labels.
+  """
+  labels, logits = predictions.labels, predictions.logits
+  area = roc.delong_interval(labels, logits, predictions.patients)
+  if not area.low > _CHANCE:
+    raise LabelsError(
+      f'{predictions.source}: against these labels the predictions have an AUC of {area.value:.2f} '
+      f'({area.low:.2f} to {area.high:.2f}), which may be chance: they tell nothing of the labels; '
+      'take those of a better network'
+    )
+  found = latent_truth(labels[:, np.newaxis].astype(np.float64), logits, draws=2, seed=seed)
+  rates = label_noise.rates_from_network(labels, logits, seed=seed)
+  wrong = np.where(labels == 1, 1 - found.posterior, found.posterior)
+  return Audit(wrong, rates, predictions.heat_elsewhere - predictions.heat_on_nodule)
+
+
+def ranking(found: Audit, wrong: np.ndarray, known: np.ndarray) -> dict[str, Any]:
+  """How well the ranking finds labels that are known to be wrong.
+
+  Args:
+    found: the audit of n radiographs.
+    wrong: bool[n], whether the label is wrong.
+    known: bool[n], whether that is known.
+
+  Returns:
+    JSON: 'auc' of the ranking with its interval, None where one class is missing; 'precision' and
+    'recall' by the number of first places.
+  """
+  truth, score = wrong[known], found.wrong[known]
+  area = None
+  if 0 < truth.sum() < len(truth):
+    estimate = roc.delong_interval(truth, score)
+    area = {'value': estimate.value, 'low': estimate.low, 'high': estimate.high}
+  counts = [*COUNTS, int(truth.sum())]
+  return {
+    'images': len(truth),
+    'wrong': int(truth.sum()),
+    'auc': area,
+    **label_noise.ranking_figures(truth, score, sorted(set(counts))),
+  }
+
+
+def write_suspects(path: pathlib.Path, predictions: Predictions, found: Audit) -> None:
+  """Every radiograph, the most suspect label first."""
+  with path.open('w', newline='', encoding='utf-8') as file:
+    writer = csv.writer(file, lineterminator='\n')
+    writer.writerow(COLUMNS)
+    for rank, index in enumerate(found.order, 1):
+      heat = [predictions.heat_on_nodule[index], predictions.heat_elsewhere[index]]
+      writer.writerow(
+        [
+          rank,
+          predictions.image_ids[index],
+          predictions.patients[index],
+          predictions.labels[index],
+          f'{predictions.probability[index]:.6g}',
+          f'{found.wrong[index]:.6g}',
+          *('' if math.isnan(value) else f'{value:.6g}' for value in heat),
+        ]
+      )

@@ -1,0 +1,103 @@
+"""What a network that never saw a label says of the radiograph, beside the label."""
+
+import dataclasses
+import math
+import os
+import pathlib
+
+import numpy as np
+
+from nodulax.csv_files import CsvFile
+from nodulax.errors import NodulaxError
+
+
+class LabelsError(NodulaxError):
+  """Labels, predictions or readings that cannot be used together; says why, and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+  """Labels and predictions of n radiographs.
+
+  Attributes:
+    source: the file.
+    image_ids: of each.
+    patients: whose it is; the radiograph's own id where the file does not say.
+    labels: int[n], 0 or 1.
+    probability: f64[n].
+    heat_on_nodule, heat_elsewhere: f64[n], the hottest finding of the heat map that lies on a
+      located nodule and the hottest that does not, 0 where there is none; NaN of both where the
+      radiograph has no located nodule or the file came without its locations.csv.
+  """
+
+  source: pathlib.Path
+  image_ids: list[str]
+  patients: list[str]
+  labels: np.ndarray
+  probability: np.ndarray
+  heat_on_nodule: np.ndarray
+  heat_elsewhere: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.image_ids)
+
+  @property
+  def logits(self) -> np.ndarray:
+    """f64[n], of the probabilities, kept from infinity."""
+    probability = np.clip(self.probability, 1e-6, 1 - 1e-6)
+    return np.log(probability / (1 - probability))
+
+
+def read_predictions(source: str | os.PathLike) -> Predictions:
+  """Reads predictions.
+
+  Args:
+    source: the folder of an evaluation; or a CSV file with the columns image_id, label (0 or 1) and
+      probability, and perhaps patient_id.
+
+  Raises:
+    LabelsError: there is no such file, or it is unfit.
+  """
+  path = pathlib.Path(source)
+  locations = path / 'locations.csv'
+  if path.is_dir():
+    path = path / 'predictions.csv'
+  file = CsvFile(path, ('image_id', 'label', 'probability'), error=LabelsError)
+  image_ids = file.text('image_id')
+  if len(set(image_ids)) < len(image_ids):
+    raise LabelsError(f'{path}: a radiograph is there twice; each needs one line')
+  labels = np.array([int(label) for label in file.choice('label', ('0', '1'))])
+  if len(set(labels.tolist())) < 2:
+    raise LabelsError(f'{path}: all labels are equal, so nothing can be told of them')
+  patients = file.text('patient_id', empty='')
+  on_nodule, elsewhere = np.full((2, len(image_ids)), np.nan)
+  if locations.is_file():
+    on_nodule, elsewhere = _heat(locations, image_ids)
+  return Predictions(
+    path,
+    image_ids,
+    [patient or image for patient, image in zip(patients, image_ids, strict=True)],
+    labels,
+    file.numbers('probability', 0, 1, required=True),
+    on_nodule,
+    elsewhere,
+  )
+
+
+def _heat(path: pathlib.Path, image_ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
+  """The hottest finding on a nodule and elsewhere of each radiograph with a located nodule."""
+  file = CsvFile(path, ('image_id', 'score', 'nodule'), error=LabelsError)
+  row = {image_id: number for number, image_id in enumerate(image_ids)}
+  on_nodule, elsewhere = np.full((2, len(image_ids)), np.nan)
+  for image_id, score, nodule in zip(
+    file.text('image_id'),
+    file.numbers('score', 0, 1, required=True),
+    file.numbers('nodule', -1, math.inf),
+    strict=True,
+  ):
+    if image_id not in row or math.isnan(nodule):
+      continue
+    index = row[image_id]
+    on_nodule[index] = np.fmax(on_nodule[index], score if nodule else 0)
+    elsewhere[index] = np.fmax(elsewhere[index], 0 if nodule else score)
+  return on_nodule, elsewhere
