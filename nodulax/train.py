@@ -39,7 +39,7 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
     workdir.claim_data(folder, describe_splits(shards.directory), write=hosts.is_first())
     if config.init.checkpoint and checkpoint.latest_step(folder) is None:
       checkpoint.describe(config.init.checkpoint)  # refuses a run that has no network yet
-    kept = len(out_of_fold(shards.patients(), config.data.fold))
+    kept = len(out_of_fold(shards.column('patient_id'), config.data.fold))
     radiographs = config.data.train_images or kept
     steps_per_epoch = radiographs // config.train.batch_size
     total_steps = config.train.epochs * steps_per_epoch

@@ -5,21 +5,18 @@ import functools
 import pathlib
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nodulax import NOTICE
+from nodulax.app import local
 from nodulax.checkpoints import evaluations
 from nodulax.errors import NodulaxError
 from nodulax.phantom.hospitals.profiles import GMC
@@ -36,18 +33,9 @@ from nodulax.radiograph.reading import (
   encode_png,
 )
 
-LARGEST_PICTURE = 1024  # pixels along the longer side
 COLOURS = 32  # of the colour bar
 _EXAMPLE = Visit('gmc', 20, 768, 4, lesions=('Mass',))
-_FOLDER = pathlib.Path(__file__).parent
 _FILES = {'/': 'page.html', '/page.css': 'page.css', '/page.js': 'page.js'}
-_TYPES = {'.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript'}
-_HEADERS = {
-  'Cache-Control': 'no-store',
-  'Content-Security-Policy': "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
-  'Referrer-Policy': 'no-referrer',
-  'X-Content-Type-Options': 'nosniff',
-}
 
 
 def create(
@@ -65,26 +53,19 @@ def create(
 
   async def answered(request: Request, reply: Callable[[bytes], Response]) -> Response:
     """What `reply` makes of the file that a request brings."""
-    # Another site's page cannot send this type without asking first, which is not answered.
-    if request.headers.get('content-type') != 'application/octet-stream':
-      return _error(415, 'send the bytes of a file as application/octet-stream')
-    data = bytearray()
     try:
-      async for part in request.stream():
-        data += part
-        if len(data) > largest:
-          return _error(413, f'the file is larger than {largest / 2**20:.0f} MB')
-    except ClientDisconnect:
-      return _error(400, 'the file did not arrive whole')
+      data = await local.body(request, 'application/octet-stream', largest)
+    except local.Refusal as refusal:
+      return local.error(refusal.status, str(refusal))
 
     def alone() -> Response:
       with one_at_a_time:
-        return reply(bytes(data))
+        return reply(data)
 
     try:
       return await run_in_threadpool(alone)
     except NodulaxError as error:
-      return _error(422, str(error))
+      return local.error(422, str(error))
 
   async def read_one(request: Request) -> Response:
     return await answered(request, lambda data: JSONResponse(read(reader, data)))
@@ -97,10 +78,6 @@ def create(
 
   def example(request: Request) -> Response:
     return Response(simulated(), media_type='image/png')
-
-  def file(name: str) -> Callable[[Request], Response]:
-    content, kind = (_FOLDER / name).read_bytes(), _TYPES[pathlib.Path(name).suffix]
-    return lambda request: Response(content, media_type=kind)
 
   def model(request: Request) -> Response:
     thresholds = reader.description.thresholds
@@ -118,18 +95,13 @@ def create(
       }
     )
 
-  return Starlette(
-    routes=[
-      *(Route(path, file(name)) for path, name in _FILES.items()),
+  return local.page(
+    _FILES,
+    [
       Route('/model', model),
       Route('/read', read_one, methods=['POST']),
       Route('/sr', report_one, methods=['POST']),
       Route('/example', example),
-    ],
-    middleware=[
-      Middleware(BaseHTTPMiddleware, dispatch=_with_headers),
-      # A foreign name that leads to this machine (DNS rebinding) is not answered.
-      Middleware(TrustedHostMiddleware, allowed_hosts=['localhost', '127.0.0.1']),
     ],
   )
 
@@ -153,12 +125,10 @@ def read(reader: Reader, data: bytes) -> dict[str, Any]:
   """
   reading, prediction = _predict(reader, data)
   pixels = reading.radiograph.pixels
-  scale = min(1, LARGEST_PICTURE / max(pixels.shape))
-  width, height = (max(1, round(side * scale)) for side in pixels.shape[::-1])
-  small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA).astype(np.float64)
-  small = (small - small.min()) * 65535 / max(np.ptp(small), 1)
-  black, white = np.percentile(small, (0.5, 99.5))
-  heat = whole_heat_map(prediction.heat_map, reading.crop, pixels.shape, (width, height))
+  shown = local.display(pixels)
+  heat = whole_heat_map(
+    prediction.heat_map, reading.crop, pixels.shape, (shown['width'], shown['height'])
+  )
   lowest = reader.description.thresholds.heat_map.of(prediction.heat_map)
   stored = record('', *as_stored(reading, prediction))
   return {
@@ -166,11 +136,7 @@ def read(reader: Reader, data: bytes) -> dict[str, Any]:
     'findings': document(reader.description, [stored], {}),
     'dicom': is_dicom(data),
     'heat_threshold': lowest,
-    'width': width,
-    'height': height,
-    'pixels': base64.b64encode(small.round().astype('<u2').tobytes()).decode(),
-    'black': float(black),
-    'white': float(max(white, black + 1)),
+    **shown,
     'heat_map': base64.b64encode(pictures.png(pictures.heat_layer(heat, lowest))).decode(),
   }
 
@@ -223,15 +189,3 @@ def warm_up(reader: Reader) -> None:
   """Compiles the network, so that the first radiograph need not wait for it."""
   blank = Radiograph(np.zeros((64, 64), np.uint8))
   reader([prepare(blank, reader.description.preprocessing)])
-
-
-async def _with_headers(
-  request: Request, call_next: Callable[[Request], Awaitable[Response]]
-) -> Response:
-  response = await call_next(request)
-  response.headers.update(_HEADERS)
-  return response
-
-
-def _error(status: int, message: str) -> Response:
-  return JSONResponse({'error': message}, status_code=status)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -89,9 +89,9 @@ class Shards:
     """Of each radiograph, 1 with a nodule or mass, else 0; no pixels are decoded."""
     return [int(self._examples[index]['label']) for index in range(len(self))]
 
-  def patients(self) -> list[str]:
-    """Of each radiograph, whose it is; no pixels are decoded."""
-    return [self._examples[index]['patient_id'].decode() for index in range(len(self))]
+  def column(self, name: Literal['image_id', 'patient_id']) -> list[str]:
+    """Of each radiograph, what it or its patient is called; no pixels are decoded."""
+    return [self._examples[index][name].decode() for index in range(len(self))]
 
   def __getitem__(self, index: int) -> tuple[Case, np.ndarray, np.ndarray | None]:
     """The case, its pixels u8|u16[H, W], and its mask u8[H, W] (None where nothing is marked)."""
