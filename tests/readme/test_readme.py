@@ -83,7 +83,10 @@ ELSEWHERE = {
   'python -m nodulax.main --config=configs/virtual_study.py': 'end_to_end/test_virtual_study.py',
   'python tests/end_to_end/jsrt.py': 'end_to_end/test_jsrt.py',
   'python tests/end_to_end/real_sets.py': 'end_to_end/test_real_sets.py',
+  'nodulax app --dataset': 'app/test_rereading.py',
   'nodulax app': 'app/test_app.py',
+  'nodulax labels': 'labels/test_labels_command.py',
+  'python tests/labels/real_readers.py': 'labels/test_real_readers.py',
   'python -m nodulax.pretrain': 'pretraining/test_pretrain.py',
   'python tests/radiograph/guard_figures.py': 'radiograph/test_guard.py',
 }
