@@ -52,14 +52,14 @@ def sweeps() -> dict:
   return {
     'label_noise': {
       'experiments': ('aihub_image', 'nih_aihub_pixel'),
-      'option': 'data.label_noise',
+      'options': ('data.noise.wrong_normal', 'data.noise.wrong_nodule'),
       'values': (0.05, 0.1, 0.2, 0.3, 0.4),
       'unchanged': 0.0,
       'same_steps': False,
     },
     'training_images': {
       'experiments': ('aihub_image', 'nih_aihub_pixel'),
-      'option': 'data.train_images',
+      'options': ('data.train_images',),
       'values': (175, 350, 700),
       'unchanged': TRAINING_IMAGES,
       'same_steps': True,  # fewer radiographs, seen as many times more often

@@ -286,7 +286,7 @@ def test_answers_that_are_not_finite_on_the_tune_split_stop_the_run(config, tmp_
     ('data.train', 'mimic', "names the source 'mimic', which is none of aihub"),
     ('data.evaluate', ('gmc', 'mimic'), "names the source 'mimic', which is none of aihub"),
     ('data.train_images', 10_000, 'more than the 33 radiographs'),
-    ('data.label_noise', 1.5, '--config.data.label_noise=1.5 must be from 0 to 1'),
+    ('data.noise.wrong_nodule', 1.5, 'wrong_nodule is 1.5; it must lie between 0 and 1'),
     ('init.imagenet', 'nowhere.h5', '--config.init.imagenet=nowhere.h5: there is no such file'),
     ('init.checkpoint', 'nowhere', 'nowhere'),
     ('augmentation.flip', 2.0, '--config.augmentation.flip=2.0 must be from 0 to 1'),
@@ -312,7 +312,7 @@ def test_a_step_that_does_not_fit_into_memory_is_refused_or_taken_in_parts(
   monkeypatch.setattr(fit.compiling, 'free_bytes', lambda _: 2**20)
   with pytest.raises(fit.MemoryShortage, match=r'needs .* GB and 0.0 GB are free.*accumulate=2'):
     train.train(config, tmp_path / 'refused')
-  needs = iter([3e9, 1e9])  # whole, in two parts
+  needs = iter([6e9, 2e9])  # whole, in two parts
   monkeypatch.setattr(fit.compiling, 'free_bytes', lambda _: 4e9)
   monkeypatch.setattr(fit.compiling, 'needed_bytes', lambda *_: next(needs))
   config.train.accumulate, config.train.epochs = 0, 1

@@ -5,7 +5,7 @@ import json
 import math
 import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from etils import epath
@@ -30,7 +30,7 @@ class Run:
     experiment: of which experiment it is.
     seed: of its training.
     sweep: which sweep it belongs to; None for none.
-    value: of the sweep's option; None for none.
+    value: of the sweep's options; None for none.
     config: as `train` takes it; its data's shards and its start are filled in.
   """
 
@@ -109,15 +109,16 @@ def _check_sweep(config: ConfigDict, name: str, sweep: ConfigDict) -> None:
   numbers = all(type(value) in (int, float) and math.isfinite(value) for value in values)
   if not values or len(set(values)) < len(values) or not numbers:
     raise OptionError(f'{option}.values={sweep["values"]} must be numbers, at least one, each once')
-  try:
-    known = operator.attrgetter(sweep.option)(config)
-  except AttributeError:
-    known = None
-  if type(known) not in (int, float) or sweep.option.split('.')[0] in OWN_OPTIONS:
-    raise OptionError(
-      f'{option}.option={sweep.option!r} must be an option of configs/default.py that is a number, '
-      "such as 'data.label_noise'"
-    )
+  for varied in sweep.options:
+    try:
+      known = operator.attrgetter(varied)(config)
+    except AttributeError:
+      known = None
+    if type(known) not in (int, float) or varied.split('.')[0] in OWN_OPTIONS:
+      raise OptionError(
+        f'{option}.options has {varied!r}; each must be an option of configs/default.py that is a '
+        "number, such as 'data.noise.wrong_nodule'"
+      )
 
 
 def _check_source(name: str, source: ConfigDict) -> None:
@@ -142,7 +143,7 @@ def sources(config: ConfigDict) -> list[str]:
 def describe(planned: list[Run], config: ConfigDict) -> dict[str, Any]:
   """study.json, from which the report knows what its runs are.
 
-  `unchanged` says of each sweep which run is what the sweep's option is at without the sweep.
+  `unchanged` says of each sweep what the sweep's options are at without the sweep.
   """
   return {
     'runs': {
@@ -152,7 +153,7 @@ def describe(planned: list[Run], config: ConfigDict) -> dict[str, Any]:
       for run in planned
     },
     'sweeps': {
-      name: {'option': sweep.option, 'unchanged': sweep.unchanged}
+      name: {'options': list(sweep.options), 'unchanged': sweep.unchanged}
       for name, sweep in config.sweeps.items()
     },
   }  # fmt: skip
@@ -165,11 +166,11 @@ def _named(
   for seed in (first, *others):
     for experiment in config.order:
       name = experiment if seed == first else f'{experiment}_seed{seed}'
-      yield name, experiment, seed, None, None, _experiment(config, experiment, {})
+      yield name, experiment, seed, None, None, _experiment(config, experiment, ())
   for sweep_name, sweep in config.sweeps.items():
     for experiment in sweep.experiments:
       for value in sweep['values']:
-        changes = _nested(sweep.option, value)
+        changes = [_nested(option, value) for option in sweep.options]
         name = re.sub(r'[^A-Za-z0-9_.]', '_', f'{experiment}_{sweep_name}_{value:g}')
         changed = _experiment(config, experiment, changes)
         if sweep.same_steps:
@@ -177,7 +178,9 @@ def _named(
         yield name, experiment, first, sweep_name, float(value), changed
 
 
-def _experiment(config: ConfigDict, experiment: str, changes: dict[str, Any]) -> ConfigDict:
+def _experiment(
+  config: ConfigDict, experiment: str, changes: Sequence[dict[str, Any]]
+) -> ConfigDict:
   """The shared options, the experiment's own, and the sweep's."""
   shared = config.copy_and_resolve_references()
   with shared.unlocked():
@@ -186,7 +189,8 @@ def _experiment(config: ConfigDict, experiment: str, changes: dict[str, Any]) ->
   if experiment not in config.experiments:
     raise OptionError(f'config.experiments has no {experiment!r}, which order or a sweep names')
   shared.update(config.experiments[experiment])
-  shared.update(changes)
+  for change in changes:
+    shared.update(change)
   return shared
 
 
@@ -213,7 +217,7 @@ def _complete(
 
 
 def _nested(option: str, value: Any) -> dict[str, Any]:
-  """'data.label_noise', 0.1 -> {'data': {'label_noise': 0.1}}."""
+  """'data.train_images', 100 -> {'data': {'train_images': 100}}."""
   for name in reversed(option.split('.')):
     value = {name: value}
   return value

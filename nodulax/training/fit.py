@@ -23,7 +23,7 @@ from nodulax.errors import NodulaxError, OptionError
 from nodulax.evaluation.hottest_cells import HottestCells, hottest_cells
 from nodulax.evaluation.thresholds import freeze_thresholds
 from nodulax.input.batches import evaluation_batches, training_batches
-from nodulax.input.degraded import mislabelled, reduced
+from nodulax.input.degraded import Noise, degraded, reduced
 from nodulax.input.folds import out_of_fold
 from nodulax.input.prepared import Prepared, prepare
 from nodulax.input.shards import Shards
@@ -146,8 +146,8 @@ class _Fit:
       training = training.subset(out_of_fold(patients, data.fold))
     if data.train_images:
       training = reduced(training, data.train_images, seed)
-    if data.label_noise:
-      training, tune = (mislabelled(part, data.label_noise, seed) for part in (training, tune))
+    noise = typed_json.construct(Noise, data.noise.to_dict(), 'config.data.noise')
+    training, tune = (degraded(part, noise, seed) for part in (training, tune))
     for part in (training, tune):
       _require_both_classes(part)
     digests = {part.split: part.digest() for part in (training, tune)}

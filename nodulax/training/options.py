@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from nodulax.checkpoints import typed_json
 from nodulax.errors import OptionError
+from nodulax.input.degraded import Noise
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.storage import folders
 from nodulax.training.losses import Loss
@@ -16,7 +17,6 @@ from nodulax.training.losses import Loss
 _RANGES: dict[str, tuple[float, float]] = {
   'seed': (0, 2**32 - 1),
   'data.train_images': (0, math.inf),
-  'data.label_noise': (0, 1),
   'data.worker_processes': (0, math.inf),
   'augmentation.flip': (0, 1),
   'augmentation.shift': (0, 1),
@@ -96,6 +96,7 @@ def check_options(config: ConfigDict) -> None:
     )
   Preprocessing.from_dict(config.preprocessing.to_dict())
   typed_json.construct(Loss, config.loss.to_dict(), '--config.loss')
+  typed_json.construct(Noise, config.data.noise.to_dict(), 'config.data.noise')
   weights = config.init.imagenet
   if weights and not folders.is_remote(weights) and not pathlib.Path(weights).is_file():
     raise OptionError(f'--config.init.imagenet={weights}: there is no such file')

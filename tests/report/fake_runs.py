@@ -91,7 +91,7 @@ def write_study(
         shortfall = 0.4 * (3 - number) - 0.1 * seed
         add(f'{model}_{count}_{seed}', skill - shortfall, seed, model, 'training_images', count)
   unchanged = {'label_noise': 0.0, 'training_images': 800}
-  sweeps = {name: {'option': f'data.{name}', 'unchanged': at} for name, at in unchanged.items()}
+  sweeps = {name: {'options': [f'data.{name}'], 'unchanged': at} for name, at in unchanged.items()}
   (folder / 'study.json').write_text(json.dumps({'runs': runs, 'sweeps': sweeps}))
   return folder
 

@@ -63,17 +63,19 @@ def test_a_sweep_changes_one_option(config):
   with config.unlocked():
     config.sweeps = {
       'label_noise': {
-        'experiments': ('aihub_image',), 'option': 'data.label_noise', 'values': (0.1, 0.2),
+        'experiments': ('aihub_image',), 'values': (0.1, 0.2),
+        'options': ('data.noise.wrong_normal', 'data.noise.wrong_nodule'),
         'unchanged': 0.0, 'same_steps': False,
       },
       'training_images': {
-        'experiments': ('nih_aihub_pixel',), 'option': 'data.train_images', 'values': (200,),
+        'experiments': ('nih_aihub_pixel',), 'options': ('data.train_images',), 'values': (200,),
         'unchanged': 800, 'same_steps': True,
       },
     }  # fmt: skip
   by_name = planned(config)
   noisy = by_name['aihub_image_label_noise_0.2']
-  assert noisy.config.data.label_noise == 0.2 and noisy.config.train.epochs == 10
+  assert noisy.config.data.noise.wrong_normal == noisy.config.data.noise.wrong_nodule == 0.2
+  assert noisy.config.train.epochs == 10
   few = by_name['nih_aihub_pixel_training_images_200']
   assert few.config.data.train_images == 200 and few.config.init.checkpoint == 'work/nih_image'
   # 12 batches of 16 an epoch rather than 50: 42 epochs are 504 steps, 10 were 500.
@@ -83,7 +85,7 @@ def test_a_sweep_changes_one_option(config):
     'model': 'aihub_image', 'seed': 0, 'sweep': 'label_noise', 'value': 0.2
   }  # fmt: skip
   assert told['runs']['aihub_image']['sweep'] is None
-  assert told['sweeps']['training_images'] == {'option': 'data.train_images', 'unchanged': 800}
+  assert told['sweeps']['training_images'] == {'options': ['data.train_images'], 'unchanged': 800}
 
 
 def test_what_trains_is_prepared_though_nothing_is_scored_on_it(config):
@@ -104,7 +106,7 @@ def test_the_virtual_study_trains_all_on_equal_numbers_and_sweeps_two_options():
   plain = [run for run in by_name.values() if run.sweep is None]
   assert len(plain) == 15 and {run.seed for run in plain} == {0, 1, 2}
   assert {run.config.data.train_images for run in plain} == {virtual_study.TRAINING_IMAGES}
-  assert {run.config.data.label_noise for run in plain} == {0.0}
+  assert {run.config.data.noise.wrong_nodule for run in plain} == {0.0}
   # Every run takes 87 * 16 steps, to the nearest whole epoch.
   for run in by_name.values():
     epoch = run.config.data.train_images // run.config.train.batch_size
@@ -134,10 +136,14 @@ def test_the_studies_that_come_along_pass_their_own_check(config):
     ('sources.gmc.builder', 'x', 'builder=x must be one of nih_chestxray14'),
     ('sources.gmc.hospital', 'x', 'hospital=x must be one of nih, aihub'),
     ('sources.gmc.raw', '/nowhere', 'raw=/nowhere: there is no such folder'),
-    ('sweeps.label_noise.option', 'data.label_nois', 'must be an option of configs/default.py'),
-    ('sweeps.label_noise.option', 'data.train', 'that is a number'),
+    ('sweeps.label_noise.options', ('data.noise.x',), 'must be an option of configs/default.py'),
+    ('sweeps.label_noise.options', ('data.train',), 'that is a'),
     ('sweeps.label_noise.values', (), 'values=.. must be numbers, at least one'),
-    ('sweeps.label_noise.values', (0.1, 2.0), 'label_noise_2: --config.data.label_noise=2.0'),
+    (
+      'sweeps.label_noise.values',
+      (0.1, 2.0),
+      'label_noise_2: config.data.noise.wrong_normal is 2.0',
+    ),
     ('sweeps.label_noise.experiments', ('x',), "config.experiments has no 'x'"),
     ('augmentation.flip', 2.0, 'nih_image: --config.augmentation.flip=2.0 must be from 0 to 1'),
   ],
