@@ -105,7 +105,7 @@ def get_config() -> ConfigDict:
 
   # Weights to start from; both empty: from scratch.
   config.init = ConfigDict()
-  config.init.imagenet = ''  # file of public DenseNet weights
+  config.init.imagenet = ''  # public DenseNet weights: 'keras', 'torchvision', or a file of them
   config.init.checkpoint = ''  # workdir of another run
 
   config.optimizer = ConfigDict()

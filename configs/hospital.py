@@ -5,7 +5,7 @@ shipped weights, on labels and, where there are any, masks or boxes.
 Data: shards of gmc_nodule, built with --config=hospital. Start: the network of nodulax.
 Hardware: two CPU cores train on about four radiographs a second: of 1,000, 700 are trained on, and
 ten epochs take about half an hour. --config=configs/hospital.py:large trains DenseNet-121 at 512
-pixels on a GPU, from public weights (--config.init.imagenet=FILE) where you have them.
+pixels on a GPU, from public weights (--config.init.imagenet=keras) where you have them.
 
   python -m nodulax.main --config=configs/hospital.py --workdir=runs/mine \
     --config.data.shards.hospital=SHARDS

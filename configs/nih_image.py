@@ -10,7 +10,7 @@ Expected (the paper's): AUC 0.71 on GMC, 0.73 on VinBig.
 
   python -m nodulax.main --config=configs/nih_image.py --workdir=runs/nih_image \
     --config.data.shards.nih=DIR --config.data.shards.aihub=DIR --config.data.shards.gmc=DIR \
-    --config.data.shards.vindr=DIR --config.init.imagenet=FILE
+    --config.data.shards.vindr=DIR --config.init.imagenet=keras
 """
 
 from ml_collections import ConfigDict

@@ -6,7 +6,7 @@ Question: does labelling against CT, and labelling at pixel level, make a better
 Data: four virtual hospitals of the paper's sizes, simulated and built into WORKDIR where nothing
 else is named. Real ones: --config.sources.nih.raw=DOWNLOAD builds a download first,
 --config.data.shards.nih=SHARDS takes finished shards; likewise aihub, gmc and vindr.
-Start: --config.init.imagenet=FILE for the first two experiments, the first one's model for the
+Start: --config.init.imagenet=keras for the first two experiments, the first one's model for the
 other two.
 Hardware: two V100s in the paper. Not yet run on the real data.
 Time: training takes no less than 2.2 h on one V100, 1.3 h on one A100, in 16 bits. Predicted from
@@ -14,7 +14,7 @@ the compiled step and not measured; launch/README.md says how.
 Expected (the paper's): AUC on GMC / VinBig 0.71 / 0.73, 0.88 / 0.78, not given, 0.91 / 0.86.
 
   python -m nodulax.main --config=configs/study.py --workdir=runs/study --dry_run
-  python -m nodulax.main --config=configs/study.py --workdir=runs/study --config.init.imagenet=FILE
+  python -m nodulax.main --config=configs/study.py --workdir=runs/study --config.init.imagenet=keras
 
 Every option of configs/default.py is here too and holds for all experiments, but for the few that
 tell them apart, which are in config.experiments.

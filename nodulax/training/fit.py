@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+import pathlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,7 +34,7 @@ from nodulax.model.heads import CELL
 from nodulax.radiograph import pictures
 from nodulax.radiograph.augmentation import Augmentation
 from nodulax.radiograph.preprocessing import Preprocessing
-from nodulax.storage import folders
+from nodulax.storage import folders, published
 from nodulax.training import optimizer, workdir
 from nodulax.training.interruption import Interrupted, Interruption
 from nodulax.training.logbook import Logbook, duration
@@ -222,7 +223,7 @@ class _Fit:
         state, *pretrained.load_network(source, state.variables, sub_network=same_head)
       )
     elif config.init.imagenet:
-      file = folders.fetch_file(config.init.imagenet)
+      file = imagenet_file(config)
       state = start_from(state, *pretrained.load_imagenet(file, state.variables))
     if hosts.is_first():
       workdir.cut_back_logs(self._folder, self._progress['logs'])
@@ -443,6 +444,14 @@ class _Stop:
       self.asked = self._ask()
       if self.asked:
         return
+
+
+def imagenet_file(config: ConfigDict) -> pathlib.Path:
+  """The file of published weights that a config names: by its publisher, by path or by address."""
+  name = config.init.imagenet
+  if name in published.WEIGHTS:
+    return published.fetch(published.find_weights(name, config.model.size))
+  return folders.fetch_file(name)
 
 
 def _next_divisor(number: int, after: int) -> int:

@@ -10,7 +10,7 @@ from nodulax.checkpoints import typed_json
 from nodulax.errors import OptionError
 from nodulax.input.degraded import Noise
 from nodulax.radiograph.preprocessing import Preprocessing
-from nodulax.storage import folders
+from nodulax.storage import folders, published
 from nodulax.training.losses import Loss
 
 # The least and the greatest value of each option that is a number.
@@ -98,5 +98,10 @@ def check_options(config: ConfigDict) -> None:
   typed_json.construct(Loss, config.loss.to_dict(), '--config.loss')
   typed_json.construct(Noise, config.data.noise.to_dict(), 'config.data.noise')
   weights = config.init.imagenet
-  if weights and not folders.is_remote(weights) and not pathlib.Path(weights).is_file():
-    raise OptionError(f'--config.init.imagenet={weights}: there is no such file')
+  if weights in published.WEIGHTS:
+    published.find_weights(weights, config.model.size)
+  elif weights and not folders.is_remote(weights) and not pathlib.Path(weights).is_file():
+    raise OptionError(
+      f'--config.init.imagenet={weights}: there is no such file; {" or ".join(published.WEIGHTS)} '
+      'downloads the published one'
+    )

@@ -67,7 +67,7 @@ RUN = [
     ('--images=3', '--image_size=64'),
     {'DIR': 'simulated'},
   ),
-  (r'python -m nodulax.main --config=configs/nih_image', TINY, {'FILE': ''}),
+  (r'python -m nodulax.main --config=configs/nih_image', TINY, {'keras': ''}),
   (r'python -m nodulax.main --config=configs/nih_aihub_pixel', TINY, {}),
   (r'python -m nodulax.main --config=configs/study', (*TINY, *SMALL_SOURCES), {}),
   (r'python -m nodulax.main --config=configs/recipes', RECIPES, {}),
