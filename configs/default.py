@@ -103,9 +103,12 @@ def get_config() -> ConfigDict:
   config.loss.early_learning = 0.0  # weight of early-learning regularisation; its paper has 3
   config.loss.early_learning_momentum = 0.7
 
-  # Weights to start from; both empty: from scratch.
+  # Weights to start from, one of them at most; all empty: from scratch.
   config.init = ConfigDict()
   config.init.imagenet = ''  # public DenseNet weights: 'keras', 'torchvision', or a file of them
+  # Of chest radiographs: 'torchxrayvision', or a file that launch/convert_torchxrayvision.py wrote;
+  # with model.size 121, model.mean 0.5 and model.std 2**-11, as they were trained.
+  config.init.chest = ''
   config.init.checkpoint = ''  # workdir of another run
 
   config.optimizer = ConfigDict()

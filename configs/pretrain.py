@@ -21,6 +21,7 @@ def get_config() -> ConfigDict:
   config.data = ConfigDict()
   config.data.backgrounds = ()  # folders or manifests of normal radiographs
   config.data.nodules = ''  # folder with luna_nodules.npz and luna_nodules.csv; '': simulated alone
+  config.data.seen = ''  # builder of the public set that they are of, such as 'nih_chestxray14'
   config.data.tune_images = 100  # about so many radiographs are kept to tune on, by patient
   config.data.tune_views = 200  # drawn from them once, half with one nodule
   config.data.worker_processes = 1  # that draw views; 0 uses a thread

@@ -111,6 +111,7 @@ def evaluate(
   metrics = {
     'notice': NOTICE,
     **subject,
+    'seen': description.seen,
     **measure(
       np.array([case.label for case in prepared.cases]),
       [case.patient_id for case in prepared.cases],

@@ -14,7 +14,7 @@ import pytest
 from nodulax import train
 from nodulax.checkpoints import checkpoint
 from nodulax.input.shards import ShardsError
-from nodulax.training import fit
+from nodulax.training import fit, options
 from nodulax.training.fit import TrainingError
 from nodulax.training.workdir import WorkdirError
 from tests.end_to_end.kill_stress import final_state, tensorboard_points
@@ -135,7 +135,7 @@ def test_a_signal_during_the_preparation_leaves_cleanly_and_at_once(config, tmp_
 
 SLOW_EVALUATION = """
 import time
-from nodulax.training import fit
+from nodulax.training import fit, options
 batches = fit.evaluation_batches
 def slowly(*arguments, **keywords):
   print('evaluating', flush=True)
@@ -289,6 +289,9 @@ def test_answers_that_are_not_finite_on_the_tune_split_stop_the_run(config, tmp_
     ('data.noise.wrong_nodule', 1.5, 'wrong_nodule is 1.5; it must lie between 0 and 1'),
     ('init.imagenet', 'nowhere.h5', '--config.init.imagenet=nowhere.h5: there is no such file'),
     ('init.checkpoint', 'nowhere', 'nowhere'),
+    ('init.imagenet', 'keras', 'for the sizes 121, 169, 201, not for config.model.size=tiny'),
+    ('init.chest', 'torchxrayvision', 'needs --config.model.size=121 --config.model.mean=0.5'),
+    ('init', {'chest': 'a', 'checkpoint': 'b'}, 'config.init has checkpoint and chest'),
     ('augmentation.flip', 2.0, '--config.augmentation.flip=2.0 must be from 0 to 1'),
     ('optimizer.learning_rate', -1e-4, '--config.optimizer.learning_rate=-0.0001 must be'),
     ('optimizer.learning_rate', float('nan'), '--config.optimizer.learning_rate=nan must be'),
@@ -301,7 +304,10 @@ def test_a_knob_that_cannot_be_is_told_before_any_work(
 ):
   monkeypatch.setattr(fit, 'prepare', lambda *_: pytest.fail('the data were prepared'))
   with config.ignore_type():
-    config.update_from_flattened_dict({option: value})
+    if isinstance(value, dict):
+      config[option].update(value)
+    else:
+      config.update_from_flattened_dict({option: value})
   with pytest.raises(ValueError, match=says):
     train.train(config, tmp_path)
 
@@ -318,3 +324,18 @@ def test_a_step_that_does_not_fit_into_memory_is_refused_or_taken_in_parts(
   config.train.accumulate, config.train.epochs = 0, 1
   train.train(config, tmp_path / 'chosen')
   assert 'each in 2 parts, which fit into memory' in capsys.readouterr().out
+
+
+def test_weights_that_saw_a_public_set_are_marked_from_run_to_run(config, tmp_path, monkeypatch):
+  monkeypatch.setattr(fit.published, 'find_chest_weights', lambda name: tmp_path / name)
+  monkeypatch.setattr(options, '_check_chest', lambda _: None)
+  report = fit.pretrained.Report((), (), ())
+  monkeypatch.setattr(fit.pretrained, 'load_published', lambda _, variables: (variables, report))
+  config.train.epochs, config.init.chest = 1, 'converted'
+  train.train(config, tmp_path / 'first')
+  config.init.chest, config.init.checkpoint = '', str(tmp_path / 'first')
+  train.train(config, tmp_path / 'second')
+  for run in ('first', 'second'):
+    assert checkpoint.describe(tmp_path / run).seen == 'nih_chestxray14'
+    metrics = tmp_path / run / 'evaluation' / 'hospital' / 'metrics.json'
+    assert json.loads(metrics.read_text())['seen'] == 'nih_chestxray14'

@@ -53,6 +53,8 @@ class Description:
     weights_sha256: `checkpoint.digest` of its weights; '' in checkpoints older than it.
     lung_network_sha256: of the lung network that found its crops; '' in older checkpoints.
     input_fingerprint: `input_fingerprint` of the program that trained it; '' likewise.
+    seen: builder of a public set whose radiographs the weights that it started from were trained
+      on, so that this set tests it less strictly; '' for none.
   """
 
   name: str
@@ -63,6 +65,7 @@ class Description:
   weights_sha256: str = ''
   lung_network_sha256: str = ''
   input_fingerprint: str = ''
+  seen: str = ''
 
   @classmethod
   def from_json(cls, values: Any) -> Self:

@@ -123,7 +123,7 @@ def _fit(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
   return array
 
 
-def load_imagenet(path: str | os.PathLike[str], variables: Variables) -> tuple[Variables, Report]:
+def load_published(path: str | os.PathLike[str], variables: Variables) -> tuple[Variables, Report]:
   """Starts a network's backbone from a published DenseNet.
 
   Reads what Keras (.h5 with or without top, .weights.h5, .keras), torchvision (.pth) and timm

@@ -260,7 +260,12 @@ class Run:
       checkpoints.save_best(
         parallel.first(variables),
         Description(
-          self._config.name, self._config.model.to_dict(), self._preprocessing, frozen, step
+          self._config.name,
+          self._config.model.to_dict(),
+          self._preprocessing,
+          frozen,
+          step,
+          seen=self._config.data.seen,
         ).with_inputs(),
       )
 

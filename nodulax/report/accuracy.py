@@ -81,6 +81,7 @@ def performance(results: Results) -> pd.DataFrame:
       'set': evaluation.test_set,
       'model': evaluation.model,
       **measure(evaluation.cases, evaluation.threshold),
+      'seen': evaluation.metrics.get('seen', '') == evaluation.metrics.get('dataset'),
       'published_auc': paper.AUC.get((evaluation.model, evaluation.test_set), math.nan),
       'published_dice': paper.DICE.get((evaluation.model, evaluation.test_set), ''),
     }

@@ -117,6 +117,12 @@ def performance_table(numbers: pd.DataFrame) -> Table:
     'Published: Kim et al., on their own radiographs; comparable only where the sets are the same '
     'ones. –: not measured or not estimable. ' + FEW_NOTE
   )
+  for test_set, block in numbers[numbers['seen']].groupby('set', sort=False):
+    models = ' and '.join(map(paper.model_name, block['model']))
+    note += (
+      f' {models} started from weights that were trained on radiographs of the set that '
+      f'{paper.set_name(str(test_set))} is a part of: the figures there may be too high.'
+    )
   return Table('table_2_performance', 'Table 2. Performance', numbers, shown, note, grouped=True)
 
 

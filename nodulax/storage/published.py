@@ -59,6 +59,30 @@ WEIGHTS = {
 }
 
 
+# The weights for chest radiographs that launch/convert_torchxrayvision.py writes. They were trained
+# on ChestX-ray14 among others, and expect pixels from -1024 to 1024.
+CHEST = 'torchxrayvision'
+CHEST_SIZE, CHEST_MEAN, CHEST_STD = '121', 0.5, 2.0**-11
+CHEST_SEEN = 'nih_chestxray14'
+
+
+def find_chest_weights(name: str) -> pathlib.Path:
+  """The converted weights: of that name in the cache folder, or the file that is named.
+
+  Raises:
+    StorageError: there is no such file; says how to make one.
+  """
+  path = pathlib.Path(name)
+  if name == CHEST:
+    path = folders.home() / 'weights' / 'torchxrayvision-densenet121-res224-all.safetensors'
+  if not path.is_file():
+    raise StorageError(
+      f'config.init.chest={name}: {path} is not there; where torch and torchxrayvision are '
+      f'installed, python launch/convert_torchxrayvision.py --output={path} writes it'
+    )
+  return path
+
+
 def find_weights(publisher: str, size: str) -> Published:
   """The weights that a publisher has for a DenseNet.
 

@@ -17,7 +17,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from nodulax.checkpoints import networks, typed_json
-from nodulax.checkpoints.checkpoint import Checkpoints
+from nodulax.checkpoints.checkpoint import Checkpoints, describe
 from nodulax.checkpoints.description import Description
 from nodulax.distributed import compiling, hosts, inference, parallel
 from nodulax.errors import NodulaxError, OptionError
@@ -203,7 +203,7 @@ class _Fit:
     Weights come, in this order, from
     1. this run's own latest readable checkpoint,
     2. the best network of the run config.init.checkpoint,
-    3. the public ImageNet weights in config.init.imagenet,
+    3. the public weights in config.init.chest or config.init.imagenet,
     4. the random numbers of config.seed.
     """
     config, network = self._config, self._network
@@ -222,9 +222,14 @@ class _Fit:
       state = start_from(
         state, *pretrained.load_network(source, state.variables, sub_network=same_head)
       )
+      self._progress['seen'] = describe(config.init.checkpoint).seen
+    elif config.init.chest:
+      file = published.find_chest_weights(config.init.chest)
+      state = start_from(state, *pretrained.load_published(file, state.variables))
+      self._progress['seen'] = published.CHEST_SEEN
     elif config.init.imagenet:
       file = imagenet_file(config)
-      state = start_from(state, *pretrained.load_imagenet(file, state.variables))
+      state = start_from(state, *pretrained.load_published(file, state.variables))
     if hosts.is_first():
       workdir.cut_back_logs(self._folder, self._progress['logs'])
     return state
@@ -352,7 +357,12 @@ class _Fit:
       self._checkpoints.save_best(
         parallel.first(self._state.variables),
         Description(
-          config.name, config.model.to_dict(), self._preprocessing, thresholds, self.step
+          config.name,
+          config.model.to_dict(),
+          self._preprocessing,
+          thresholds,
+          self.step,
+          seen=self._progress.get('seen', ''),
         ).with_inputs(),
       )
     return False

@@ -97,6 +97,11 @@ def check_options(config: ConfigDict) -> None:
   Preprocessing.from_dict(config.preprocessing.to_dict())
   typed_json.construct(Loss, config.loss.to_dict(), '--config.loss')
   typed_json.construct(Noise, config.data.noise.to_dict(), 'config.data.noise')
+  started = [name for name, value in config.init.items() if value]
+  if len(started) > 1:
+    raise OptionError(f'config.init has {" and ".join(started)}; a network starts from one of them')
+  if config.init.chest:
+    _check_chest(config)
   weights = config.init.imagenet
   if weights in published.WEIGHTS:
     published.find_weights(weights, config.model.size)
@@ -105,3 +110,16 @@ def check_options(config: ConfigDict) -> None:
       f'--config.init.imagenet={weights}: there is no such file; {" or ".join(published.WEIGHTS)} '
       'downloads the published one'
     )
+
+
+def _check_chest(config: ConfigDict) -> None:
+  """Whether the network sees pixels on the scale of the chest weights, and has their size."""
+  needed = {'size': published.CHEST_SIZE, 'mean': published.CHEST_MEAN, 'std': published.CHEST_STD}
+  wrong = [
+    f'--config.model.{name}={value}'
+    for name, value in needed.items()
+    if config.model[name] != value
+  ]
+  if wrong:
+    raise OptionError(f'config.init.chest={config.init.chest} needs {" ".join(wrong)}')
+  published.find_chest_weights(config.init.chest)

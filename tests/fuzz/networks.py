@@ -139,9 +139,9 @@ def _weights(
   def read(folder: pathlib.Path) -> None:
     from flax.traverse_util import flatten_dict
 
-    from nodulax.model.pretrained import load_imagenet
+    from nodulax.model.pretrained import load_published
 
-    loaded, report = load_imagenet(folder / name, _variables())
+    loaded, report = load_published(folder / name, _variables())
     before, after = (flatten_dict(tree, sep='/') for tree in (_variables(), loaded))
     assert before.keys() == after.keys() and report.taken
     for path, value in after.items():

@@ -30,7 +30,7 @@ from flax.traverse_util import flatten_dict
 from safetensors.numpy import save_file
 
 from nodulax.model import SIZES, DenseNetSE, Network
-from nodulax.model.pretrained import load_imagenet
+from nodulax.model.pretrained import load_published
 
 REFERENCES = pathlib.Path(__file__).parent / 'references'
 TOLERANCE = 1e-4
@@ -162,9 +162,9 @@ def import_arrays(arrays: dict[str, np.ndarray], network: Network | DenseNetSE, 
   variables = jax.eval_shape(lambda x: network.init(jax.random.key(0), x, False), shape)
   variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), variables)
   if isinstance(network, Network):
-    return load_imagenet(file, variables)[0]
+    return load_published(file, variables)[0]
   wrapped = {collection: {'backbone': tree} for collection, tree in variables.items()}
-  return {name: tree['backbone'] for name, tree in load_imagenet(file, wrapped)[0].items()}
+  return {name: tree['backbone'] for name, tree in load_published(file, wrapped)[0].items()}
 
 
 def digest(gradients: dict) -> dict[str, np.ndarray]:
@@ -296,7 +296,7 @@ def test_files_that_the_libraries_write_are_read(suffix, tmp_path):
     (published.model.save if suffix == 'keras' else published.model.save_weights)(file)
   network = Network('image', DenseNetSE(**SIZES['121']), mean=0.5, std=0.25)
   expected = import_arrays(drawn, network, tmp_path)
-  found, report = load_imagenet(file, jax.tree.map(jnp.zeros_like, expected))
+  found, report = load_published(file, jax.tree.map(jnp.zeros_like, expected))
   assert len(report.taken) == len(drawn)
   # Keras writes float64 here, and the stem's three channels are summed before they are rounded.
   close = functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-7)

@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict
 from safetensors.numpy import save_file
 
 from nodulax.model import SIZES, DenseNetSE, Network
-from nodulax.model.pretrained import PUBLISHED, WeightsError, load_imagenet, load_network
+from nodulax.model.pretrained import PUBLISHED, WeightsError, load_network, load_published
 
 # For each module of a backbone with blocks of two layers: its name here, in Keras, in torchvision.
 MODULES = [('stem_conv', 'conv1_conv', 'conv0'), ('stem_norm', 'conv1_bn', 'norm0')]
@@ -141,7 +141,7 @@ KINDS = ['full.h5', 'old.h5', 'weights.h5', 'keras', 'safetensors', 'old.safeten
 def test_every_kind_of_file(kind, published, tmp_path):
   variables = initial()
   before = flatten_dict(variables, sep='/')
-  result, report = load_imagenet(write(kind, tmp_path, published), variables)
+  result, report = load_published(write(kind, tmp_path, published), variables)
   after = flatten_dict(result, sep='/')
   assert after.keys() == before.keys()
   for path, _, _, value in published:
@@ -158,7 +158,7 @@ def test_every_kind_of_file(kind, published, tmp_path):
 
 
 def test_one_channel_stem_sees_a_grey_image_as_three_channels_do(published, tmp_path):
-  variables, _ = load_imagenet(write('keras', tmp_path, published), initial())
+  variables, _ = load_published(write('keras', tmp_path, published), initial())
   kernel = variables['params']['backbone']['stem_conv']['kernel']
   theirs = next(value for path, _, _, value in published if path.endswith('stem_conv/kernel'))
   grey = np.random.default_rng(1).normal(size=(1, 32, 32, 1)).astype(np.float32)
@@ -175,21 +175,21 @@ def test_one_channel_stem_sees_a_grey_image_as_three_channels_do(published, tmp_
 
 def test_a_missing_file_says_which_files_fit(tmp_path):
   with pytest.raises(FileNotFoundError, match='absent.h5 is missing') as error:
-    load_imagenet(tmp_path / 'absent.h5', initial())
+    load_published(tmp_path / 'absent.h5', initial())
   assert PUBLISHED in str(error.value)
 
 
 def test_another_depth_is_an_error_that_tells_both(published, tmp_path):
   path = write('full.h5', tmp_path, published)
   with pytest.raises(WeightsError, match='2, 2, 2, 2 layers, and the network is.* 2, 2, 3, 2 lay'):
-    load_imagenet(path, initial(block_sizes=(2, 2, 3, 2)))
+    load_published(path, initial(block_sizes=(2, 2, 3, 2)))
   with pytest.raises(WeightsError, match='block4_layer2/conv1/kernel has no place here'):
-    load_imagenet(path, initial(block_sizes=(2, 2, 2, 1)))
+    load_published(path, initial(block_sizes=(2, 2, 2, 1)))
 
 
 def test_another_width_is_an_error_that_tells_the_shapes(published, tmp_path):
   with pytest.raises(WeightsError, match=r'is \(16,\) and not \(24,\)'):
-    load_imagenet(write('full.h5', tmp_path, published), initial(stem_channels=24))
+    load_published(write('full.h5', tmp_path, published), initial(stem_channels=24))
 
 
 def test_another_architecture_is_an_error(tmp_path):
@@ -197,21 +197,21 @@ def test_another_architecture_is_an_error(tmp_path):
     {'layer1.0.conv1.weight': np.zeros((4, 4, 3, 3), np.float32)}, tmp_path / 'resnet.safetensors'
   )
   with pytest.raises(WeightsError, match='holds no DenseNet'):
-    load_imagenet(tmp_path / 'resnet.safetensors', initial())
+    load_published(tmp_path / 'resnet.safetensors', initial())
 
 
 def test_numbers_that_are_not_finite_are_an_error(published, tmp_path):
   here, *_, value = published[7]
   value.flat[3] = np.nan
   with pytest.raises(WeightsError, match=f'{here} holds numbers that are not finite'):
-    load_imagenet(write('safetensors', tmp_path, published), initial())
+    load_published(write('safetensors', tmp_path, published), initial())
 
 
 def test_two_networks_in_a_file_are_an_error(published, tmp_path):
   path = tmp_path / 'two.h5'
   write_h5(path, [(f'{net}/{k}', v) for net in 'ab' for _, k, _, v in published])
   with pytest.raises(WeightsError, match='two arrays for'):
-    load_imagenet(path, initial())
+    load_published(path, initial())
 
 
 @pytest.mark.parametrize('suffix', ['h5', 'keras', 'pth', 'safetensors', 'onnx'])
@@ -219,7 +219,7 @@ def test_a_damaged_or_unknown_file_is_an_error_that_names_it(suffix, tmp_path):
   path = tmp_path / f'bad.{suffix}'
   path.write_bytes(b'not weights at all')
   with pytest.raises(WeightsError, match=f'bad.{suffix}'):
-    load_imagenet(path, initial())
+    load_published(path, initial())
 
 
 def test_arrays_in_other_files_are_not_read(tmp_path):
@@ -227,14 +227,14 @@ def test_arrays_in_other_files_are_not_read(tmp_path):
   with h5py.File(tmp_path / 'linked.h5', 'w') as h5:
     h5.create_dataset('bn/gamma', (16,), 'f4', external=[(str(tmp_path / 'secret.bin'), 0, 64)])
   with pytest.raises(WeightsError, match='lies in another file'):
-    load_imagenet(tmp_path / 'linked.h5', initial())
+    load_published(tmp_path / 'linked.h5', initial())
 
 
 def test_an_array_too_large_for_memory_is_refused_before_it_is_read(tmp_path):
   with h5py.File(tmp_path / 'huge.h5', 'w') as h5:
     h5.create_dataset('bn/gamma', (1 << 40,), 'f4', chunks=(1 << 20,), compression='gzip')
   with pytest.raises(WeightsError, match='more than 1024 MiB'):
-    load_imagenet(tmp_path / 'huge.h5', initial())
+    load_published(tmp_path / 'huge.h5', initial())
 
 
 def test_network_2_starts_from_the_backbone_of_network_1_alone():

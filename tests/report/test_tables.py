@@ -5,7 +5,10 @@ import math
 import pandas as pd
 import pytest
 
+from nodulax.report import accuracy, reading
 from nodulax.report import table as tables
+from nodulax.report import tables as layouts
+from tests.report.fake_runs import write_runs
 
 
 def row(value, low, high, nodule=100, normal=100):
@@ -70,3 +73,13 @@ def test_rows_of_a_group_stand_together():
   assert grouped.groups() == [('a', 2, [['1'], ['2']]), ('b', 1, [['3']])]
   single = tables.Table('key', 'title', shown, shown, first=2)
   assert single.groups() == [('a', 1, [['1']]), ('a', 1, [['2']])] and single.left_out == 1
+
+
+def test_models_that_saw_the_set_they_are_tested_on_are_named(tmp_path):
+  seen = {'seen': 'nih_chestxray14'}
+  write_runs(tmp_path, {'nih': 60}, dataset='nih_chestxray14', pictures=0, **seen)
+  write_runs(tmp_path, {'gmc': 60}, dataset='gmc_nodule', pictures=0, **seen)
+  numbers = accuracy.performance(reading.read_results(tmp_path))
+  note = layouts.performance_table(numbers).note
+  assert note.count('started from weights that were trained on radiographs of') == 1
+  assert note.endswith('NIH is a part of: the figures there may be too high.')

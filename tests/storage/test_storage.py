@@ -216,10 +216,10 @@ def test_a_file_is_sent_when_it_is_whole_or_not_at_all(bucket, tmp_path):
 
 
 def test_training_starts_from_weights_in_a_bucket(bucket, config, shards, monkeypatch, tmp_path):
-  def load_imagenet(path, variables):
+  def load_published(path, variables):
     raise ValueError(f'{path.name} holds {path.read_text()}')
 
-  monkeypatch.setattr(pretrained, 'load_imagenet', load_imagenet)
+  monkeypatch.setattr(pretrained, 'load_published', load_published)
   bucket.pipe('s3://data/densenet121.pth', b'weights')
   config.data.shards.hospital = str(shards)
   config.init.imagenet = 's3://data/densenet121.pth'
