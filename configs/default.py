@@ -46,6 +46,9 @@ def get_config() -> ConfigDict:
   config.data.shards = ConfigDict({'nih': '', 'aihub': '', 'gmc': '', 'vindr': '', 'hospital': ''})
   config.data.train = 'nih'  # the source that trains (its split train) and tunes (its split tune)
   config.data.evaluate = ('nih', 'aihub', 'gmc', 'vindr', 'hospital')  # scored on their split test
+  config.data.labels = (
+    ''  # CSV file of a re-reading, which prevails over the labels of train and tune
+  )
   config.data.train_images = 0  # of the split train, as many as that of either class; 0 takes all
   config.data.fold = (0, 1)  # (i, k): part i, from 0, of k parts of the patients is left out
   config.data.cache_dir = ''  # folder for preprocessed images; '' keeps them in memory

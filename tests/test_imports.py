@@ -23,7 +23,8 @@ LAYERS = (
   ('labels', 'report', 'pretraining'),
   ('study', 'app', 'cli', 'main', 'train', 'evaluate', 'predict', 'export', 'exported', 'pretrain')
   + ('models',)
-  + ('input.__main__', 'report.__main__', 'labels.__main__', 'labels.crossfit'),
+  + ('input.__main__', 'report.__main__', 'labels.__main__', 'labels.crossfit')
+  + ('labels.budget',),
 )
 # Within a layer, or against it: who imports whom.
 SIDEWAYS = {
@@ -47,6 +48,10 @@ SIDEWAYS = {
   ('input.__main__', 'input'),
   ('labels.__main__', 'labels'),
   ('labels.__main__', 'labels.crossfit'),
+  ('labels.__main__', 'labels.budget'),
+  ('labels.budget', 'labels.crossfit'),
+  ('labels.budget', 'train'),
+  ('labels.budget', 'study'),
   ('labels.crossfit', 'train'),
   ('labels.crossfit', 'evaluate'),
   ('report.__main__', 'report'),

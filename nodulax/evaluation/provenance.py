@@ -66,7 +66,9 @@ def _config(path: epath.Path) -> dict[str, Any] | None:
     for name, value in config['init'].items()
   }
   config['data'] = {
-    name: value for name, value in config['data'].items() if name not in ('shards', 'cache_dir')
+    name: value
+    for name, value in config['data'].items()
+    if name not in ('shards', 'cache_dir', 'labels')
   }
   return config
 

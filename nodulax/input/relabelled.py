@@ -1,6 +1,7 @@
 """A split with the labels of a second reading in place of its own."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -11,7 +12,11 @@ from nodulax.radiograph.preprocessing import Preprocessing
 
 
 def relabelled(
-  prepared: Prepared, settled: dict[str, Settled], preprocessing: Preprocessing
+  prepared: Prepared,
+  settled: Mapping[str, Settled],
+  preprocessing: Preprocessing,
+  *,
+  keep_unread: bool = False,
 ) -> Prepared:
   """The radiographs of a split that were read again, with their new labels and boxes.
 
@@ -20,15 +25,22 @@ def relabelled(
 
   Args:
     prepared: the split.
-    settled: by image id; a radiograph that is not in it is left out.
+    settled: by image id.
     preprocessing: that made the split's crops, for the masks of boxes.
+    keep_unread: whether a radiograph that is not in `settled` keeps its label; else it is left out.
   """
-  chosen = [index for index, case in enumerate(prepared.cases) if case.image_id in settled]
-  part = prepared.subset(chosen)
+  if keep_unread:
+    part = prepared
+  else:
+    part = prepared.subset(
+      [index for index, case in enumerate(prepared.cases) if case.image_id in settled]
+    )
   cases, masks = list(part.cases), np.array(part.masks)
   truth_outside = np.array(part.truth_outside)
   for index, case in enumerate(cases):
-    answer = settled[case.image_id]
+    answer = settled.get(case.image_id)
+    if answer is None:
+      continue
     cases[index] = relabelled_case(case, answer)
     if answer.boxes:
       whole = np.zeros((case.height, case.width), np.uint8)
@@ -38,7 +50,9 @@ def relabelled(
       truth_outside[index] = preprocessing.truth_outside(whole, case.lung_box)
     elif not answer.label:
       masks[index], truth_outside[index] = 0, 0
-  return dataclasses.replace(part, cases=cases, masks=masks, truth_outside=truth_outside)
+  return dataclasses.replace(
+    part, cases=cases, masks=masks, truth_outside=truth_outside, folder=None
+  )
 
 
 def relabelled_case(case: Case, answer: Settled) -> Case:

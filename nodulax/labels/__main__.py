@@ -5,6 +5,7 @@
   nodulax labels queue    --predictions=DIR --budget=200 --output=queue.csv    what to read next
   nodulax labels rates    --predictions=DIR --reading=CSV --output=rates.json  how often labels err
   nodulax labels correct  --predictions=DIR --rates=rates.json                 corrected figures
+  nodulax labels budget   --config=data_quality --workdir=DIR   what a re-reading is worth
 
 Predictions are the folder of an evaluation, or a CSV file with image_id, label and probability.
 They must come from a network that never saw these labels. For research, not a medical device.
@@ -58,6 +59,10 @@ def add_arguments(parser: cli.Parser) -> None:
   own.add_argument('--workdir', required=True, help='folder of the networks and the predictions')
   own.add_argument('--folds', type=cli.at_least(2), default=5, help='how many (default: 5)')
 
+  own = command('budget', 'simulate what a re-reading is worth', _budget)
+  own.add_config()
+  own.add_argument('--workdir', required=True, help='folder of the networks and the results')
+
   own = command('audit', 'rank labels by how likely they are wrong', _audit)
   needs_predictions(own)
   own.add_argument('--output', required=True, help='folder to write')
@@ -107,6 +112,13 @@ def _crossfit(given: argparse.Namespace) -> None:
   from nodulax.labels.crossfit import crossfit
 
   print(f'predictions: {crossfit(given.config, given.workdir, given.folds)}')
+
+
+def _budget(given: argparse.Namespace) -> None:
+  from nodulax.labels import budget
+
+  folder = budget.run(given.config, given.workdir)
+  print(f'{folder / "budget.json"}\n{folder / "budget.png"}\n{NOTICE}')
 
 
 def _answers(given: argparse.Namespace, predictions: Predictions) -> list[rereading.Answer]:

@@ -3,6 +3,7 @@
 import csv
 import os
 import pathlib
+from collections.abc import Mapping
 
 from ml_collections import ConfigDict
 
@@ -11,7 +12,9 @@ from nodulax.csv_files import CsvFile
 from nodulax.evaluate import evaluate
 from nodulax.files import whole_folder
 from nodulax.input.folds import in_fold
+from nodulax.labels import rereading
 from nodulax.labels.predictions import LabelsError
+from nodulax.labels.rereading import Settled
 
 FILES = ('predictions.csv', 'locations.csv')
 
@@ -57,26 +60,37 @@ def crossfit(config: ConfigDict, workdir: str | os.PathLike, folds: int) -> path
     )
     parts.append(run / 'evaluation' / 'train')
   if not output.exists():
+    labels = config.data.labels
+    settled = rereading.settle(rereading.read_answers(labels)) if labels else {}
     with whole_folder(output) as unfinished:
-      _join(parts, unfinished)
+      _join(parts, unfinished, settled)
   return output
 
 
-def _join(parts: list[pathlib.Path], output: pathlib.Path) -> None:
-  """Writes of each part the rows of the patients that its network did not see."""
+def _join(parts: list[pathlib.Path], output: pathlib.Path, settled: Mapping[str, Settled]) -> None:
+  """Writes of each part the rows of the patients that its network did not see.
+
+  Labels are those that were trained on. Where they are not the shards', no finding is told: which
+  nodule it would hit follows from the shards.
+  """
   patient_of: dict[str, str] = {}
+  changed: set[str] = set()
   for name in FILES:
     with (output / name).open('w', newline='', encoding='utf-8') as joined:
       writer = csv.writer(joined, lineterminator='\n')
       for fold, folder in enumerate(parts):
         file = CsvFile(folder / name, ('image_id',), error=LabelsError)
-        columns = [file.text(column, empty='') for column in file.columns]
         if fold == 0:
           writer.writerow(file.columns)
         if name == FILES[0]:
-          patients = file.text('patient_id')
-          patient_of.update(zip(file.text('image_id'), patients, strict=True))
-        for row in zip(*columns, strict=True):
-          image_id = row[file.columns.index('image_id')]
-          if in_fold(patient_of[image_id], fold, len(parts)):
-            writer.writerow(row)
+          patient_of |= zip(file.text('image_id'), file.text('patient_id'), strict=True)
+        for cells in zip(*(file.text(column, empty='') for column in file.columns), strict=True):
+          row = dict(zip(file.columns, cells, strict=True))
+          image_id = row['image_id']
+          if not in_fold(patient_of[image_id], fold, len(parts)) or image_id in changed:
+            continue
+          answer = settled.get(image_id)
+          if name == FILES[0] and answer is not None and row['label'] != str(answer.label):
+            row['label'] = str(answer.label)
+            changed.add(image_id)
+          writer.writerow(row.values())

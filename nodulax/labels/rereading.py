@@ -11,7 +11,7 @@ import dataclasses
 import math
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -117,11 +117,21 @@ def append_answer(path: str | os.PathLike, answer: Answer) -> None:
     writer = csv.writer(file, lineterminator='\n')
     if file.tell() == 0:
       writer.writerow(COLUMNS)
-    boxes = '; '.join(' '.join(f'{edge:.6g}' for edge in box) for box in answer.boxes)
-    seconds = '' if math.isnan(answer.seconds) else f'{answer.seconds:.1f}'
-    writer.writerow((answer.image_id, answer.reader, answer.answer, boxes, seconds, answer.time))
+    writer.writerow(_row(answer))
     file.flush()
     os.fsync(file.fileno())
+
+
+def write_answers(path: str | os.PathLike, answers: Iterable[Answer]) -> None:
+  """Writes a file anew."""
+  with pathlib.Path(path).open('w', newline='', encoding='utf-8') as file:
+    csv.writer(file, lineterminator='\n').writerows([COLUMNS, *map(_row, answers)])
+
+
+def _row(answer: Answer) -> tuple[str, ...]:
+  boxes = '; '.join(' '.join(f'{edge:.6g}' for edge in box) for box in answer.boxes)
+  seconds = '' if math.isnan(answer.seconds) else f'{answer.seconds:.1f}'
+  return answer.image_id, answer.reader, answer.answer, boxes, seconds, answer.time
 
 
 def settle(answers: Sequence[Answer]) -> dict[str, Settled]:

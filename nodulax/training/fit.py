@@ -27,7 +27,9 @@ from nodulax.input.batches import evaluation_batches, training_batches
 from nodulax.input.degraded import Noise, degraded, reduced
 from nodulax.input.folds import out_of_fold
 from nodulax.input.prepared import Prepared, prepare
+from nodulax.input.relabelled import relabelled
 from nodulax.input.shards import Shards
+from nodulax.labels import rereading
 from nodulax.model import pretrained
 from nodulax.model.build import build_network
 from nodulax.model.heads import CELL
@@ -142,6 +144,8 @@ class _Fit:
       prepare(split, self._preprocessing, data.cache_dir)
       for split in (shards, Shards(shards.directory, 'tune'))
     )
+    if data.labels:
+      training, tune = self._read_again(training, tune)
     if data.fold[1] > 1:
       patients = [case.patient_id for case in training.cases]
       training = training.subset(out_of_fold(patients, data.fold))
@@ -160,6 +164,20 @@ class _Fit:
         'class: which epoch is the best, and the thresholds, are mostly chance'
       )
     return training, tune
+
+  def _read_again(self, training: Prepared, tune: Prepared) -> tuple[Prepared, Prepared]:
+    """The splits with the labels of config.data.labels."""
+    file = self._config.data.labels
+    answers = rereading.read_answers(file)
+    known = [case.image_id for part in (training, tune) for case in part.cases]
+    where = f'the splits train and tune of {training.name}'
+    rereading.require_known(answers, known, where)
+    settled = rereading.settle(answers)
+    tell(f'{self._config.name}: {len(settled):,} labels of {where} are those of {file}')
+    read_again, tuned_again = (
+      relabelled(part, settled, self._preprocessing, keep_unread=True) for part in (training, tune)
+    )
+    return read_again, tuned_again
 
   # Start or resume.
 

@@ -97,6 +97,9 @@ def check_options(config: ConfigDict) -> None:
   Preprocessing.from_dict(config.preprocessing.to_dict())
   typed_json.construct(Loss, config.loss.to_dict(), '--config.loss')
   typed_json.construct(Noise, config.data.noise.to_dict(), 'config.data.noise')
+  labels = config.data.labels
+  if labels and not pathlib.Path(labels).is_file():
+    raise OptionError(f'--config.data.labels={labels}: there is no such file')
   started = [name for name, value in config.init.items() if value]
   if len(started) > 1:
     raise OptionError(f'config.init has {" and ".join(started)}; a network starts from one of them')
