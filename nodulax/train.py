@@ -10,7 +10,7 @@ from nodulax.errors import OptionError
 from nodulax.input.folds import out_of_fold
 from nodulax.input.shards import Shards, describe_splits
 from nodulax.training import workdir
-from nodulax.training.fit import fit, tell
+from nodulax.training.fit import fit
 from nodulax.training.interruption import interruptible
 from nodulax.training.options import check_options
 
@@ -44,14 +44,16 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
     steps_per_epoch = radiographs // config.train.batch_size
     total_steps = config.train.epochs * steps_per_epoch
     if checkpoint.finished(folder, total_steps):
-      tell(f'{config.name}: trained already')
+      hosts.tell(f'{config.name}: trained already')
     else:
       fit(config, folder, shards, devices, steps_per_epoch, total_steps, interruption)
 
     # The held-out sets.
     for source in config.data.evaluate:
       if not config.data.shards[source]:
-        tell(f'{config.name}: no shards of {source} (config.data.shards.{source}), not evaluated')
+        hosts.tell(
+          f'{config.name}: no shards of {source} (config.data.shards.{source}), not evaluated'
+        )
         continue
       evaluate.evaluate(
         folder,

@@ -14,7 +14,8 @@ import pytest
 from nodulax import train
 from nodulax.checkpoints import checkpoint
 from nodulax.input.shards import ShardsError
-from nodulax.training import fit, options
+from nodulax.training import data, fit, options
+from nodulax.training import start as start_
 from nodulax.training.fit import TrainingError
 from nodulax.training.workdir import WorkdirError
 from tests.end_to_end.kill_stress import final_state, tensorboard_points
@@ -135,7 +136,7 @@ def test_a_signal_during_the_preparation_leaves_cleanly_and_at_once(config, tmp_
 
 SLOW_EVALUATION = """
 import time
-from nodulax.training import fit, options
+from nodulax.training import fit
 batches = fit.evaluation_batches
 def slowly(*arguments, **keywords):
   print('evaluating', flush=True)
@@ -302,7 +303,7 @@ def test_answers_that_are_not_finite_on_the_tune_split_stop_the_run(config, tmp_
 def test_a_knob_that_cannot_be_is_told_before_any_work(
   config, tmp_path, monkeypatch, option, value, says
 ):
-  monkeypatch.setattr(fit, 'prepare', lambda *_: pytest.fail('the data were prepared'))
+  monkeypatch.setattr(data, 'prepare', lambda *_: pytest.fail('the data were prepared'))
   with config.ignore_type():
     if isinstance(value, dict):
       config[option].update(value)
@@ -315,22 +316,22 @@ def test_a_knob_that_cannot_be_is_told_before_any_work(
 def test_a_step_that_does_not_fit_into_memory_is_refused_or_taken_in_parts(
   config, tmp_path, monkeypatch, capsys
 ):
-  monkeypatch.setattr(fit.compiling, 'free_bytes', lambda _: 2**20)
-  with pytest.raises(fit.MemoryShortage, match=r'needs .* GB and 0.0 GB are free.*accumulate=2'):
+  monkeypatch.setattr(start_.compiling, 'free_bytes', lambda _: 2**20)
+  with pytest.raises(start_.MemoryShortage, match=r'needs .* GB and 0.0 GB are free.*accumulate=2'):
     train.train(config, tmp_path / 'refused')
   needs = iter([6e9, 2e9])  # whole, in two parts
-  monkeypatch.setattr(fit.compiling, 'free_bytes', lambda _: 4e9)
-  monkeypatch.setattr(fit.compiling, 'needed_bytes', lambda *_: next(needs))
+  monkeypatch.setattr(start_.compiling, 'free_bytes', lambda _: 4e9)
+  monkeypatch.setattr(start_.compiling, 'needed_bytes', lambda *_: next(needs))
   config.train.accumulate, config.train.epochs = 0, 1
   train.train(config, tmp_path / 'chosen')
   assert 'each in 2 parts, which fit into memory' in capsys.readouterr().out
 
 
 def test_weights_that_saw_a_public_set_are_marked_from_run_to_run(config, tmp_path, monkeypatch):
-  monkeypatch.setattr(fit.published, 'find_chest_weights', lambda name: tmp_path / name)
+  monkeypatch.setattr(start_.published, 'find_chest_weights', lambda name: tmp_path / name)
   monkeypatch.setattr(options, '_check_chest', lambda _: None)
-  report = fit.pretrained.Report((), (), ())
-  monkeypatch.setattr(fit.pretrained, 'load_published', lambda _, variables: (variables, report))
+  report = start_.pretrained.Report((), (), ())
+  monkeypatch.setattr(start_.pretrained, 'load_published', lambda _, variables: (variables, report))
   config.train.epochs, config.init.chest = 1, 'converted'
   train.train(config, tmp_path / 'first')
   config.init.chest, config.init.checkpoint = '', str(tmp_path / 'first')

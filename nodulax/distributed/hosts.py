@@ -107,3 +107,9 @@ def wait(where: str) -> None:
   """Returns when every host has come to this place, which has the same name on all."""
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(where)
+
+
+def tell(message: object) -> None:
+  """Prints a line, once for all hosts."""
+  if is_first():
+    print(message)

@@ -139,6 +139,17 @@ def brier(
   )
 
 
+def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
+  """The mean cross-entropy of the probabilities against the labels, in nats.
+
+  Raises:
+    ValueError: a class is missing, lengths differ, or a probability is none.
+  """
+  positive = as_labels(labels)
+  values = as_probabilities(probabilities, positive.size).clip(_NEAREST, 1 - _NEAREST)
+  return float(-np.log(np.where(positive, values, 1 - values)).mean())
+
+
 def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> float:
   """The temperature by which logits are divided for the best likelihood; fit on the tune split.
 

@@ -49,7 +49,7 @@ def run(config: ConfigDict, folder: epath.PathLike) -> None:
   if hosts.is_first():
     write_description(folder, planned, config)
   for number, this in enumerate(planned, 1):
-    train.tell(f'Run {number} of {len(planned)}: {this.name}')
+    hosts.tell(f'Run {number} of {len(planned)}: {this.name}')
     train.train(this.config, folder / this.name)
     score_against_true_labels(folder, this)
   if not hosts.is_first():

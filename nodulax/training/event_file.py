@@ -4,15 +4,21 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from etils import epath
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.plugins.hparams import summary_v2 as hparams
 from tensorboard.plugins.image import metadata as image_metadata
+from tensorboard.plugins.pr_curve import metadata as pr_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util import tensor_util
 
 from nodulax.radiograph import pictures
+
+_THRESHOLDS = 101  # of a precision-recall curve
+_PLAIN = (bool, int, float, str)  # what a hyperparameter may be
 
 
 class EventFile:
@@ -45,6 +51,33 @@ class EventFile:
       tag=tag,
       tensor=tensor_util.make_tensor_proto(content),
       metadata=image_metadata.create_summary_metadata(display_name=None, description=None),
+    )
+    self._write(event)
+
+  def hyperparameters(self, values: Mapping[str, Any]) -> None:
+    """Adds what a run was asked to do, for the tab HPARAMS."""
+    plain = {name: value for name, value in values.items() if isinstance(value, _PLAIN)}
+    self._write(Event(summary=hparams.hparams_pb(plain)))
+
+  def precision_recall(
+    self, step: int, tag: str, labels: Sequence[int], scores: np.ndarray
+  ) -> None:
+    """Adds a precision-recall curve at evenly spaced thresholds in [0, 1]."""
+    positive = np.asarray(labels, bool)
+    called = scores >= np.linspace(0, 1, _THRESHOLDS)[:, np.newaxis]
+    hits, alarms = (called & positive).sum(axis=1), (called & ~positive).sum(axis=1)
+    misses, rejections = positive.sum() - hits, (~positive).sum() - alarms
+    # By the plugin's convention precision is 0 where nothing is called.
+    precision = hits / np.maximum(hits + alarms, 1)
+    recall = hits / max(int(positive.sum()), 1)
+    curve = np.stack([hits, alarms, rejections, misses, precision, recall]).astype(np.float32)
+    event = Event(step=step)
+    event.summary.value.add(
+      tag=tag,
+      tensor=tensor_util.make_tensor_proto(curve),
+      metadata=pr_metadata.create_summary_metadata(
+        display_name='', description='', num_thresholds=_THRESHOLDS
+      ),
     )
     self._write(event)
 

@@ -1,56 +1,44 @@
 """Fits one network: starts or resumes, trains epoch by epoch, tunes and saves, stops."""
 
 import contextlib
-import dataclasses
 import math
-import pathlib
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-import optax
 from absl import logging
 from etils import epath
+from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
-from nodulax.checkpoints import networks, typed_json
-from nodulax.checkpoints.checkpoint import Checkpoints, describe
+from nodulax.checkpoints import typed_json
+from nodulax.checkpoints.checkpoint import Checkpoints
 from nodulax.checkpoints.description import Description
-from nodulax.distributed import compiling, hosts, inference, parallel
-from nodulax.errors import NodulaxError, OptionError
+from nodulax.distributed import hosts, inference, parallel
+from nodulax.errors import NodulaxError
 from nodulax.evaluation.hottest_cells import HottestCells, hottest_cells
 from nodulax.evaluation.thresholds import freeze_thresholds
 from nodulax.input.batches import evaluation_batches, training_batches
-from nodulax.input.degraded import Noise, degraded, reduced
-from nodulax.input.folds import out_of_fold
-from nodulax.input.prepared import Prepared, prepare
-from nodulax.input.relabelled import relabelled
+from nodulax.input.prepared import Prepared
 from nodulax.input.shards import Shards
-from nodulax.labels import rereading
-from nodulax.model import pretrained
 from nodulax.model.build import build_network
 from nodulax.model.heads import CELL
 from nodulax.radiograph import pictures
 from nodulax.radiograph.augmentation import Augmentation
 from nodulax.radiograph.preprocessing import Preprocessing
-from nodulax.storage import folders, published
+from nodulax.statistics import calibration, roc
+from nodulax.storage import folders
 from nodulax.training import optimizer, workdir
+from nodulax.training.data import training_data
 from nodulax.training.interruption import Interrupted, Interruption
-from nodulax.training.logbook import Logbook, duration
+from nodulax.training.logbook import Logbook
 from nodulax.training.loss_scale import LossScale
 from nodulax.training.losses import Loss
-from nodulax.training.step import State, batch_shapes, initial_state, step_function
-
-# With fewer of either class the AUC on the tune split has a standard error above 0.05, and may be 1
-# by chance.
-_FEWEST_TO_CHOOSE = 20
-
-
-class MemoryShortage(NodulaxError):
-  """A training step needs more memory than there is; names both and what needs less."""
+from nodulax.training.pending import PendingMetrics
+from nodulax.training.start import compiled_step, forecast, starting_weights
+from nodulax.training.step import State, initial_state
 
 
 class TrainingError(NodulaxError):
@@ -102,12 +90,6 @@ def fit(
     checkpoints.wait()
 
 
-def tell(message: object) -> None:
-  """Prints a line, once for all hosts."""
-  if hosts.is_first():
-    print(message)
-
-
 class _Fit:
   """A network that is being trained; arguments as of `fit`."""
 
@@ -135,49 +117,7 @@ class _Fit:
     self._adam = optimizer.adam(self._learning_rate)
     self._loss = typed_json.construct(Loss, config.loss.to_dict(), 'config.loss')
     self._predictor = inference.Predictor(self._network, devices)
-    self._training, self._tune = self._data(shards)
-
-  def _data(self, shards: Shards) -> tuple[Prepared, Prepared]:
-    """The splits train and tune, degraded where the config asks for it."""
-    data, seed = self._config.data, self._config.seed
-    training, tune = (
-      prepare(split, self._preprocessing, data.cache_dir)
-      for split in (shards, Shards(shards.directory, 'tune'))
-    )
-    if data.labels:
-      training, tune = self._read_again(training, tune)
-    if data.fold[1] > 1:
-      patients = [case.patient_id for case in training.cases]
-      training = training.subset(out_of_fold(patients, data.fold))
-    if data.train_images:
-      training = reduced(training, data.train_images, seed)
-    noise = typed_json.construct(Noise, data.noise.to_dict(), 'config.data.noise')
-    training, tune = (degraded(part, noise, seed) for part in (training, tune))
-    for part in (training, tune):
-      _require_both_classes(part)
-    digests = {part.split: part.digest() for part in (training, tune)}
-    workdir.claim_data(self._folder, digests, hosts.is_first(), 'cases.json')
-    fewest = min(Counter(case.label for case in tune.cases).values())
-    if fewest < _FEWEST_TO_CHOOSE:
-      tell(
-        f'{self._config.name}: the tune split has {len(tune)} radiographs, {fewest} of the rarer '
-        'class: which epoch is the best, and the thresholds, are mostly chance'
-      )
-    return training, tune
-
-  def _read_again(self, training: Prepared, tune: Prepared) -> tuple[Prepared, Prepared]:
-    """The splits with the labels of config.data.labels."""
-    file = self._config.data.labels
-    answers = rereading.read_answers(file)
-    known = [case.image_id for part in (training, tune) for case in part.cases]
-    where = f'the splits train and tune of {training.name}'
-    rereading.require_known(answers, known, where)
-    settled = rereading.settle(answers)
-    tell(f'{self._config.name}: {len(settled):,} labels of {where} are those of {file}')
-    read_again, tuned_again = (
-      relabelled(part, settled, self._preprocessing, keep_unread=True) for part in (training, tune)
-    )
-    return read_again, tuned_again
+    self._training, self._tune = training_data(config, folder, shards, self._preprocessing)
 
   # Start or resume.
 
@@ -187,7 +127,19 @@ class _Fit:
     self._checkpoints = checkpoints
     state = self._initial_state()
     self.step = int(state.step)
-    self._train_step = self._compiled_step(state)
+    self._train_step, parts, seconds = compiled_step(
+      config,
+      self._network,
+      self._adam,
+      self._loss,
+      self._devices,
+      state,
+      # As it was chosen at the first start: batch norm depends on it.
+      config.train.accumulate or self._progress.get('accumulate', 0),
+    )
+    self._progress['accumulate'] = parts
+    chosen = f'; each in {parts} parts, which fit into memory' if parts > 1 else ''
+    hosts.tell(forecast(config.name, self._total_steps - self.step, seconds) + chosen)
     self._saved = self.step, self._progress['tuned']
     self._saved_at = time.monotonic()
     self.batches = training_batches(
@@ -210,86 +162,34 @@ class _Fit:
       log_every=config.train.log_every,
       silent=not hosts.is_first(),
     )
-    self._pending = _PendingMetrics(self.log, self._learning_rate, self._refuse)
+    self._pending = PendingMetrics(self.log, self._learning_rate, self._refuse)
     self.log.network(parallel.first(self._state.params))
+    if self.step == 0:
+      self.log.hyperparameters(_hyperparameters(config))
     hosts.wait('ready to train')  # none gives up on another that was longer in compiling
     self._agreement = parallel.Agreement(self._devices)
 
   def _initial_state(self) -> State:
     """The state to begin with, and in `_progress` what else there is to remember.
 
-    Weights come, in this order, from
-    1. this run's own latest readable checkpoint,
-    2. the best network of the run config.init.checkpoint,
-    3. the public weights in config.init.chest or config.init.imagenet,
-    4. the random numbers of config.seed.
+    Weights are those of this run's own latest readable checkpoint, else those of
+    `starting_weights`, else the random numbers of config.seed.
     """
-    config, network = self._config, self._network
+    config = self._config
     half = config.model.precision == 'float16'
     loss_scale = LossScale.create(**config.loss_scale) if half else None
     size = config.preprocessing.image_size
     radiographs = len(self._training) if self._loss.early_learning else 0
-    state = initial_state(network, self._adam, config.seed, size, loss_scale, radiographs)
+    state = initial_state(self._network, self._adam, config.seed, size, loss_scale, radiographs)
     self._progress: dict[str, Any] = {'best': -1.0, 'tuned': 0, 'logs': {}}
     if restored := self._checkpoints.restore_latest(state):
       step, state, self._progress = restored
-      tell(f'{config.name}: resuming from step {step} of {self._total_steps}')
-    elif config.init.checkpoint:
-      start, source = networks.load_network(config.init.checkpoint)
-      same_head = start.head == network.head
-      state = start_from(
-        state, *pretrained.load_network(source, state.variables, sub_network=same_head)
-      )
-      self._progress['seen'] = describe(config.init.checkpoint).seen
-    elif config.init.chest:
-      file = published.find_chest_weights(config.init.chest)
-      state = start_from(state, *pretrained.load_published(file, state.variables))
-      self._progress['seen'] = published.CHEST_SEEN
-    elif config.init.imagenet:
-      file = imagenet_file(config)
-      state = start_from(state, *pretrained.load_published(file, state.variables))
+      hosts.tell(f'{config.name}: resuming from step {step} of {self._total_steps}')
+    else:
+      state, self._progress['seen'] = starting_weights(config, self._network, state)
     if hosts.is_first():
       workdir.cut_back_logs(self._folder, self._progress['logs'])
     return state
-
-  def _compiled_step(self, state: State) -> Callable:
-    """The training step, compiled; tells how long the training will take.
-
-    Raises:
-      MemoryShortage: it does not fit into the memory of a device.
-    """
-    config, local = self._config, parallel.local(self._devices)
-    images = config.train.batch_size // len(self._devices)
-    batch = batch_shapes(images, config.preprocessing.image_size)
-    shapes = parallel.shapes((state, batch), self._devices)
-    # As it was chosen at the first start: batch norm depends on it.
-    given = config.train.accumulate or self._progress.get('accumulate', 0)
-    for parts in [given] if given else [n for n in range(1, images + 1) if images % n == 0]:
-      step = step_function(self._network, self._adam, self._loss, accumulate=parts)
-      program = compiling.compile_ahead(
-        parallel.map_devices(step, self._devices, donate=(0,)),
-        *shapes,
-        what=config.name + (f' in {parts} parts' if parts > 1 else ''),
-      )
-      needed, free = compiling.needed_bytes(program, local), compiling.free_bytes(local[0])
-      if hosts.first_says(compiling.fits(needed, free)):
-        break
-    else:
-      raise MemoryShortage(
-        f'a training step needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free. '
-        f'--config.train.accumulate={_next_divisor(images, parts)} works through a batch in so '
-        'many parts (0 chooses their number), --config.model.recompute=True takes less memory and '
-        'more time, and a smaller --config.train.batch_size needs less of both'
-      )
-    self._progress['accumulate'] = parts
-    seconds = compiling.seconds_a_call(program, *shapes)
-    left = self._total_steps - self.step
-    tell(
-      f'{config.name}: {left:,} steps of about {seconds:.2g} s take about '
-      f'{duration(left * seconds)}, evaluations not counted'
-      + (f'; each in {parts} parts, which fit into memory' if parts > 1 and not given else '')
-    )
-    return program
 
   # Train.
 
@@ -355,10 +255,19 @@ class _Fit:
     cells = hottest_cells(self._tune, heat_maps)
     quality = self._quality(thresholds.tune_auc, cells)
     best = quality > self._progress['best']
-    scalars = {'auc': thresholds.tune_auc, 'same_hottest_cell': cells.same}
+    labels = [case.label for case in self._tune.cases]
+    scalars = {
+      'auc': thresholds.tune_auc,
+      'loss': calibration.log_loss(labels, probability),
+      'same_hottest_cell': cells.same,
+    }
     if not math.isnan(cells.on_nodule):
       scalars['hottest_cell_on_nodule'] = cells.on_nodule
-    self.log.tune(self.step, self.step // self._steps_per_epoch, scalars, best)
+    interval = roc.delong_interval(
+      labels, probability, [case.patient_id for case in self._tune.cases]
+    )
+    self.log.tune(self.step, self.step // self._steps_per_epoch, scalars, best, interval)
+    self.log.precision_recall(self.step, labels, probability)
     if cells.fixed and self._config.model.head == 'pixel' and hosts.is_first():
       logging.warning(
         'The hottest cell is that of row %d and column %d in %.0f %% of the tune images: the '
@@ -425,40 +334,6 @@ class _Fit:
     return stopping, late
 
 
-class _PendingMetrics:
-  """The last step's numbers, fetched while the devices work on the next.
-
-  Args:
-    log: that takes them.
-    learning_rate: of the optimizer, by the steps before.
-    refuse: makes the error of numbers that are not finite, from step, radiographs and numbers.
-  """
-
-  def __init__(
-    self,
-    log: Logbook,
-    learning_rate: optax.Schedule,
-    refuse: Callable[[int, np.ndarray, dict[str, float]], TrainingError],
-  ):
-    self._log, self._learning_rate, self._refuse = log, learning_rate, refuse
-    self._last: tuple[int, np.ndarray, Any] | None = None
-
-  def put(self, step: int, indices: np.ndarray, metrics: Any) -> None:
-    self._last = step, indices, metrics
-
-  def settle(self) -> None:
-    """Logs the numbers; raises `TrainingError` where one is not finite and the step was taken."""
-    if self._last is None:
-      return
-    (step, indices, metrics), self._last = self._last, None
-    scalars = {name: float(value) for name, value in parallel.first(metrics).items()}
-    finite = {name: value for name, value in scalars.items() if math.isfinite(value)}
-    if len(finite) < len(scalars) and not scalars.get('skipped'):
-      raise self._refuse(step, indices, scalars)
-    finite.pop('skipped', None)
-    self._log.train(step, {**finite, 'learning_rate': float(self._learning_rate(step - 1))})
-
-
 class _Stop:
   """Ends an evaluation once any host is asked to stop; `asked` says that it did."""
 
@@ -474,35 +349,11 @@ class _Stop:
         return
 
 
-def imagenet_file(config: ConfigDict) -> pathlib.Path:
-  """The file of published weights that a config names: by its publisher, by path or by address."""
-  name = config.init.imagenet
-  if name in published.WEIGHTS:
-    return published.fetch(published.find_weights(name, config.model.size))
-  return folders.fetch_file(name)
-
-
-def _next_divisor(number: int, after: int) -> int:
-  """The smallest divisor of a number above another; the number itself where there is none."""
-  return next((n for n in range(after + 1, number) if number % n == 0), number)
-
-
-def start_from(state: State, variables: dict[str, Any], report: pretrained.Report) -> State:
-  """The state with other weights to start from; tells the user which were taken."""
-  tell(report)
-  return dataclasses.replace(
-    state, params=variables['params'], batch_stats=variables['batch_stats']
-  )
-
-
-def _require_both_classes(prepared: Prepared) -> None:
-  labels = {case.label for case in prepared.cases}
-  if len(labels) < 2:
-    kind = 'nodule' if labels == {1} else 'normal'
-    raise OptionError(
-      f'{prepared.name}: every radiograph of the split {prepared.split} is {kind}; training '
-      'needs both classes in train and in tune'
-    )
+def _hyperparameters(config: ConfigDict) -> dict[str, Any]:
+  """What sets runs apart, and names no folder."""
+  groups = ('model', 'loss', 'optimizer', 'augmentation', 'preprocessing', 'train')
+  values = {name: config[name].to_dict() for name in groups}
+  return {'seed': config.seed, **flatten_dict(values, sep='.')}
 
 
 def _draw_batch(batch: dict[str, np.ndarray], count: int) -> list[np.ndarray]:

@@ -14,6 +14,7 @@ from etils import epath
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from nodulax.statistics.estimate import Estimate
 from nodulax.training import event_file
 from nodulax.training.event_file import EventFile
 
@@ -113,14 +114,33 @@ class Logbook:
     self._progress.update(self._task, completed=step, speed=shown)
     self._restart_clock(step)
 
-  def tune(self, step: int, epoch: int, scalars: Mapping[str, float], best: bool) -> None:
-    """The numbers of an evaluation on the tune split."""
+  def hyperparameters(self, values: Mapping[str, Any]) -> None:
+    """What the run was asked to do, to TensorBoard."""
+    with self._writing():
+      self._events.hyperparameters(values)
+
+  def tune(
+    self,
+    step: int,
+    epoch: int,
+    scalars: Mapping[str, float],
+    best: bool,
+    auc: Estimate | None = None,
+  ) -> None:
+    """The numbers of an evaluation on the tune split; the interval of its AUC is shown alone."""
     self._write(step, 'tune', scalars, {})
     named = {name.replace('_', ' '): value for name, value in scalars.items()}
     numbers = ', '.join(f'tune {name} {value:.4f}' for name, value in named.items())
+    if auc is not None and auc.estimable:
+      numbers += f', interval of the AUC {auc.low:.2f} to {auc.high:.2f}'
     self._progress.console.print(
       f'{self._name}: epoch {epoch}, {numbers}{" (best so far)" if best else ""}', highlight=False
     )
+
+  def precision_recall(self, step: int, labels: Sequence[int], scores: np.ndarray) -> None:
+    """The precision-recall curve of the tune split, to TensorBoard."""
+    with self._writing():
+      self._events.precision_recall(step, 'tune/precision_recall', labels, scores)
 
   def pictures(self, step: int, name: str, images: Sequence[np.ndarray]) -> None:
     """Images u8[H, W, 3], if any, to TensorBoard."""

@@ -20,6 +20,8 @@ import numpy as np
 from rich.progress import track
 
 import nodulax
+from nodulax.labels.audit import audit
+from nodulax.labels.predictions import LabelsError, Predictions
 from nodulax.models import Model, Prediction
 from nodulax.statistics import calibration, findings, froc, roc
 
@@ -123,6 +125,40 @@ def nih(model: Model, folder: pathlib.Path) -> list[str]:
     )
     lines.append(auc(f'against all others, {name}', labels, scores))
   lines += ['', calibrated(labels, [prediction.probability for prediction in predictions])]
+  lines += ['', *audited(rows, [prediction.probability for prediction in predictions])]
+  return lines
+
+
+def audited(rows: Sequence[dict[str, str]], probabilities: Sequence[float]) -> list[str]:
+  """How well an audit finds the text-mined labels that the radiologists contradict."""
+  kept = [
+    (row, {'No Finding': 0}.get(row['nih_labels'], 1), probability)
+    for row, probability in zip(rows, probabilities, strict=True)
+    if row['nih_labels'] == 'No Finding' or set(row['nih_labels'].split('|')) <= {'Nodule', 'Mass'}
+  ]
+  mined = np.array([label for _, label, _ in kept])
+  wrong = mined != np.array([int(row['adjudicated_nodule_or_mass']) for row, _, _ in kept])
+  unknown = np.full(len(kept), np.nan)
+  predictions = Predictions(
+    pathlib.Path('NIH'),
+    [row['file'] for row, _, _ in kept],
+    [row['patient_id'] for row, _, _ in kept],
+    mined,
+    np.array([probability for _, _, probability in kept]),
+    unknown,
+    unknown,
+  )
+  lines = [
+    '| mined labels that radiologists contradict, found by | labels | AUC |',
+    '| --- | --- | --- |',
+  ]
+  try:
+    lines.append(auc('nodulax labels audit', wrong.astype(int).tolist(), audit(predictions).wrong))
+  except LabelsError as error:
+    return [f'No audit: {error}']
+  # cleanlab's self-confidence, by hand: one minus the probability of the label.
+  contradiction = np.abs(mined - predictions.probability)
+  lines.append(auc('self-confidence, as cleanlab', wrong.astype(int).tolist(), contradiction))
   return lines
 
 

@@ -40,8 +40,7 @@ def test_each_budget_puts_so_many_labels_right(config, shards, tmp_path):
   names = ('as_labelled', 'all_right', 'random_6', 'oracle_6')
   labels = {name: read(folder / 'seed_0' / f'{name}.csv') for name in names}
   wrong = {
-    name: {image for image in true if given[image] != true[image]}
-    for name, given in labels.items()
+    name: {image for image in true if given[image] != true[image]} for name, given in labels.items()
   }
   normals = sum(label == 0 for label in true.values())
   assert len(wrong['as_labelled']) == round(0.26 * normals) + round(0.11 * (len(true) - normals))

@@ -117,3 +117,11 @@ def test_net_benefit_at_another_prevalence():
 def test_bad_input_is_told(statistic, message):
   with pytest.raises(ValueError, match=message):
     statistic()
+
+
+def test_the_log_loss_is_scikit_learns():
+  rng = np.random.default_rng(0)
+  labels, probabilities = rng.integers(0, 2, 50), rng.random(50)
+  expected = metrics.log_loss(labels, probabilities)
+  assert calibration.log_loss(labels, probabilities) == pytest.approx(expected, abs=1e-12)
+  assert np.isfinite(calibration.log_loss([0, 1], [1.0, 0.0]))

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from etils import epath
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.plugins.hparams import metadata as hparams_metadata
+from tensorboard.util import tensor_util
 
 from nodulax.training.event_file import EventFile
 from nodulax.training.logbook import Logbook
@@ -50,6 +52,30 @@ def test_tensorboard_reads_scalars_and_pictures_in_groups(tmp_path):
   for png, picture in zip(encoded, pictures, strict=True):
     decoded = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     np.testing.assert_array_equal(decoded, picture)
+
+
+def test_tensorboard_reads_hyperparameters_and_precision_recall_curves(tmp_path):
+  labels, scores = [0, 1, 1, 0], np.array([0.2, 0.8, 0.4, 0.6])
+  with logbook(tmp_path) as log:
+    log.hyperparameters({'model.size': 'tiny', 'train.epochs': 2, 'model.skip': False, 'a': (1, 2)})
+    log.precision_recall(2, labels, scores)
+  (path,) = tmp_path.glob('events.out.tfevents.*')
+  values = {
+    value.tag: value for event in EventFileLoader(str(path)).Load() for value in event.summary.value
+  }
+  told = hparams_metadata.parse_session_start_info_plugin_data(
+    values['_hparams_/session_start_info'].metadata.plugin_data.content
+  )
+  assert told.hparams['model.size'].string_value == 'tiny'
+  assert told.hparams['train.epochs'].number_value == 2
+  assert told.hparams['model.skip'].bool_value is False and 'a' not in told.hparams
+  curve = values['tune/precision_recall']
+  assert curve.metadata.plugin_data.plugin_name == 'pr_curves'
+  hits, alarms, rejections, misses, precision, recall = tensor_util.make_ndarray(curve.tensor)
+  # At a threshold of 0.5 one nodule and one normal are called, one of each is not.
+  assert (hits[50], alarms[50], rejections[50], misses[50]) == (1, 1, 1, 1)
+  assert precision[50] == recall[50] == 0.5
+  assert (precision[0], recall[0], hits[0]) == (0.5, 1, 2) and recall[100] == 0
 
 
 def test_metrics_jsonl_leaves_the_timings_out(tmp_path):
