@@ -1,12 +1,12 @@
 """Times one training step and one inference of network 1, or compiles the step for a TPU.
 
-    python tests/benchmarks/step.py BATCH IMAGE_SIZE [--bf16] [--remat] [--tpu v5e:2x2]
+    python tests/benchmarks/step.py BATCH IMAGE_SIZE [--precision=P] [--remat] [--tpu=v5e:2x2]
 
 DenseNet-121 with squeeze-and-excitation, Adam, one grey channel: the step that training runs and
 the predictor that evaluation runs, from 8-bit images in memory to metrics and heat maps. Prints one
 JSON line: seconds to compile the training step, the best of five runs in seconds per image, the
-process's peak resident memory, and what the compiler says of the training step: floating-point
-operations, bytes accessed and temporary memory per image.
+peak memory of the process and of the device, and what the compiler says of the training step:
+floating-point operations, bytes accessed and temporary memory per image.
 
 With --tpu the step is compiled for one chip of that topology, which need not be there, and nothing
 is run. It needs the package libtpu of the version that jax[tpu] names, and ten minutes.
@@ -26,7 +26,7 @@ from nodulax.distributed import inference, parallel
 from nodulax.model.build import build_network
 from nodulax.training import optimizer
 from nodulax.training.losses import Loss
-from nodulax.training.step import initial_state, step_function
+from nodulax.training.step import initial_state, state_shapes, step_function
 
 
 class Nodulax:
@@ -64,7 +64,7 @@ class Nodulax:
     )
     state = jax.tree.map(
       lambda leaf: jax.ShapeDtypeStruct((len(devices), *leaf.shape), leaf.dtype),
-      jax.eval_shape(self._initial_state),
+      state_shapes(self._network, self._adam, image_size),
     )
     start, processor = time.perf_counter(), time.process_time()
     self.compiled = step.lower(state, self._example()).compile()
@@ -129,7 +129,8 @@ def main() -> None:
   )
   parser.add_argument('batch', type=int)
   parser.add_argument('image_size', type=int)
-  parser.add_argument('--bf16', action='store_true')
+  parser.add_argument('--size', default='121', help='of the network (default: 121)')
+  parser.add_argument('--precision', default='float32', choices=('float32', 'bfloat16', 'float16'))
   parser.add_argument('--tpu', metavar='TOPOLOGY')
   parser.add_argument('--remat', action='store_true', help='config.model.recompute')
   args = parser.parse_args()
@@ -138,7 +139,8 @@ def main() -> None:
     args.batch,
     args.image_size,
     devices,
-    precision='bfloat16' if args.bf16 else 'float32',
+    size=args.size,
+    precision=args.precision,
     recompute=args.remat,
   )
   cost, memory = step.compiled.cost_analysis(), step.compiled.memory_analysis()
@@ -147,7 +149,9 @@ def main() -> None:
     'target': args.tpu or 'this machine',
     'batch': args.batch,
     'image_size': args.image_size,
-    'bf16': args.bf16,
+    'size': args.size,
+    'precision': args.precision,
+    'device': devices[0].device_kind,
     'remat': args.remat,
     'threads': len(os.sched_getaffinity(0)),
     'compile_s': round(step.compile_s, 1),
@@ -157,6 +161,7 @@ def main() -> None:
     'train_s_per_image': None,
     'infer_s_per_image': None,
     'peak_rss_gb': None,
+    'peak_device_gb': None,
   }
   if not args.tpu:
     step.load()
@@ -165,6 +170,9 @@ def main() -> None:
       'infer_s_per_image': round(best_seconds(step.infer) / args.batch, 4),
       'peak_rss_gb': round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
     }
+    memory_stats = devices[0].memory_stats() or {}  # a CPU has none
+    if peak := memory_stats.get('peak_bytes_in_use'):
+      result['peak_device_gb'] = round(peak / 1e9, 2)
   print(json.dumps(result))
 
 
