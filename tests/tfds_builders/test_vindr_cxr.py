@@ -1,7 +1,10 @@
+import csv
 import json
+import shutil
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 
 from tfds_builders.vindr_cxr.vindr_cxr_dataset_builder import agree
@@ -164,4 +167,85 @@ def test_a_missing_dicom_file_is_told(vindr, build):
   (vindr / 'train' / 'n1.dicom').unlink()
   outcome = build('vindr_cxr', vindr)
   assert outcome.status == 1
-  assert 'image missing: 1\n  n1: copy the image to train/ as <image_id>.dicom' in outcome.err
+  assert (
+    'image missing: 1\n  n1: copy the image to train/ or test/ as <image_id>.dicom' in outcome.err
+  )
+
+
+def as_physionet(vindr):
+  """The same readings as PhysioNet has them, and two test images with a consensus."""
+  (vindr / 'annotations').mkdir()
+  with (vindr / 'train.csv').open(newline='') as file:
+    rows = list(csv.DictReader(file))
+  header = ['image_id', 'rad_id', 'class_name', 'x_min', 'y_min', 'x_max', 'y_max']
+  with (vindr / 'annotations' / 'annotations_train.csv').open('w', newline='') as file:
+    writer = csv.DictWriter(file, header, extrasaction='ignore')
+    writer.writeheader()
+    writer.writerows(rows)
+  (vindr / 'train.csv').unlink()
+  (vindr / 'test').mkdir()
+  for image, source in (('t0', 'n0'), ('t1', 'h0')):
+    shutil.copy(vindr / 'train' / f'{source}.dicom', vindr / 'test' / f'{image}.dicom')
+  (vindr / 'annotations' / 'annotations_test.csv').write_text(
+    'image_id,class_name,x_min,y_min,x_max,y_max\n'
+    't0,Nodule/Mass,20,30,40,50\nt0,Rib fracture,1,1,9,9\nt1,No finding,,,,\n'
+  )
+
+
+def test_physionets_form_has_a_consensus_for_its_test_images(vindr, run):
+  as_physionet(vindr)
+  outcome = run('cohort', 'vindr_cxr', vindr, '--json')
+  told = json.loads(outcome.out)
+  assert told['read']['images with a consensus of five readers'] == 2
+  assert told['cohort']['nodule'] == 4  # three on which readers agree, one by consensus
+  assert told['cohort']['normal'] == 3
+
+
+def smaller(vindr, factor=0.5):
+  """Halves every image, as a PNG beside a table of the originals' sizes."""
+  lines = ['image_id,dim0,dim1']
+  for path in sorted((vindr / 'train').glob('*.dicom')):
+    pixels = pydicom.dcmread(path).pixel_array
+    height, width = pixels.shape
+    grey = (pixels / pixels.max() * 255).astype(np.uint8)
+    size = (round(width * factor), round(height * factor))
+    copy = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(path.with_suffix('.png')), copy)
+    path.unlink()
+    lines.append(f'{path.stem},{height},{width}')
+  (vindr / 'train_meta.csv').write_text('\n'.join(lines) + '\n')
+
+
+def test_boxes_of_a_smaller_copy_are_scaled_by_the_originals_size(vindr, build):
+  before = build('vindr_cxr', vindr).all_examples()
+  smaller(vindr)
+  outcome = build('vindr_cxr', vindr, '--seed=1')
+  assert outcome.status == 0, outcome.err
+  after = outcome.all_examples()
+  nodules = [image for image, example in after.items() if example['label']]
+  assert len(nodules) == 3
+  for image in nodules:
+    np.testing.assert_allclose(after[image]['boxes'], np.array(before[image]['boxes']) / 2)
+
+
+def test_a_copy_without_its_originals_size_is_a_fault(vindr, build):
+  smaller(vindr)
+  (vindr / 'train_meta.csv').unlink()
+  outcome = build('vindr_cxr', vindr)
+  assert outcome.status == 1 and 'size of the original unknown: 3' in outcome.err
+
+
+def test_a_copy_of_another_shape_is_a_fault(vindr, build):
+  smaller(vindr)
+  path = vindr / 'train' / 'n0.png'
+  cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path), 0), (64, 32)))
+  outcome = build('vindr_cxr', vindr)
+  assert outcome.status == 1 and 'image of another size: 1' in outcome.err
+
+
+def test_a_size_that_is_none_is_a_fault(vindr, build):
+  smaller(vindr)
+  path = vindr / 'train_meta.csv'
+  path.write_text(path.read_text().replace('n1,', 'n1,-', 1))
+  outcome = build('vindr_cxr', vindr)
+  assert outcome.status == 1 and 'size malformed: 1' in outcome.err

@@ -1,4 +1,8 @@
-"""VinDr-CXR as the VinBigData challenge distributes it: nodules on which readers agree."""
+"""VinDr-CXR: nodules on which readers agree.
+
+As the VinBigData challenge distributes it, as PhysioNet does, or as a smaller copy of the challenge's
+images that names their original sizes.
+"""
 
 import collections
 import dataclasses
@@ -22,9 +26,45 @@ _FINDINGS = {
   _NODULE, _NORMAL, 'Aortic enlargement', 'Atelectasis', 'Calcification', 'Cardiomegaly',
   'Consolidation', 'ILD', 'Infiltration', 'Lung Opacity', 'Other lesion', 'Pleural effusion',
   'Pleural thickening', 'Pneumothorax', 'Pulmonary fibrosis',
+  # In PhysioNet's form alone.
+  'Clavicle fracture', 'Edema', 'Emphysema', 'Enlarged PA', 'Lung cavity', 'Lung cyst',
+  'Lung opacity', 'Mediastinal shift', 'Rib fracture',
 }  # fmt: skip
 _CORNERS = ('x_min', 'y_min', 'x_max', 'y_max')
-_COLUMNS = ('image_id', 'class_name', 'class_id', 'rad_id', *_CORNERS)
+_SIZES = 'train_meta.csv'  # beside smaller copies: the size of each original
+
+
+@dataclasses.dataclass(frozen=True)
+class _Form:
+  """A table of annotations.
+
+  Attributes:
+    path: within the folder.
+    columns: that it has.
+    images: folder of its images.
+    consensus: whether its boxes are those on which the readers agreed, without their names.
+  """
+
+  path: str
+  columns: tuple[str, ...]
+  images: str
+  consensus: bool = False
+
+
+_CHALLENGE = _Form(
+  'train.csv', ('image_id', 'class_name', 'class_id', 'rad_id', *_CORNERS), 'train'
+)
+_PHYSIONET = (
+  _Form(
+    'annotations/annotations_train.csv', ('image_id', 'rad_id', 'class_name', *_CORNERS), 'train'
+  ),
+  _Form(
+    'annotations/annotations_test.csv',
+    ('image_id', 'class_name', *_CORNERS),
+    'test',
+    consensus=True,
+  ),
+)
 
 
 @dataclasses.dataclass(eq=False)
@@ -53,7 +93,11 @@ class Builder(base.RadiographBuilder):
   From https://www.kaggle.com/competitions/vinbigdata-chest-xray-abnormalities-detection, put into
   one folder:
     train.csv
-    train/: the DICOM files, <image_id>.dicom
+    train/: the DICOM files, <image_id>.dicom; or PNG copies of another size, <image_id>.png, and
+      train_meta.csv with the originals' sizes (image_id, dim0, dim1)
+  or, from https://physionet.org/content/vindr-cxr,
+    annotations/annotations_train.csv, annotations/annotations_test.csv
+    train/ and test/: the DICOM files, <image_id>.dicom
   """
   PUBLIC_NAMES = True
   EXAMPLE = '--iou=0.4 --normals=200'
@@ -69,42 +113,84 @@ class Builder(base.RadiographBuilder):
 
   @classmethod
   def where_missing(cls, record: Record) -> str:
-    return 'copy the image to train/ as <image_id>.dicom'
+    return 'copy the image to train/ or test/ as <image_id>.dicom'
 
   @classmethod
   def read_table(cls, folder: pathlib.Path, options: Options) -> Table:
     table = Table({'annotations': 0, 'images': 0})
-    files = files_in([folder / 'train'])
-    findings, boxes = _read_annotations(folder / 'train.csv', table)
-    table.read['images'] = len(findings)
-    table.names = {image: image for image in findings}
-    for image, found in findings.items():
-      agreed = agree(boxes[image], options.iou)
-      if agreed or found == {_NORMAL}:
-        table.records.append(
-          Record(
-            key=image,
-            name=image,
-            path=files.get(f'{image}.dicom'),
-            patient=image,
-            label='nodule' if agreed else 'normal',
-            boxes=agreed,
-          )
-        )
-      elif _NODULE in found:
-        table.exclude('nodule or mass without agreement of two readers')
-      else:
-        table.exclude('other findings')
+    forms = _PHYSIONET if (folder / 'annotations').is_dir() else (_CHALLENGE,)
+    for form in forms:
+      _read_form(folder, form, options, table)
     return table
 
 
+def _read_form(folder: pathlib.Path, form: _Form, options: Options, table: Table) -> None:
+  """Adds the radiographs of one table of annotations."""
+  files = files_in([folder / form.images])
+  sizes = _read_sizes(folder / _SIZES, table)
+  findings, boxes = _read_annotations(folder / form.path, form, table)
+  table.read['images'] += len(findings)
+  if form.consensus:
+    table.read['images with a consensus of five readers'] = len(findings)
+  table.names |= {image: image for image in findings}
+  for image, found in findings.items():
+    if form.consensus:
+      agreed = tuple(sorted((box for _, box in boxes[image]), key=lambda box: box[1]))
+    else:
+      agreed = agree(boxes[image], options.iou)
+    if agreed or found == {_NORMAL}:
+      path, size = files.get(f'{image}.dicom'), None
+      if path is None and (path := files.get(f'{image}.png')):
+        # A copy: its boxes are in pixels of the original.
+        size = sizes.get(image)
+        if size is None and agreed:
+          remedy = f'its copy needs a line in {_SIZES} with dim0 and dim1, or take the DICOM file'
+          table.faults.append(Fault('size of the original unknown', image, remedy))
+          continue
+      table.records.append(
+        Record(
+          key=image,
+          name=image,
+          path=path,
+          patient=image,
+          label='nodule' if agreed else 'normal',
+          boxes=agreed,
+          boxes_size=size,
+        )
+      )
+    elif _NODULE in found:
+      table.exclude('nodule or mass without agreement of two readers')
+    else:
+      table.exclude('other findings')
+
+
+def _read_sizes(path: pathlib.Path, table: Table) -> dict[str, tuple[int, int]]:
+  """(width, height) of each original, where a table says them."""
+  if not path.is_file():
+    return {}
+  sizes = {}
+  for line, row in read_csv(path, ('image_id', 'dim0', 'dim1'), faults=table.faults):
+    height, width = row['dim0'], row['dim1']
+    if height.isdecimal() and width.isdecimal() and 0 < int(height) * int(width) < 1 << 30:
+      sizes[row['image_id']] = (int(width), int(height))
+    else:
+      table.faults.append(
+        Fault(
+          'size malformed',
+          f'{_SIZES} line {line}',
+          'dim0 and dim1 must be the height and the width',
+        )
+      )
+  return sizes
+
+
 def _read_annotations(
-  path: pathlib.Path, table: Table
+  path: pathlib.Path, form: _Form, table: Table
 ) -> tuple[dict[str, set[str]], dict[str, list[tuple[str, Box]]]]:
   """What the readers found on each image, and each reader's nodule boxes; faults go to `table`."""
   findings = collections.defaultdict(set)
   boxes = collections.defaultdict(list)
-  for line, row in read_csv(path, _COLUMNS, faults=table.faults, image='image_id'):
+  for line, row in read_csv(path, form.columns, faults=table.faults, image='image_id'):
     table.read['annotations'] += 1
     image, finding = row['image_id'], row['class_name']
     if not image:
@@ -119,7 +205,7 @@ def _read_annotations(
       )
     elif finding == _NODULE:
       try:
-        boxes[image].append((_reader(row), _box(row)))
+        boxes[image].append(('' if form.consensus else _reader(row), _box(row)))
       except ValueError as error:
         table.faults.append(Fault('box malformed', image, f'line {line} {error}; correct it'))
   return findings, boxes
