@@ -43,7 +43,8 @@ def get_config() -> ConfigDict:
 
   # The shards of each source: the folder that `python -m tfds_builders build` printed.
   config.data = ConfigDict()
-  config.data.shards = ConfigDict({'nih': '', 'aihub': '', 'gmc': '', 'vindr': '', 'hospital': ''})
+  sources = ('nih', 'aihub', 'gmc', 'vindr', 'node21', 'hospital')
+  config.data.shards = ConfigDict(dict.fromkeys(sources, ''))
   config.data.train = 'nih'  # the source that trains (its split train) and tunes (its split tune)
   config.data.evaluate = ('nih', 'aihub', 'gmc', 'vindr', 'hospital')  # scored on their split test
   config.data.labels = (

@@ -19,6 +19,7 @@ from tensorflow_datasets.core.constants import INCOMPLETE_PREFIX
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from tfds_builders import schema
+from tfds_builders.against import parse_sets, without_known
 from tfds_builders.cohort import MISSING, Cohort, Normals, Splitting, select
 from tfds_builders.cohort_table import Paper, print_cohort, write_cohort
 from tfds_builders.examples import Entry, Shard, divide, write_on_beam, write_shard
@@ -30,7 +31,7 @@ from tfds_builders.validation import FaultySource, Validation, validate
 
 
 def option(
-  default: Any, explanation: str, shows: Literal['value', 'content', 'not'] = 'value'
+  default: Any, explanation: str, shows: Literal['value', 'content', 'sets', 'not'] = 'value'
 ) -> Any:
   """A field of a builder's options.
 
@@ -38,7 +39,8 @@ def option(
     default: its value where none is given.
     explanation: what `--help` says.
     shows: how it shows in the name of the shards' folder, as everything must that changes what
-      they hold: by its value, by a hash of the content of the file that it names, or not.
+      they hold: by its value, by a hash of the content of the file or of the shard sets that it
+      names, or not.
   """
   return dataclasses.field(default=default, metadata={'explanation': explanation, 'shows': shows})
 
@@ -55,6 +57,12 @@ class Options(tfds.core.BuilderConfig):
     False, 'build what is there of a partial download; list what is left out'
   )
   allow_faulty: bool = option(False, 'go on without faulty images; list what is left out')
+  against: str = option(
+    '',
+    'folders of other shard sets, separated by commas: radiographs that look like one of theirs '
+    'are left out',
+    shows='sets',
+  )
   labels: str = option(
     '',
     'CSV file of a re-reading (docs/labels.md), whose answers replace the labels',
@@ -94,6 +102,9 @@ class Options(tfds.core.BuilderConfig):
         case 'content':
           content = read_text(value, f'--{name}').encode()
           parts.append(f'{name}_{hashlib.sha256(content).hexdigest()[:8]}')
+        case 'sets':
+          infos = [(path / 'dataset_info.json').read_bytes() for path in parse_sets(value)]
+          parts.append(f'{name}_{hashlib.sha256(b"".join(infos)).hexdigest()[:8]}')
     return parts
 
   def tolerates(self, fault: Fault) -> bool:
@@ -189,6 +200,8 @@ class RadiographBuilder(FileReaderBuilder):
     if refused := [fault for fault in validation.faults if not options.tolerates(fault)]:
       raise FaultySource(refused, cohort.table)
     cohort = cohort.without_faulty(validation.faults)
+    if options.against:
+      cohort = without_known(cohort, validation.inspections, parse_sets(options.against))
     print_cohort(cohort, self.name, self.PAPER, Console())
     if validation.suspects:
       print(f'{len(validation.suspects):,} suspects; the command validate shows them')

@@ -23,7 +23,7 @@ from tfds_builders.schema import NOTICE
 from tfds_builders.validation import list_faults, validate
 from tfds_builders.validation_report import write_report
 
-SOURCES = ('nih_chestxray14', 'aihub_nodule', 'gmc_nodule', 'vindr_cxr')
+SOURCES = ('nih_chestxray14', 'aihub_nodule', 'gmc_nodule', 'vindr_cxr', 'node21')
 
 _DESCRIPTION = """\
 Builds radiograph shards from raw downloads.

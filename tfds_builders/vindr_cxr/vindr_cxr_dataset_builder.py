@@ -1,7 +1,7 @@
 """VinDr-CXR: nodules on which readers agree.
 
-As the VinBigData challenge distributes it, as PhysioNet does, or as a smaller copy of the challenge's
-images that names their original sizes.
+As the VinBigData challenge distributes it, as PhysioNet does, or as a smaller copy of the
+challenge's images that names their original sizes.
 """
 
 import collections

@@ -1,0 +1,1 @@
+"""Builder of a hospital's own radiographs."""
