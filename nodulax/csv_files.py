@@ -15,7 +15,7 @@ _SHOWN = 60  # characters of a foreign cell that an error repeats
 
 
 def is_plain(name: str) -> bool:
-  """Whether a foreign name can stand in a page, a file name and a spreadsheet."""
+  """Whether a foreign name is safe in a page, a file name and a spreadsheet."""
   return name.isprintable() and len(name) <= 200 and not re.search(r'[/\\]|^[=+@]', name)
 
 

@@ -300,7 +300,7 @@ def test_answers_that_are_not_finite_on_the_tune_split_stop_the_run(config, tmp_
     ('preprocessing.window', (50.0, 50.0), 'preprocessing.window'),
   ],
 )
-def test_a_knob_that_cannot_be_is_told_before_any_work(
+def test_an_option_that_cannot_be_is_told_before_any_work(
   config, tmp_path, monkeypatch, option, value, says
 ):
   monkeypatch.setattr(data, 'prepare', lambda *_: pytest.fail('the data were prepared'))

@@ -251,7 +251,7 @@ class RadiographBuilder(FileReaderBuilder):
     }
 
   def _plan(self, splits: dict[str, list[Entry]]) -> dict[str, list[Shard]]:
-    """Decides which example stands in which file: the same however many processes write."""
+    """Decides which example goes into which file: the same however many processes write."""
     shards = {}
     for split, entries in splits.items():
       template = self._get_filename_template(split)

@@ -29,7 +29,7 @@ class Inspection:
     depth: 8 or 16, bits of its samples.
     file_bytes: size of the file.
     file_digest, mask_digest: SHA-256 of the file, and of its mask's file where there is one.
-    passes_through: whether the file itself can stand in a shard.
+    passes_through: whether the file itself goes into a shard unchanged.
     turn: that made the image upright, which its mask still needs; the boxes have it.
     boxes: around each located nodule: the table's, else those around the mask's regions.
     lung_box, lung_box_found: as `nodulax.radiograph.lungs` finds it.

@@ -43,7 +43,7 @@ class Fault:
     kind: what sort of fault, the same words for every fault of the sort.
     where: the row or image, in words that hold no patient's identifier.
     remedy: what exactly is wrong there and what to do.
-    others: the rows or images that it is said to resemble.
+    others: the rows or images that it seems to resemble.
   """
 
   kind: str

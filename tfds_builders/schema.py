@@ -18,7 +18,7 @@ def features(depth: Literal[8, 16]) -> tfds.features.FeaturesDict:
 
   Args:
     depth: bits of the deepest image of the source. Readers take the PNG's bytes and decode them
-      themselves, so that an 8-bit PNG may stand in a 16-bit feature.
+      themselves, so that an 8-bit PNG may be in a 16-bit feature.
   """
   return tfds.features.FeaturesDict(
     {

@@ -1,4 +1,4 @@
-"""Where a radiograph's nodules are said to be, held against the image, the spacing and each other.
+"""Checks a radiograph's nodule locations against the image, the spacing and each other.
 
 A truth that is wrong trains and tests a network all the same, so that what is impossible is a fault
 and what is merely unlikely is a suspect.

@@ -74,7 +74,7 @@ class Queue:
     return Radiograph(pixels)
 
   def answer(self, place: int, reader: str) -> Answer | None:
-    """What a reader said of it, if anything."""
+    """The answer that a reader gave, if any."""
     return self._answers.get((self._image_ids[place], reader))
 
   def add(

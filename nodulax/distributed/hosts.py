@@ -6,12 +6,15 @@ that all of them see.
 """
 
 import os
+import pathlib
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from nodulax.errors import NodulaxError
+
+_SHARED = 'shared-by-hosts'  # file that tells whether a folder is
 
 
 class HostsError(NodulaxError):
@@ -107,6 +110,29 @@ def wait(where: str) -> None:
   """Returns when every host has come to this place, which has the same name on all."""
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(where)
+
+
+def share_folder(folder: str | os.PathLike) -> bool:
+  """Whether this host sees the folder of that name of the first host; to be asked by all together.
+
+  '' is no folder, and shared by nobody.
+  """
+  if not several() or not folder:
+    return False
+  mark = pathlib.Path(folder) / _SHARED
+  if is_first():
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+  else:
+    mark.unlink(missing_ok=True)  # of a start that was killed, on a disk of this host's own
+  wait('marked a folder')
+  if is_first():
+    mark.touch()  # if another host removed it, the disk is shared
+  wait('marked a folder again')
+  shared = mark.exists()
+  wait('looked at a folder')
+  mark.unlink(missing_ok=True)
+  return shared
 
 
 def tell(message: object) -> None:

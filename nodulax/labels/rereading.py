@@ -30,7 +30,7 @@ class RereadingError(NodulaxError):
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-  """What a reader said of a radiograph.
+  """The answer of a reader to a radiograph.
 
   Attributes:
     image_id: as shards and predictions name it.

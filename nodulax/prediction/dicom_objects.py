@@ -269,7 +269,7 @@ def secondary_capture(source: _Source, reading: Reading, prediction: Prediction)
 
 
 def _notices(reading: Reading) -> list[str]:
-  """What is to be said of every measurement."""
+  """What every measurement needs."""
   forced = f'Read by force: {reading.objection}'
   return [NOTICE, forced] if reading.objection else [NOTICE]
 

@@ -100,7 +100,7 @@ def _value(dataset: pydicom.Dataset, tag: Any, character_sets: list[str]) -> tup
 def _is_valid(vr: str, value: str) -> bool:
   if vr in ('DA', 'TM') and '-' in value:  # a range, as in queries alone
     return False
-  # Text may be too long for its kind: so it stands in the archive, and so it must stay.
+  # Text may be too long for its kind; it is so in the archive, and must stay so.
   if vr in _TEXTS:
     return not any(ord(character) < 32 and character not in '\t\r\n\f' for character in value)
   try:

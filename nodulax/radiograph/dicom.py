@@ -30,7 +30,7 @@ def decode_dicom(data: bytes, name: str) -> Radiograph:
 
   Uncompressed, deflated, RLE, JPEG (baseline, extended, lossless), JPEG-LS, JPEG 2000 and
   high-throughput JPEG 2000 pixels are read, and RGB where every pixel is grey. How stored values
-  become grey stands in `grayscale`. An attribute that is not valid is taken as absent, unless the
+  become grey is in `grayscale`. An attribute that is not valid is taken as absent, unless the
   pixels cannot be read without it.
 
   Args:
@@ -101,7 +101,7 @@ def _age(header: Header) -> float:
 
 
 def _orientation(header: Header, pixels: np.ndarray) -> tuple[str, str | None]:
-  """Patient Orientation, by its first letters, and what is to be said of it.
+  """Patient Orientation, by its first letters, and doubts about it.
 
   A radiograph without it is taken to be shown as if one faced the patient, as all viewers do; and
   one that it calls turned, while its stored `pixels` show an upright chest, is left as it is.

@@ -91,7 +91,7 @@ class Stored:
     padded: bool[H, W], where there was no detector.
     lowest: the lowest of the `2 ** bits` values that can be stored.
     bits: of a value: as the header states them, or more where the values need more.
-    doubt: what is to be said where they do.
+    doubt: the message where they do.
   """
 
   values: np.ndarray

@@ -89,7 +89,7 @@ def padding(header: Header, signed: bool, bits: int) -> tuple[int, int] | None:
 
 
 def polarity_doubt(header: Header) -> str | None:
-  """What is to be said where the header states the polarity against itself."""
+  """The doubt where the header contradicts itself about the polarity."""
   photometric, shape = header.text('PhotometricInterpretation'), header.text('PresentationLUTShape')
   right = {'MONOCHROME1': 'INVERSE', 'MONOCHROME2': 'IDENTITY'}.get(photometric, shape)
   if shape == right or shape not in ('INVERSE', 'IDENTITY'):

@@ -51,8 +51,8 @@ def encode_png(pixels: np.ndarray) -> bytes:
 def passes_through(data: bytes) -> bool:
   """Whether these bytes are an undamaged one-channel 8- or 16-bit PNG that says nothing but pixels.
 
-  Such a file needs no encoding to stand in a shard. A file with text in it does: the text might
-  name the patient.
+  Such a file goes into a shard without being encoded again. One with text in it is encoded again:
+  the text might name the patient.
   """
   if not data.startswith(SIGNATURE):
     return False

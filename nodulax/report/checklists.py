@@ -2,7 +2,7 @@
 
 Tejani et al., Radiology: Artificial Intelligence 2024;6:e240300; Collins et al., BMJ
 2024;385:e078378. checklists.csv lists the items in short; the words to report by are the papers'.
-Nothing is said of what is not in the report: an item without an answer is left to the author.
+An item that the report does not answer is left to the author.
 """
 
 import csv
@@ -181,12 +181,12 @@ def _uncertainty(results: Results, tables: Mapping[str, Table], where: Where) ->
     parts.append('Dice, bootstrap over patients (BCa)')
   if 'localisation' in tables:
     parts.append('free-response ROC, bootstrap over patients')
-  said = '; '.join(parts) + where('performance', 'localisation') + '.' if parts else ''
+  answer = '; '.join(parts) + where('performance', 'localisation') + '.' if parts else ''
   if 'pairs' in tables:
-    said += f" Models against each other: paired tests, raw P and Holm's{where('pairs')}."
+    answer += f" Models against each other: paired tests, raw P and Holm's{where('pairs')}."
   if 'seeds' in tables:
-    said += f' Spread between training seeds{where("seeds")}.'
-  return said.strip()
+    answer += f' Spread between training seeds{where("seeds")}.'
+  return answer.strip()
 
 
 def _groups(tables: Mapping[str, Table], where: Where, among: Collection[str]) -> str:
@@ -218,11 +218,11 @@ def _development(results: Results, where: Where) -> str:
 
 
 def _failures(results: Results, where: Where) -> str:
-  said = ''
+  answer = ''
   if any(evaluation.threshold >= 0 for evaluation in results):
-    said = 'All misses and false alarms at the frozen threshold: failures.csv, section Failures.'
+    answer = 'All misses and false alarms at the frozen threshold: failures.csv, section Failures.'
   suspects = where('suspects')
-  return f'{said} Doubtful labels{suspects}.'.strip() if suspects else said
+  return f'{answer} Doubtful labels{suspects}.'.strip() if suspects else answer
 
 
 def _missing(results: Results) -> str:

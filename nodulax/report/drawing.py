@@ -47,7 +47,7 @@ class Picture:
 
   Attributes:
     key: stem of its files.
-    title: what stands above it.
+    title: shown above it.
     caption: how to read it.
     alternative: what it shows, in words, for who cannot see it.
     width: in pixels, on a page.

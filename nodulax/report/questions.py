@@ -59,10 +59,10 @@ def _answer(rows: pd.DataFrame) -> str:
   """'yes in 2 of 3 seeds (P < 0.05 in 1), no in 1 (in 0)'; nothing from one seed alone."""
   if len(rows) == 1:
     return 'one seed: no claim'
-  said = []
+  parts = []
   for word, side in (('yes', rows[rows['auc_difference'] > 0]),
                      ('no', rows[rows['auc_difference'] <= 0])):  # fmt: skip
     if len(side):
       clear = int((side['p'] < SIGNIFICANT).sum())
-      said.append(f'{word} in {len(side)} of {len(rows)} seeds, P < {SIGNIFICANT} in {clear}')
-  return '; '.join(said)
+      parts.append(f'{word} in {len(side)} of {len(rows)} seeds, P < {SIGNIFICANT} in {clear}')
+  return '; '.join(parts)

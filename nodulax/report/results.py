@@ -1,4 +1,4 @@
-"""What the models said: an evaluation of one model on one set, and all of them together."""
+"""Results: an evaluation of one model on one set, and all of them together."""
 
 import dataclasses
 import itertools
@@ -38,7 +38,7 @@ class Evaluation:
     in_study: whether study.json lists the run.
     sweep: what was varied in the run with everything else fixed; None where nothing was.
     value: to which it was set; NaN where nothing was varied.
-    unchanged: of a run in which nothing was varied, at which value it stands in each sweep.
+    unchanged: of a run in which nothing was varied, the value that each sweep has there.
   """
 
   model: str

@@ -97,7 +97,7 @@ def seed_pairs_table(numbers: pd.DataFrame) -> Table:
       'Set': over['set'].map(paper.set_name),
       'Model A': over['model_a'].map(paper.model_name),
       'Model B': over['model_b'].map(paper.model_name),
-      'AUC, A less B, mean': _decimals(over['auc_difference_mean']),
+      'AUC, A minus B, mean': _decimals(over['auc_difference_mean']),
       'Range over seeds': _range(over, 'auc_difference'),
       'Ahead': [_ahead(row) for _, row in over.iterrows()],
       'P, each seed': over['p'].map(lambda values: ', '.join(map(p_value, values))),

@@ -27,10 +27,10 @@ class Table:
 
   Attributes:
     key: stem of its files.
-    title: what stands above it.
+    title: shown above it.
     numbers: every number in full, a row each; becomes CSV and JSON.
     shown: the same for people; becomes HTML and LaTeX.
-    note: what stands below it.
+    note: shown below it.
     grouped: whether rows with the same first cell belong together, and must not be sorted apart.
     first: how many rows the page shows; the files have all.
   """

@@ -133,11 +133,11 @@ def pairs_table(numbers: pd.DataFrame) -> Table:
       'Model A': numbers['model_a'].map(paper.model_name),
       'Model B': numbers['model_b'].map(paper.model_name),
       'Radiographs': numbers['images'].map(count),
-      'AUC, A less B': [estimate(row, 'auc_difference', 3) for _, row in numbers.iterrows()],
+      'AUC, A minus B': [estimate(row, 'auc_difference', 3) for _, row in numbers.iterrows()],
       'P': numbers['p'].map(p_value),
       'P, Holm': numbers['p_holm'].map(p_value),
       'P, published': numbers['published_p'].map(lambda stated: stated or UNKNOWN),
-      'Dice, A less B': [estimate(row, 'dice_difference') for _, row in numbers.iterrows()],
+      'Dice, A minus B': [estimate(row, 'dice_difference') for _, row in numbers.iterrows()],
     }
   ).pipe(_without_unused, 'P, published')
   note = (

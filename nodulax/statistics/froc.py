@@ -180,7 +180,7 @@ def jafroc(detections: Detections, *, confidence: float = 0.95) -> Estimate:
   worst = np.full(nodules.size, -np.inf)
   false = matched == FALSE_POSITIVE
   np.maximum.at(worst, images[false], detections.scores[false])
-  # Nodules stand in a row, those of the first image first.
+  # Nodules are numbered image by image.
   ratings = np.full(nodules.sum(), -np.inf)
   hit = matched >= 0
   ratings[(np.cumsum(nodules) - nodules)[images[hit]] + matched[hit]] = detections.scores[hit]

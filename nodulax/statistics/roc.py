@@ -1,6 +1,6 @@
 """The ROC curve and what is read from it; the one door to every statistic of labels and scores.
 
-Areas and their covariance stand in `delong`, their tests in `auc_tests`, thresholds in
+Areas and their covariance are in `delong`, their tests in `auc_tests`, thresholds in
 `operating_point`.
 """
 

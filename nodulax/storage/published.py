@@ -26,7 +26,7 @@ class Published(NamedTuple):
   Attributes:
     url: of the file.
     algorithm: of the digest, 'md5' or 'sha256'.
-    digest: of the file, in hexadecimal; of torchvision's the first eight digits, which stand in the
+    digest: of the file, in hexadecimal; of torchvision's the first eight digits, which are in the
       file's name.
   """
 
@@ -44,7 +44,7 @@ def _torchvision(size: str, digest: str) -> Published:
   return Published(f'{_TORCHVISION}densenet{size}-{digest}.pth', 'sha256', digest)
 
 
-# Keras's digests stand in keras/src/applications/densenet.py.
+# Keras's digests are those of keras/src/applications/densenet.py.
 WEIGHTS = {
   'keras': {
     '121': _keras('121', '30ee3e1110167f948a6b9946edeeb738'),

@@ -39,10 +39,13 @@ def training_data(
     WorkdirError: the workdir belongs to other data.
   """
   data, seed = config.data, config.seed
-  training, tune = (
-    prepare(split, preprocessing, data.cache_dir)
-    for split in (shards, Shards(shards.directory, 'tune'))
-  )
+  splits = (shards, Shards(shards.directory, 'tune'))
+  # Hosts that share the cache find there what the first of them has prepared.
+  if others := hosts.share_folder(data.cache_dir) and not hosts.is_first():
+    hosts.wait('data prepared')
+  training, tune = (prepare(split, preprocessing, data.cache_dir) for split in splits)
+  if not others:
+    hosts.wait('data prepared')
   if data.labels:
     training, tune = _read_again(config, training, tune, preprocessing)
   if data.fold[1] > 1:

@@ -138,8 +138,9 @@ class _Fit:
       config.train.accumulate or self._progress.get('accumulate', 0),
     )
     self._progress['accumulate'] = parts
-    chosen = f'; each in {parts} parts, which fit into memory' if parts > 1 else ''
-    hosts.tell(forecast(config.name, self._total_steps - self.step, seconds) + chosen)
+    if seconds is not None:
+      chosen = f'; each in {parts} parts, which fit into memory' if parts > 1 else ''
+      hosts.tell(forecast(config.name, self._total_steps - self.step, seconds) + chosen)
     self._saved = self.step, self._progress['tuned']
     self._saved_at = time.monotonic()
     self.batches = training_batches(

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from nodulax.checkpoints import networks
 from nodulax.checkpoints.checkpoint import describe
 from nodulax.distributed import compiling, hosts, parallel
-from nodulax.errors import NodulaxError
+from nodulax.errors import NodulaxError, OptionError
 from nodulax.model import Network, pretrained
 from nodulax.storage import folders, published
 from nodulax.training.logbook import duration
@@ -69,8 +69,11 @@ def compiled_step(
   devices: Sequence[jax.Device],
   state: State,
   accumulate: int,
-) -> tuple[Callable, int, float]:
+) -> tuple[Callable, int, float | None]:
   """The training step, compiled, in parts that fit into memory.
+
+  On several hosts it is compiled at its first call and its memory is not looked at: JAX compiles
+  what pmap maps ahead of time on one host alone.
 
   Args:
     config: as `configs/default.py` describes it.
@@ -81,11 +84,17 @@ def compiled_step(
       that fit.
 
   Returns:
-    The program, the parts, and the seconds that it takes.
+    The program, the parts, and the seconds that it takes, None where they are not known.
 
   Raises:
+    OptionError: the number of parts is left open on several hosts.
     MemoryShortage: it does not fit into the memory of a device.
   """
+  if hosts.several():
+    if not accumulate:
+      raise OptionError('--config.train.accumulate=0 is for one host; give the number of parts')
+    step = step_function(network, adam, loss, accumulate=accumulate)
+    return parallel.map_devices(step, devices, donate=(0,)), accumulate, None
   local = parallel.local(devices)
   images = config.train.batch_size // len(devices)
   batch = batch_shapes(images, config.preprocessing.image_size)

@@ -25,7 +25,7 @@ from tfds_builders.records import (
   read_text,
 )
 
-# Where each thing stands in an annotation: keys joined by dots, positions in lists as numbers.
+# Where each thing is in an annotation: keys joined by dots, positions in lists as numbers.
 FIELDS = {
   'image': 'image',
   'patient_id': 'patient_id',

@@ -37,7 +37,7 @@ def add_breasts(scene: Scene) -> None:
 
 
 def add_nipple_shadows(scene: Scene, rng: np.random.Generator) -> None:
-  """Nipples that stand in air and cast a round shadow over the lower lungs."""
+  """Nipples that are surrounded by air and cast a round shadow over the lower lungs."""
   x, y = scene.frame.grid
   radius = rng.uniform(4.0, 6.5)
   height = rng.uniform(5, 10)

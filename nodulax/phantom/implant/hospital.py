@@ -172,7 +172,7 @@ def _write_image(folder: pathlib.Path, job: _Job) -> dict[str, Any]:
     radiograph = read_radiograph(picture.path)
     background = _background(radiograph, job)
   except (ImplantError, RadiographError) as error:
-    # The name is said once, and a manifest's line takes the place of the file's path.
+    # The name appears once, and a manifest's line takes the place of the file's path.
     reason = str(error).removeprefix(f'{picture.path}: ').removeprefix(f'{picture.name}: ')
     return {'name': picture.name, 'left_out': reason}
   done = _implanted(background, job)
