@@ -2,7 +2,8 @@
 
   python -m nodulax.evaluate --checkpoint=RUN --dataset=DIR --split=test --output=DIR
 
-Without --checkpoint it is the network that comes with nodulax. Writes predictions.csv (one row a
+Without --checkpoint it is the network that comes with nodulax; --checkpoint=A,B,C takes the mean of
+several networks, and says how it compares with the best of them. Writes predictions.csv (one row a
 radiograph), locations.csv (one row a finding), metrics.json, heat maps, thumbnails and overlays.
 For research, not a medical device.
 """
@@ -10,30 +11,26 @@ For research, not a medical device.
 import argparse
 import hashlib
 import json
-import math
 import os
 import pathlib
 import sys
 import types
+from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from absl import logging
 from rich import box
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from nodulax import NOTICE, cli
-from nodulax.checkpoints import checkpoint, networks
-from nodulax.distributed import hosts, inference, parallel
+from nodulax.distributed import hosts
 from nodulax.errors import OptionError
-from nodulax.evaluation import provenance
+from nodulax.evaluation import members, provenance
 from nodulax.evaluation.files import write_locations, write_pictures, write_predictions
 from nodulax.evaluation.measures import dice_coefficients, measure
 from nodulax.files import remove_leftovers, whole_folder
-from nodulax.input.batches import evaluation_batches
 from nodulax.input.prepared import Prepared, prepare
 from nodulax.input.relabelled import relabelled
 from nodulax.input.shards import Shards
@@ -43,7 +40,7 @@ from nodulax.storage import folders
 
 
 def evaluate(
-  run: str | os.PathLike,
+  run: str | os.PathLike | Sequence[str | os.PathLike],
   dataset: str | os.PathLike,
   split: str,
   output: str | os.PathLike,
@@ -52,11 +49,12 @@ def evaluate(
   overlays: int,
   cache_dir: str | os.PathLike = '',
   labels: str | os.PathLike = '',
+  flip: bool = False,
 ) -> dict[str, Any]:
   """Evaluates a run's best network on a split, or finds that done in `output`.
 
   Args:
-    run: the workdir of a training run.
+    run: the workdir of a training run, or of several, whose networks answer together.
     dataset: the folder of a shard set.
     split: 'train', 'tune' or 'test'.
     output: the folder to write; either complete afterwards or absent.
@@ -65,6 +63,7 @@ def evaluate(
     cache_dir: for preprocessed images; '' keeps them in memory.
     labels: CSV file of a re-reading; its radiographs alone are scored, by what most readers say of
       each. '' takes the shards' labels.
+    flip: asks also of the mirrored radiographs, and takes the mean of both answers.
 
   Returns:
     What metrics.json holds.
@@ -75,8 +74,8 @@ def evaluate(
     ValueError: `output` holds another evaluation.
   """
   output = pathlib.Path(output)
-  run = folders.fetch(run, only=checkpoint.NEEDED)
-  description = checkpoint.describe(run)
+  together = members.read_members([run] if isinstance(run, str | os.PathLike) else run)
+  description = members.described(together)
   shards = Shards(dataset, split)
   subject = {
     'run': description.name,
@@ -85,40 +84,32 @@ def evaluate(
     'dataset': shards.name,
     'split': split,
   }
-  origin = provenance.provenance(run, shards.directory, split)
+  if flip:
+    subject['flip'] = True
+  origin = provenance.provenance(together[0].run, shards.directory, split)
   if labels:
     subject['labels_sha256'] = hashlib.sha256(pathlib.Path(labels).read_bytes()).hexdigest()
   if hosts.first_says(output.exists()):
     return _done_before(output, {**subject, 'data_sha256': origin['data_sha256']})
 
-  devices = parallel.devices()
-  network, variables = networks.load_network(run)
   prepared = prepare(shards, description.preprocessing, cache_dir)
   reading: dict[str, Any] = {}
   if labels:
     prepared, reading = _read_again(prepared, labels, description.preprocessing)
-  batch_size = inference.rounded_up(batch_size, devices)
-  batches = track(
-    evaluation_batches(prepared, batch_size, jax.process_index(), jax.process_count()),
-    f'{description.name} on {shards.name} {split}',
-    total=math.ceil(len(prepared) / batch_size),
-    disable=not hosts.is_first(),
-  )
-  predictor = inference.Predictor(network, devices)
-  probability, heat_maps = predictor(parallel.replicate(variables, devices), batches)
+  title = f'{description.name} on {shards.name} {split}'
+  found = members.answers(together, prepared, batch_size, flip=flip, title=title)
+  probability, heat_maps = found.probability, found.heat_maps
 
   dices = dice_coefficients(prepared, heat_maps, description.thresholds)
+  labels_of = np.array([case.label for case in prepared.cases])
+  patients = [case.patient_id for case in prepared.cases]
+  if len(together) > 1 and 0 < labels_of.sum() < len(labels_of):
+    reading['ensemble'] = members.against_the_best(together, labels_of, patients, found)
   metrics = {
     'notice': NOTICE,
     **subject,
     'seen': description.seen,
-    **measure(
-      np.array([case.label for case in prepared.cases]),
-      [case.patient_id for case in prepared.cases],
-      probability,
-      dices,
-      description.thresholds,
-    ),
+    **measure(labels_of, patients, probability, dices, description.thresholds),
     **reading,
     'provenance': origin,
   }
@@ -127,7 +118,9 @@ def evaluate(
     return metrics
   remove_leftovers(output)
   with whole_folder(output) as unfinished:
-    write_predictions(unfinished / 'predictions.csv', prepared.cases, probability, dices)
+    write_predictions(
+      unfinished / 'predictions.csv', prepared.cases, probability, dices, found.spread
+    )
     write_locations(unfinished / 'locations.csv', prepared, heat_maps, description.preprocessing)
     write_pictures(unfinished, prepared, heat_maps, overlays)
     if cohort := provenance.cohort(shards.directory):
@@ -206,6 +199,12 @@ def print_metrics(metrics: dict[str, Any]) -> None:
       f'read again by {reading["readers"]}: {reading["changed"]:,} changed, '
       f'{reading["unsettled"]:,} unsettled, {reading["not_read"]:,} not read',
     )
+  if ensemble := metrics.get('ensemble'):
+    best = ensemble['minus_best']
+    table.add_row(
+      f'AUC minus that of {best["run"]}, the best alone',
+      f'{best["value"]:+.3f} ({best["low"]:+.3f} to {best["high"]:+.3f}), P {best["p"]:.2g}',
+    )
   table.add_row('at the probability', f'{metrics["probability_threshold"]:.3f}, frozen on tune')
   Console().print(table)
 
@@ -233,14 +232,20 @@ def add_arguments(parser: cli.Parser) -> None:
     help='radiographs to draw with heat map and truth (default: 64)',
   )
   add('--labels', default='', help='CSV file of a re-reading to score against (docs/labels.md)')
+  add(
+    '--flip',
+    action='store_true',
+    help='ask also of the mirrored radiographs, and take the mean of both answers',
+  )
   add('--cache_dir', default='', help='folder for preprocessed images (default: memory)')
 
 
 def main(given: argparse.Namespace) -> None:
   logging.set_verbosity(logging.WARNING)
   output = folders.check_out(given.output)
+  runs = given.checkpoint.split(',')
   metrics = evaluate(
-    given.checkpoint,
+    runs[0] if len(runs) == 1 else runs,
     given.dataset,
     given.split,
     output,
@@ -248,6 +253,7 @@ def main(given: argparse.Namespace) -> None:
     overlays=given.overlays,
     cache_dir=given.cache_dir,
     labels=given.labels,
+    flip=given.flip,
   )
   folders.publish(output)
   print_metrics(metrics)

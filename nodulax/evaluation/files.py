@@ -21,25 +21,40 @@ THUMBNAIL_SIZE = 256  # pixels
 
 
 def write_predictions(
-  path: pathlib.Path, cases: Sequence[Case], probability: np.ndarray, dices: np.ndarray
+  path: pathlib.Path,
+  cases: Sequence[Case],
+  probability: np.ndarray,
+  dices: np.ndarray,
+  spread: np.ndarray | None = None,
 ) -> None:
-  """One row a radiograph; `nodules` counts the located ones, unknown numbers are empty cells."""
+  """One row a radiograph; `nodules` counts the located ones, unknown numbers are empty cells.
+
+  Of several networks that answered together `spread` is the standard deviation of theirs.
+  """
   columns = (
     *('image_id', 'patient_id', 'label', 'probability', 'dice', 'location_known', 'nodules'),
     *('sex', 'age', 'view', 'nodule_diameter_mm', 'zone', 'conspicuity', 'source'),
+    *(() if spread is None else ('spread',)),
   )
 
-  def row(case: Case, score: float, dice: float) -> list[Any]:
+  def row(case: Case, score: float, dice: float, apart: float) -> list[Any]:
     # Seventeen digits: near-ties stay apart for whoever computes an AUC from this file.
-    measured = {'probability': f'{score:.17g}', 'dice': dice, 'nodules': len(case.boxes)}
+    measured = {
+      'probability': f'{score:.17g}',
+      'dice': dice,
+      'nodules': len(case.boxes),
+      'spread': apart,
+    }
     return [measured.get(column, getattr(case, column, None)) for column in columns]
 
   _write_csv(
     path,
     columns,
     [
-      row(case, float(score), float(dice))
-      for case, score, dice in zip(cases, probability, dices, strict=True)
+      row(case, float(score), float(dice), float(apart))
+      for case, score, dice, apart in zip(
+        cases, probability, dices, np.zeros(len(cases)) if spread is None else spread, strict=True
+      )
     ],
   )
 
