@@ -98,7 +98,7 @@ def commands(text: str) -> list[str]:
   shell = [block for language, block in blocks if language in ('', 'bash')]
   lines = [line for block in shell for line in block.replace('\\\n', ' ').splitlines()]
   prose = re.sub(r'^```.*?^```$', '', text, flags=re.M | re.S)
-  lines += re.findall(r'`((?:python|pip|pytest|tensorboard|nodulax [a-z])\b[^`]*)`', prose)
+  lines += re.findall(r'`((?:python|pip|pytest|tensorboard|nodulax [a-z]+ )[^`]*)`', prose)
   parts = [part for line in lines for part in re.split(r'\s&&\s|\s+#\s.*', line)]
   return list(dict.fromkeys(' '.join(part.split()) for part in parts if part.strip()))
 
