@@ -21,6 +21,12 @@ def agreement(table: np.ndarray) -> dict[str, float | None]:
   Raises:
     NodulaxError: the extra is not installed.
   """
+  readers = table.shape[1]
+  nothing: dict[str, float | None] = dict.fromkeys(
+    ('krippendorff_alpha', 'fleiss_kappa', 'cohen_kappa')
+  )
+  if readers < 2:
+    return nothing
   try:
     import krippendorff
     from statsmodels.stats import inter_rater
@@ -28,12 +34,6 @@ def agreement(table: np.ndarray) -> dict[str, float | None]:
     raise NodulaxError(
       f"agreement of readers needs the extra: pip install -e '.[labels]' ({error})"
     ) from error
-  readers = table.shape[1]
-  nothing: dict[str, float | None] = dict.fromkeys(
-    ('krippendorff_alpha', 'fleiss_kappa', 'cohen_kappa')
-  )
-  if readers < 2:
-    return nothing
   several = table[(~np.isnan(table)).sum(axis=1) > 1]
   if not len(several) or len(np.unique(several[~np.isnan(several)])) < 2:
     return nothing
