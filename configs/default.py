@@ -47,9 +47,8 @@ def get_config() -> ConfigDict:
   config.data.shards = ConfigDict(dict.fromkeys(sources, ''))
   config.data.train = 'nih'  # the source that trains (its split train) and tunes (its split tune)
   config.data.evaluate = ('nih', 'aihub', 'gmc', 'vindr', 'hospital')  # scored on their split test
-  config.data.labels = (
-    ''  # CSV file of a re-reading, which prevails over the labels of train and tune
-  )
+  # CSV file of a re-reading, whose answers replace the labels of train and tune.
+  config.data.labels = ''
   config.data.train_images = 0  # of the split train, as many as that of either class; 0 takes all
   config.data.fold = (0, 1)  # (i, k): part i, from 0, of k parts of the patients is left out
   config.data.cache_dir = ''  # folder for preprocessed images; '' keeps them in memory
@@ -57,8 +56,8 @@ def get_config() -> ConfigDict:
   config.data.noise = ConfigDict()
   config.data.noise.wrong_normal = 0.0  # share of the normals that are labelled nodule
   config.data.noise.wrong_nodule = 0.0  # share of the nodules that are labelled normal
-  config.data.noise.by_conspicuity = False  # True: the inconspicuous nodules are
-  config.data.noise.missed_second = 0.0  # share of several nodules of which the largest is marked
+  config.data.noise.by_conspicuity = False  # True: the inconspicuous ones first
+  config.data.noise.missed_second = 0.0  # share of those with several of which one is marked
   config.data.noise.jitter = 0.0  # of outlines, standard deviation as a share of the nodule's size
   config.data.noise.enlarged = 0.0  # of outlines, on each side, as a share of the nodule's size
   config.data.worker_processes = 0  # that augment; 0 uses threads

@@ -83,12 +83,10 @@ def evaluate(
     'weights_sha256': description.weights_sha256,
     'dataset': shards.name,
     'split': split,
+    'flip': flip,
+    'labels_sha256': _sha256_of(labels) if labels else '',
   }
-  if flip:
-    subject['flip'] = True
   origin = provenance.provenance(together[0].run, shards.directory, split)
-  if labels:
-    subject['labels_sha256'] = hashlib.sha256(pathlib.Path(labels).read_bytes()).hexdigest()
   if hosts.first_says(output.exists()):
     return _done_before(output, {**subject, 'data_sha256': origin['data_sha256']})
 
@@ -159,6 +157,13 @@ def _read_again(
   return relabelled(prepared, settled, preprocessing), {'reading': counts}
 
 
+def _sha256_of(labels: str | os.PathLike) -> str:
+  try:
+    return hashlib.sha256(pathlib.Path(labels).read_bytes()).hexdigest()
+  except OSError as error:
+    raise rereading.RereadingError(f'{labels}: {error.strerror}; give a re-reading') from error
+
+
 def _done_before(output: pathlib.Path, subject: dict[str, Any]) -> dict[str, Any]:
   try:
     metrics = json.loads((output / 'metrics.json').read_text())
@@ -170,7 +175,8 @@ def _done_before(output: pathlib.Path, subject: dict[str, Any]) -> dict[str, Any
   differing = [
     f'{name} {there.get(name)!r} there, {value!r} now'
     for name, value in subject.items()
-    if there.get(name) != value
+    # An evaluation of an earlier release does not say that it was made in the usual way.
+    if (there.get(name) or None) != (value or None)
   ]
   if differing:
     raise OptionError(
@@ -201,10 +207,10 @@ def print_metrics(metrics: dict[str, Any]) -> None:
     )
   if ensemble := metrics.get('ensemble'):
     best = ensemble['minus_best']
-    table.add_row(
-      f'AUC minus that of {best["run"]}, the best alone',
-      f'{best["value"]:+.3f} ({best["low"]:+.3f} to {best["high"]:+.3f}), P {best["p"]:.2g}',
-    )
+    difference = f'{best["value"]:+.3f}'
+    if best['p'] is not None:
+      difference += f' ({best["low"]:+.3f} to {best["high"]:+.3f}), P {best["p"]:.2g}'
+    table.add_row(f'AUC minus that of {best["run"]}, the best alone', difference)
   table.add_row('at the probability', f'{metrics["probability_threshold"]:.3f}, frozen on tune')
   Console().print(table)
 

@@ -35,12 +35,10 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
     check_options(config)
     devices = parallel.devices(config.train.devices)
     parallel.require_divisible(config.train.batch_size, devices, config.train.accumulate or 1)
-    shards = training_split(config)
+    shards, radiographs = training_split(config)
     workdir.claim_data(folder, describe_splits(shards.directory), write=hosts.is_first())
     if config.init.checkpoint and checkpoint.latest_step(folder) is None:
       checkpoint.describe(config.init.checkpoint)  # refuses a run that has no network yet
-    kept = len(out_of_fold(shards.column('patient_id'), config.data.fold))
-    radiographs = config.data.train_images or kept
     steps_per_epoch = radiographs // config.train.batch_size
     total_steps = config.train.epochs * steps_per_epoch
     if checkpoint.finished(folder, total_steps):
@@ -65,18 +63,21 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
       )
 
 
-def training_split(config: ConfigDict) -> Shards:
-  """The radiographs that a config trains on.
+def training_split(config: ConfigDict) -> tuple[Shards, int]:
+  """The split that a config trains on, and how many of its radiographs.
 
   Raises:
     ShardsError: there are none.
-    ValueError: there are fewer than `config.data.train_images`, or than one batch.
+    OptionError: there are fewer than `config.data.train_images`, or than one batch.
   """
   shards = Shards(_training_shards(config), 'train')
-  radiographs = config.data.train_images or len(shards)
-  if radiographs > len(shards):
+  kept = len(shards)
+  if config.data.fold[1] > 1:  # who is left out only the whole split tells
+    kept = len(out_of_fold(shards.column('patient_id'), config.data.fold))
+  radiographs = config.data.train_images or kept
+  if radiographs > kept:
     raise OptionError(
-      f'--config.data.train_images={radiographs} is more than the {len(shards)} radiographs of '
+      f'--config.data.train_images={radiographs} is more than the {kept} radiographs of '
       f'the split train in {shards.directory}'
     )
   if radiographs < config.train.batch_size:
@@ -84,7 +85,7 @@ def training_split(config: ConfigDict) -> Shards:
       f'{shards.directory} has {radiographs} radiographs to train on, fewer than one batch; '
       f'lower --config.train.batch_size={config.train.batch_size}'
     )
-  return shards
+  return shards, radiographs
 
 
 def _training_shards(config: ConfigDict) -> str:

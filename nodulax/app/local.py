@@ -15,6 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from nodulax.errors import NodulaxError
+
 LARGEST_PICTURE = 1024  # pixels along the longer side
 _FOLDER = pathlib.Path(__file__).parent
 _TYPES = {'.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript'}
@@ -34,15 +36,12 @@ class Refusal(Exception):
     self.status = status
 
 
-def page(
-  files: Mapping[str, str], routes: Sequence[Route], faults: Mapping[Any, Any] | None = None
-) -> Starlette:
-  """A page's server, which answers this machine alone.
+def page(files: Mapping[str, str], routes: Sequence[Route]) -> Starlette:
+  """A page's server, which answers this machine alone; errors become JSON with `error`.
 
   Args:
     files: the page's own files by path.
     routes: what else it answers.
-    faults: by class of exception, what makes an answer of one, as Starlette takes it.
   """
 
   def file(name: str) -> Callable[[Request], Response]:
@@ -50,7 +49,11 @@ def page(
     return lambda request: Response(content, media_type=kind)
 
   return Starlette(
-    exception_handlers=dict(faults or {}),
+    exception_handlers={
+      Refusal: lambda _, refusal: _error(refusal.status, str(refusal)),
+      NodulaxError: lambda _, error: _error(422, str(error)),
+      OSError: lambda _, error: _error(500, error.strerror or str(error)),
+    },
     routes=[*(Route(path, file(name)) for path, name in files.items()), *routes],
     middleware=[
       Middleware(BaseHTTPMiddleware, dispatch=_with_headers),
@@ -84,7 +87,7 @@ async def body(request: Request, kind: str, largest: int) -> bytes:
   return bytes(data)
 
 
-def error(status: int, message: str) -> JSONResponse:
+def _error(status: int, message: str) -> JSONResponse:
   return JSONResponse({'error': message}, status_code=status)
 
 

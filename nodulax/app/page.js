@@ -51,12 +51,8 @@ async function read(entry) {
   const begun = performance.now();
   try {
     const answer = await ask('read', entry.file).then((response) => response.json());
-    const bytes = Uint8Array.from(atob(answer.pixels), (letter) => letter.charCodeAt(0));
-    answer.pixels = new Uint16Array(bytes.buffer);
-    const heat = new Image();
-    heat.src = `data:image/png;base64,${answer.heat_map}`;
-    await heat.decode();
-    answer.heat = heat;
+    answer.pixels = unpacked(answer.pixels);
+    answer.heat = await pictureOf(answer.heat_map);
     answer.findings.radiographs[0].image = entry.file.name;
     answer.seconds = (performance.now() - begun) / 1000;
     entry.answer = answer;
@@ -148,8 +144,7 @@ function reset() {
   pointed = 0;
   moved = [0, 0];
   $('opacity').value = 50;
-  $('level').value = 100 * (shown.black + shown.white) / 2 / 65535;
-  $('width').value = 100 * (shown.white - shown.black) / 65535;
+  [$('level').value, $('width').value] = usualWindow(shown);
   $('zoom').value = 100;
   $('boxes').checked = true;
   draw();
@@ -158,19 +153,7 @@ function reset() {
 function draw() {
   if (!shown) return;
   for (const name of ['opacity', 'level', 'width', 'zoom']) $(`${name}_value`).textContent = `${(+$(name).value).toFixed(0)} %`;
-  const canvas = $('picture');
-  canvas.width = shown.width;
-  canvas.height = shown.height;
-  const context = canvas.getContext('2d');
-  const grey = context.createImageData(shown.width, shown.height);
-  const width = Math.max(1, $('width').value * 655.35);
-  const black = $('level').value * 655.35 - width / 2;
-  const target = new Uint32Array(grey.data.buffer);
-  for (let i = 0; i < target.length; i++) {
-    const value = Math.max(0, Math.min(255, (shown.pixels[i] - black) / width * 255)) | 0;
-    target[i] = 0xff000000 | value << 16 | value << 8 | value;
-  }
-  context.putImageData(grey, 0, 0);
+  const context = drawFilm($('picture'), shown, $('level').value, $('width').value);
   context.globalAlpha = $('opacity').value / 100;
   context.drawImage(shown.heat, 0, 0);
   context.globalAlpha = 1;

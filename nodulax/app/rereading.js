@@ -51,11 +51,9 @@ async function show(at) {
   try {
     const answer = await ask(`radiograph/${at}`);
     if (at !== place) return;
-    const bytes = Uint8Array.from(atob(answer.pixels), (letter) => letter.charCodeAt(0));
-    answer.pixels = new Uint16Array(bytes.buffer);
+    answer.pixels = unpacked(answer.pixels);
     shown = answer;
-    $('level').value = 100 * (shown.black + shown.white) / 2 / 65535;
-    $('width').value = 100 * (shown.white - shown.black) / 65535;
+    [$('level').value, $('width').value] = usualWindow(shown);
     since = performance.now();
     say(given ? `Your answer: ${given.answer}` : '');
     tell();
@@ -68,9 +66,7 @@ async function show(at) {
 
 async function opinion(at) {
   const answer = await ask(asReader(`heat/${at}`));
-  const image = new Image();
-  image.src = `data:image/png;base64,${answer.heat_map}`;
-  await image.decode();
+  const image = await pictureOf(answer.heat_map);
   if (at !== place) return;
   heat = image;
   $('probability').textContent = `Probability of a nodule or mass: ${answer.probability.toFixed(2)}`;
@@ -122,18 +118,7 @@ function tell() {
 
 function draw() {
   if (!shown) return;
-  const canvas = $('picture');
-  [canvas.width, canvas.height] = [shown.width, shown.height];
-  const context = canvas.getContext('2d');
-  const grey = context.createImageData(shown.width, shown.height);
-  const width = Math.max(1, $('width').value * 655.35);
-  const black = $('level').value * 655.35 - width / 2;
-  const target = new Uint32Array(grey.data.buffer);
-  for (let i = 0; i < target.length; i++) {
-    const value = Math.max(0, Math.min(255, (shown.pixels[i] - black) / width * 255)) | 0;
-    target[i] = 0xff000000 | value << 16 | value << 8 | value;
-  }
-  context.putImageData(grey, 0, 0);
+  const context = drawFilm($('picture'), shown, $('level').value, $('width').value);
   if (heat) {
     context.globalAlpha = $('opacity').value / 100;
     context.drawImage(heat, 0, 0);

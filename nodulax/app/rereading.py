@@ -20,7 +20,6 @@ from starlette.routing import Route
 from nodulax import NOTICE
 from nodulax.app import local
 from nodulax.csv_files import is_plain
-from nodulax.errors import NodulaxError
 from nodulax.input.shards import Shards
 from nodulax.labels import rereading
 from nodulax.labels.rereading import ANSWERS, Answer, RereadingError
@@ -29,7 +28,12 @@ from nodulax.prediction.reader import Reader, whole_heat_map
 from nodulax.radiograph import pictures
 from nodulax.radiograph.record import Radiograph
 
-_FILES = {'/': 'rereading.html', '/page.css': 'page.css', '/rereading.js': 'rereading.js'}
+_FILES = {
+  '/': 'rereading.html',
+  '/page.css': 'page.css',
+  '/film.js': 'film.js',
+  '/rereading.js': 'rereading.js',
+}
 _LARGEST = 1 << 16  # bytes of an answer
 _LONGEST_NAME = 60
 _MOST_BOXES = 50
@@ -92,8 +96,11 @@ class Queue:
     height, width = self.radiograph(place).pixels.shape
     drawn = []
     for x_min, y_min, x_max, y_max in boxes:
-      if not (0 <= x_min < x_max <= width and 0 <= y_min < y_max <= height):
-        raise RereadingError(f'a box must lie within the {width} x {height} pixels')
+      within = x_min >= 0 and x_max <= width and y_min >= 0 and y_max <= height
+      if not (within and x_max - x_min >= 1 and y_max - y_min >= 1):
+        raise RereadingError(
+          f'a box must lie within the {width} x {height} pixels, and be one wide and high at least'
+        )
       drawn.append((float(x_min), float(y_min), float(x_max), float(y_max)))
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
     given = Answer(self._image_ids[place], reader, answer, tuple(drawn), float(seconds), now)
@@ -148,13 +155,6 @@ def create(queue: Queue, reader: Reader) -> Starlette:
       Route('/heat/{place:int}', heat),
       Route('/answer', answer, methods=['POST']),
     ],
-    {
-      local.Refusal: lambda _, refusal: local.error(refusal.status, str(refusal)),
-      NodulaxError: lambda _, error: local.error(422, str(error)),
-      OSError: lambda _, error: local.error(
-        500, f'the answers cannot be written: {error.strerror}'
-      ),
-    },
   )
 
 

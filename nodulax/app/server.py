@@ -35,7 +35,12 @@ from nodulax.radiograph.reading import (
 
 COLOURS = 32  # of the colour bar
 _EXAMPLE = Visit('gmc', 20, 768, 4, lesions=('Mass',))
-_FILES = {'/': 'page.html', '/page.css': 'page.css', '/page.js': 'page.js'}
+_FILES = {
+  '/': 'page.html',
+  '/page.css': 'page.css',
+  '/film.js': 'film.js',
+  '/page.js': 'page.js',
+}
 
 
 def create(
@@ -53,19 +58,13 @@ def create(
 
   async def answered(request: Request, reply: Callable[[bytes], Response]) -> Response:
     """What `reply` makes of the file that a request brings."""
-    try:
-      data = await local.body(request, 'application/octet-stream', largest)
-    except local.Refusal as refusal:
-      return local.error(refusal.status, str(refusal))
+    data = await local.body(request, 'application/octet-stream', largest)
 
     def alone() -> Response:
       with one_at_a_time:
         return reply(data)
 
-    try:
-      return await run_in_threadpool(alone)
-    except NodulaxError as error:
-      return local.error(422, str(error))
+    return await run_in_threadpool(alone)
 
   async def read_one(request: Request) -> Response:
     return await answered(request, lambda data: JSONResponse(read(reader, data)))

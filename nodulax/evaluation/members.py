@@ -63,7 +63,9 @@ def read_members(runs: Sequence[str | os.PathLike]) -> list[Member]:
   fetched = [folders.fetch(run, only=checkpoint.NEEDED) for run in runs]
   members = [Member(run, checkpoint.describe(run)) for run in fetched]
   first = members[0].description.preprocessing
-  for member in members[1:]:
+  for number, member in enumerate(members[1:], 1):
+    if any(member.description == other.description for other in members[:number]):
+      raise OptionError(f'{member.run}: the same network twice; each answers once')
     if member.description.preprocessing != first:
       raise OptionError(
         f'{members[0].run} and {member.run} prepare radiographs in other ways; networks that '
@@ -128,7 +130,6 @@ def answers(
     predictor = inference.Predictor(network, devices)
     replicated = parallel.replicate(variables, devices)
     of = f' ({number} of {len(members)})' if len(members) > 1 else ''
-
     asked = []
     for mirrored in (False, True) if flip else (False,):
       batches: Iterable[Batch] = track(
@@ -151,7 +152,7 @@ def against_the_best(
 ) -> dict[str, Any]:
   """How the members' mean compares with the best of them on the same radiographs, for JSON.
 
-  The best is chosen on these radiographs, which favours it.
+  The best is chosen on these radiographs, which favours it. What cannot be estimated is None.
   """
   areas = [roc.auc(labels, probability) for probability in found.each]
   best = int(np.argmax(areas))
@@ -166,9 +167,9 @@ def against_the_best(
     'minus_best': {
       'run': members[best].description.name,
       'value': test.difference,
-      'low': test.interval[0],
-      'high': test.interval[1],
-      'p': test.p_value,
+      'low': _known(test.interval[0]),
+      'high': _known(test.interval[1]),
+      'p': _known(test.p_value),
     },
   }
 
@@ -176,6 +177,11 @@ def against_the_best(
 def _mirrored(batches: Iterable[Batch]) -> Iterator[Batch]:
   for batch in batches:
     yield {**batch, 'image': np.ascontiguousarray(batch['image'][:, :, ::-1])}
+
+
+def _known(number: float) -> float | None:
+  """JSON has no NaN."""
+  return None if math.isnan(number) else number
 
 
 def _mean(values: Iterable[float]) -> float:

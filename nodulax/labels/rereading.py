@@ -8,6 +8,7 @@ columns seconds and time. Of two answers of a reader to a radiograph the later l
 import collections
 import csv
 import dataclasses
+import io
 import math
 import os
 import pathlib
@@ -111,15 +112,41 @@ def parse_boxes(text: str) -> tuple[Box, ...]:
 
 
 def append_answer(path: str | os.PathLike, answer: Answer) -> None:
-  """Adds a line to a file, which is made where it is not there, and has it on disk on return."""
+  """Adds a line to a file, which is made where it is not there, and has it on disk on return.
+
+  The line has the columns of the file. Where it cannot be written nothing of it is left.
+
+  Raises:
+    RereadingError: the answer has boxes, and the file no column for them.
+    OSError: the file cannot be written.
+  """
   path = pathlib.Path(path)
-  with path.open('a', newline='', encoding='utf-8') as file:
-    writer = csv.writer(file, lineterminator='\n')
-    if file.tell() == 0:
-      writer.writerow(COLUMNS)
-    writer.writerow(_row(answer))
-    file.flush()
-    os.fsync(file.fileno())
+  there = path.read_bytes() if path.exists() else b''
+  columns: Sequence[str] = COLUMNS
+  if there:
+    columns = CsvFile(path, COLUMNS[:3], COLUMNS[3:], error=RereadingError).columns
+  if answer.boxes and 'boxes' not in columns:
+    raise RereadingError(
+      f'{path} has no column boxes; add it to the first line, or take a new file'
+    )
+  text = io.StringIO()
+  if there and not there.endswith(b'\n'):  # as some editors leave it
+    text.write('\n')
+  writer = csv.DictWriter(text, columns, extrasaction='ignore', lineterminator='\n')
+  if not there:
+    writer.writeheader()
+  writer.writerow(dict(zip(COLUMNS, _row(answer), strict=True)))
+  line = text.getvalue().encode()
+  file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+  try:
+    while line:
+      line = line[os.write(file, line) :]
+    os.fsync(file)
+  except OSError:
+    os.ftruncate(file, len(there))
+    raise
+  finally:
+    os.close(file)
 
 
 def write_answers(path: str | os.PathLike, answers: Iterable[Answer]) -> None:
@@ -129,7 +156,7 @@ def write_answers(path: str | os.PathLike, answers: Iterable[Answer]) -> None:
 
 
 def _row(answer: Answer) -> tuple[str, ...]:
-  boxes = '; '.join(' '.join(f'{edge:.6g}' for edge in box) for box in answer.boxes)
+  boxes = '; '.join(' '.join(f'{edge:.1f}' for edge in box) for box in answer.boxes)
   seconds = '' if math.isnan(answer.seconds) else f'{answer.seconds:.1f}'
   return answer.image_id, answer.reader, answer.answer, boxes, seconds, answer.time
 

@@ -95,6 +95,7 @@ def test_what_is_no_answer_is_refused_and_not_kept(start, tmp_path):
     ({'answer': 'nodule', 'boxes': [[0, 0, 9]]}, 'no answer'),
     ({'answer': 'nodule', 'boxes': [[0, 0, 9, 1e9]]}, 'a box must lie within'),
     ({'answer': 'nodule', 'boxes': [[9, 9, 0, 0]]}, 'a box must lie within'),
+    ({'answer': 'nodule', 'boxes': [[1, 1, 1.00001, 9]]}, 'be one wide and high at least'),
     ({'answer': 'nodule', 'boxes': [[0, 0, float('nan'), 9]]}, 'a box must lie within'),
   ):
     status, answer = give(port, **changes)

@@ -78,11 +78,26 @@ def test_mirrored_answers_are_averaged_where_they_belong(trained_run, shards):
   assert plain.spread is None
 
 
-def test_an_evaluation_with_flips_is_marked(trained_run, shards, tmp_path):
-  assert score(trained_run, shards, tmp_path / 'it', flip=True)['flip'] is True
+def test_an_evaluation_with_flips_is_no_plain_one(trained_run, shards, tmp_path):
+  assert score(trained_run, shards, tmp_path / 'flipped', flip=True)['flip'] is True
   score(trained_run, shards, tmp_path / 'plain')
-  with pytest.raises(OptionError, match='flip None there, True now'):
-    score(trained_run, shards, tmp_path / 'plain', flip=True)
+  for folder, flip, word in (('plain', True, 'False there, True now'), ('flipped', False, 'True')):
+    with pytest.raises(OptionError, match=f'flip {word}'):
+      score(trained_run, shards, tmp_path / folder, flip=flip)
+
+
+def test_an_evaluation_of_an_earlier_release_is_recognised(trained_run, shards, tmp_path):
+  score(trained_run, shards, tmp_path / 'it')
+  path = tmp_path / 'it' / 'metrics.json'
+  metrics = json.loads(path.read_text())
+  del metrics['flip'], metrics['labels_sha256']
+  path.write_text(json.dumps(metrics))
+  assert score(trained_run, shards, tmp_path / 'it') == metrics
+
+
+def test_the_same_network_twice_is_refused(trained_run):
+  with pytest.raises(OptionError, match='the same network twice'):
+    members.read_members([trained_run, trained_run])
 
 
 def test_networks_that_see_radiographs_in_other_ways_are_refused(trained_run):

@@ -50,8 +50,9 @@ def test_the_radiographs_that_were_read_again_are_scored_by_their_new_labels(
   again = score(trained_run, shards, tmp_path / 'evaluation', reading)
   assert again['auc'] == json.loads(json.dumps(metrics['auc']))
   rereading.append_answer(reading, Answer(cases[0].image_id, 'Kim', 'unsure'))
-  with pytest.raises(ValueError, match='labels_sha256'):
-    score(trained_run, shards, tmp_path / 'evaluation', reading)
+  for other in (reading, ''):
+    with pytest.raises(ValueError, match='labels_sha256'):
+      score(trained_run, shards, tmp_path / 'evaluation', other)
 
 
 def test_a_box_of_a_reader_becomes_the_truth(config, shards):
@@ -94,3 +95,8 @@ def test_readers_who_settle_nothing_are_refused(trained_run, shards, tmp_path):
   rereading.append_answer(reading, Answer(case.image_id, 'Kim', 'unsure'))
   with pytest.raises(RereadingError, match='the readers settled no radiograph'):
     score(trained_run, shards, tmp_path / 'evaluation', reading)
+
+
+def test_a_reading_that_is_not_there_is_named(trained_run, shards, tmp_path):
+  with pytest.raises(RereadingError, match='nowhere.csv: No such file'):
+    score(trained_run, shards, tmp_path / 'evaluation', tmp_path / 'nowhere.csv')

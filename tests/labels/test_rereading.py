@@ -1,5 +1,8 @@
 """Second readings: what is read is what was written, and every fault says where it is."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 
@@ -29,6 +32,34 @@ def test_the_last_answer_of_a_reader_counts(tmp_path):
     rereading.append_answer(path, Answer('a', 'Kim', answer))
   (last,) = rereading.read_answers(path)
   assert last.answer == 'normal'
+
+
+def test_answers_are_added_in_the_columns_of_the_file(tmp_path):
+  path = tmp_path / 'by_hand.csv'
+  path.write_text('answer,image_id,reader\nnodule,a,Lee')  # without a line feed at its end
+  rereading.append_answer(path, Answer('b', 'Kim', 'normal', seconds=3.0))
+  assert path.read_text() == 'answer,image_id,reader\nnodule,a,Lee\nnormal,b,Kim\n'
+  assert [answer.reader for answer in rereading.read_answers(path)] == ['Lee', 'Kim']
+  before = path.read_bytes()
+  with pytest.raises(RereadingError, match='has no column boxes'):
+    rereading.append_answer(path, Answer('c', 'Kim', 'nodule', ((0, 0, 9, 9),)))
+  assert path.read_bytes() == before
+
+
+def test_what_cannot_be_written_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+  path = tmp_path / 'reading.csv'
+  rereading.append_answer(path, Answer('a', 'Kim', 'normal'))
+  before, write = path.read_bytes(), os.write
+
+  def half(file, data):
+    if len(data) > 5:
+      return write(file, data[:5])
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  monkeypatch.setattr(os, 'write', half)
+  with pytest.raises(OSError, match='No space left'):
+    rereading.append_answer(path, Answer('b', 'Kim', 'nodule', ((1, 1, 2, 2),)))
+  assert path.read_bytes() == before
 
 
 def test_the_majority_settles_and_a_tie_does_not():
