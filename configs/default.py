@@ -106,7 +106,8 @@ def get_config() -> ConfigDict:
   config.loss.early_learning = 0.0  # weight of early-learning regularisation; its paper has 3
   config.loss.early_learning_momentum = 0.7
 
-  # Weights to start from, one of them at most; all empty: from scratch.
+  # Weights to start from; all empty: from scratch. Of several, checkpoint comes before chest and
+  # chest before imagenet: so a study's first networks start from imagenet, the others from them.
   config.init = ConfigDict()
   config.init.imagenet = ''  # public DenseNet weights: 'keras', 'torchvision', or a file of them
   # Of chest radiographs: 'torchxrayvision', or a file that launch/convert_torchxrayvision.py wrote;

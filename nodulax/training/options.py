@@ -100,11 +100,16 @@ def check_options(config: ConfigDict) -> None:
   labels = config.data.labels
   if labels and not pathlib.Path(labels).is_file():
     raise OptionError(f'--config.data.labels={labels}: there is no such file')
-  started = [name for name, value in config.init.items() if value]
-  if len(started) > 1:
-    raise OptionError(f'config.init has {" and ".join(started)}; a network starts from one of them')
+  _check_start(config)
+
+
+def _check_start(config: ConfigDict) -> None:
+  """Checks the weights that training starts from, of which the first in this order count."""
+  if config.init.checkpoint:
+    return
   if config.init.chest:
     _check_chest(config)
+    return
   weights = config.init.imagenet
   if weights in published.WEIGHTS:
     published.find_weights(weights, config.model.size)

@@ -26,8 +26,8 @@ class MemoryShortage(NodulaxError):
 def starting_weights(config: ConfigDict, network: Network, state: State) -> tuple[State, str]:
   """The state with the weights that a config names to start from, or as it is.
 
-  These are the best network of the run config.init.checkpoint, or the public weights in
-  config.init.chest or config.init.imagenet.
+  These are the best network of the run config.init.checkpoint, else the public weights in
+  config.init.chest, else those in config.init.imagenet.
 
   Returns:
     The state, and the builder of a public set that the weights were trained on, '' for none.

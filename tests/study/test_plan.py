@@ -6,6 +6,7 @@ import pytest
 
 from configs import nih_aihub_pixel, study, virtual_study
 from nodulax.study.plan import check, describe, runs, sources
+from nodulax.training.options import check_options
 
 FOLDER = pathlib.Path('work')
 SHARDS = {'nih': 'a', 'aihub': 'b', 'gmc': 'c', 'vindr': 'd'}
@@ -55,6 +56,12 @@ def test_every_seed_trains_all_and_starts_from_its_own_first_model(config):
   assert len(by_name) == 10
   run = by_name['nih_aihub_pixel_seed7']
   assert run.config.seed == 7 and run.config.init.checkpoint == 'work/nih_image_seed7'
+
+
+def test_a_study_that_starts_from_imagenet_can_be_trained(config):
+  config.init.imagenet = 'keras'
+  for run in planned(config).values():
+    check_options(run.config)
 
 
 def test_a_sweep_changes_one_option(config):
