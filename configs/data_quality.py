@@ -1,15 +1,16 @@
-"""What is a re-reading worth? Networks trained with some wrong labels put right.
+"""What do wrong labels cost, which loss bears them, and what is a re-reading worth?
 
-Question: of the radiographs of a training set whose labels are wrong, which should be read again,
-and how many, for the AUC on external sets? A quarter of the normals and a tenth of the nodules of
-the virtual AI-HUB, whose truth is known, are labelled wrong, as radiologists find text-mined labels
-(nodulax/phantom/hospitals/nih.py); networks fitted without a third of the patients each rank its
-labels; then a network is trained for each way of choosing and each budget, and scored on the
-virtual GMC and VinBig. Three seeds.
+Questions: (budget) of the radiographs of a training set whose labels are wrong, which should be
+read again, and how many, for the AUC on external sets? A quarter of the normals and a tenth of the
+nodules of the virtual AI-HUB, whose truth is known, are labelled wrong, as radiologists find
+text-mined labels (nodulax/phantom/hospitals/nih.py); networks fitted without a third of the
+patients rank its labels; then a network is trained for each way of choosing and each budget.
+(losses) Which loss bears wrong labels best? (noise) What does each kind of wrong label or outline
+cost? All networks are scored on the virtual GMC and VinBig. Three seeds.
 Data: simulated here, no download; every lesion is a mass. Start: random weights.
-Hardware: two CPU cores. Time: about two hours.
+Hardware: two CPU cores. Time: about two and a half hours.
 
-  nodulax labels budget --config=configs/data_quality.py --workdir=runs/data_quality
+  nodulax labels study --config=configs/data_quality.py --workdir=runs/data_quality
 """
 
 from ml_collections import ConfigDict
@@ -24,28 +25,62 @@ def get_config() -> ConfigDict:
   config.data.evaluate = ('gmc', 'vindr')
   config.sources = ConfigDict(
     {
-      'aihub': study.source('aihub', 'aihub_nodule', images=1_500, image_size=192),
-      'gmc': study.source('gmc', 'gmc_nodule', images=400, image_size=192),
-      'vindr': study.source('vindr', 'vindr_cxr', images=400, image_size=192),
+      'aihub': study.source('aihub', 'aihub_nodule', images=1_000, image_size=192),
+      'gmc': study.source('gmc', 'gmc_nodule', images=300, image_size=192),
+      'vindr': study.source('vindr', 'vindr_cxr', images=300, image_size=192),
     }
   )
   for source in config.sources.values():
     source.masses_only = True
-  config.preprocessing.image_size = 128
+  config.preprocessing.image_size = 96
   config.model.head = 'pixel'
   config.model.size = 'tiny'
   config.model.batch_norm_momentum = 0.95
-  config.optimizer.learning_rate = 1e-3
+  config.optimizer.learning_rate = 2e-3
   config.optimizer.drop_epochs = (6, 9)
-  config.train.epochs = 12
+  config.train.epochs = 10
+  config.train.batch_size = 8
   config.train.pictures = 0
   config.evaluation.overlays = 0
+
+  config.seeds = (0, 1, 2)
+  config.parts = ('budget', 'losses', 'noise')
 
   config.budget = ConfigDict()
   config.budget.wrong_normal = 0.26  # share of the normals that are labelled nodule
   config.budget.wrong_nodule = 0.11  # share of the nodules that are labelled normal
   config.budget.folds = 3  # parts of the patients, for predictions by networks that never saw them
-  config.budget.orders = ('random', 'loss', 'wrong', 'oracle')
-  config.budget.counts = (100, 200, 400)  # radiographs that are read again
-  config.budget.seeds = (0, 1, 2)
+  config.budget.orders = ('random', 'loss', 'wrong', 'gain', 'oracle')
+  config.budget.counts = (100, 200)  # radiographs that are read again
+
+  config.losses = ConfigDict()
+  config.losses.rates = (0.1, 0.2, 0.3)  # share of wrong labels in either class
+  # The options of config.loss that differ; forward correction is given the rates.
+  config.losses.compared = ConfigDict(
+    {
+      'cross_entropy': {},
+      'generalized': {'classification': 'generalized'},
+      'symmetric': {'classification': 'symmetric'},
+      'forward': {'classification': 'forward'},
+      'smoothing': {'smoothing': 0.2},
+      'early_learning': {'early_learning': 3.0},
+      'mixup': {'mixup': 0.2},
+    }
+  )
+
+  # Which options of config.data.noise each kind sets, and to what.
+  config.noise = ConfigDict(
+    {
+      name: {'options': options, 'amounts': amounts, 'by_conspicuity': by_conspicuity}
+      for name, options, by_conspicuity, amounts in (
+        ('labels wrong', ('wrong_normal', 'wrong_nodule'), False, (0.1, 0.2, 0.3)),
+        ('normals called nodule', ('wrong_normal',), False, (0.1, 0.2, 0.3)),
+        ('nodules missed', ('wrong_nodule',), False, (0.1, 0.2, 0.3)),
+        ('inconspicuous missed', ('wrong_nodule',), True, (0.1, 0.2, 0.3)),
+        ('second nodules missed', ('missed_second',), False, (0.3, 0.6, 1.0)),
+        ('outlines shifted', ('jitter',), False, (0.25, 0.5, 1.0)),
+        ('outlines enlarged', ('enlarged',), False, (0.25, 0.5, 1.0)),
+      )
+    }
+  )
   return config

@@ -24,7 +24,7 @@ LAYERS = (
   ('study', 'app', 'cli', 'main', 'train', 'evaluate', 'predict', 'export', 'exported', 'pretrain')
   + ('models',)
   + ('input.__main__', 'report.__main__', 'labels.__main__', 'labels.crossfit')
-  + ('labels.budget',),
+  + ('labels.study', 'labels.budget'),
 )
 # Within a layer, or against it: who imports whom.
 SIDEWAYS = {
@@ -48,10 +48,11 @@ SIDEWAYS = {
   ('input.__main__', 'input'),
   ('labels.__main__', 'labels'),
   ('labels.__main__', 'labels.crossfit'),
-  ('labels.__main__', 'labels.budget'),
+  ('labels.__main__', 'labels.study'),
+  ('labels.study', 'labels.budget'),
+  ('labels.study', 'train'),
+  ('labels.study', 'study'),
   ('labels.budget', 'labels.crossfit'),
-  ('labels.budget', 'train'),
-  ('labels.budget', 'study'),
   ('labels.crossfit', 'train'),
   ('labels.crossfit', 'evaluate'),
   ('report.__main__', 'report'),

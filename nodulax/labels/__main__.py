@@ -5,7 +5,7 @@
   nodulax labels queue    --predictions=DIR --budget=200 --output=queue.csv    what to read next
   nodulax labels rates    --predictions=DIR --reading=CSV --output=rates.json  how often labels err
   nodulax labels correct  --predictions=DIR --rates=rates.json                 corrected figures
-  nodulax labels budget   --config=data_quality --workdir=DIR   what a re-reading is worth
+  nodulax labels study    --config=data_quality --workdir=DIR   what wrong labels cost
 
 Predictions are the folder of an evaluation, or a CSV file with image_id, label and probability.
 They must come from a network that never saw these labels. For research, not a medical device.
@@ -59,7 +59,7 @@ def add_arguments(parser: cli.Parser) -> None:
   own.add_argument('--workdir', required=True, help='folder of the networks and the predictions')
   own.add_argument('--folds', type=cli.at_least(2), default=5, help='how many (default: 5)')
 
-  own = command('budget', 'simulate what a re-reading is worth', _budget)
+  own = command('study', 'simulate wrong labels: re-reading, losses, kinds of noise', _study)
   own.add_config()
   own.add_argument('--workdir', required=True, help='folder of the networks and the results')
 
@@ -74,9 +74,10 @@ def add_arguments(parser: cli.Parser) -> None:
   own.add_argument('--budget', type=cli.at_least(1), default=200, help='how many (default: 200)')
   own.add_argument(
     '--order',
-    choices=('wrong', 'loss', 'random'),
+    choices=queue.ORDERS,
     default='wrong',
-    help='the most suspect, those with the largest loss, or any; to estimate rates take random',
+    help='the most suspect, those whose reading should help training most, those with the largest '
+    'loss, or any; to estimate rates take random',
   )
   own.add_argument('--seed', type=int, default=0, help='of the draw')
   takes_reading(own, 'what was read already, and is left out')
@@ -114,11 +115,13 @@ def _crossfit(given: argparse.Namespace) -> None:
   print(f'predictions: {crossfit(given.config, given.workdir, given.folds)}')
 
 
-def _budget(given: argparse.Namespace) -> None:
-  from nodulax.labels import budget
+def _study(given: argparse.Namespace) -> None:
+  from nodulax.labels import study
 
-  folder = budget.run(given.config, given.workdir)
-  print(f'{folder / "budget.json"}\n{folder / "budget.png"}\n{NOTICE}')
+  folder = study.run(given.config, given.workdir)
+  for part in given.config.parts:
+    print(f'{folder / part}.json\n{folder / part}.png')
+  print(NOTICE)
 
 
 def _answers(given: argparse.Namespace, predictions: Predictions) -> list[rereading.Answer]:

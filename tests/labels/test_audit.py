@@ -55,6 +55,24 @@ def test_the_ranking_is_at_least_as_good_as_cleanlabs(tmp_path, rates):
     assert np.mean(ours) > np.mean(theirs) + 0.01
 
 
+def test_the_expected_gain_by_hand():
+  labels = np.array([1, 1, 0, 0, 0, 0])
+  wrong = np.array([0.5, 0.1, 0.2, 0.1, 0.0, 0.1])
+  gain = queue.expected_gain(labels, wrong)
+  # Of the two labelled nodule 0.6 are wrong, of the four labelled normal 0.4. If the first is, it
+  # leaves 0.1 wrong of one for 1.1 of two, and 0.4 of five for 0.4 of four.
+  assert gain[0] == pytest.approx(0.5 * (1.1 / 2 - 0.1 + 0.4 / 4 - 0.4 / 5))
+  assert gain[2] == pytest.approx(0.2 * (1.2 / 4 - 0.2 / 3 + 0.6 / 2 - 0.6 / 3))
+  assert gain[4] == 0
+
+  # As likely wrong, the label of the rarer class counts more.
+  labels = np.repeat([1, 0], [10, 90])
+  gain = queue.expected_gain(labels, np.full(100, 0.1))
+  assert gain[0] == pytest.approx(0.1 * (1.9 / 10 - 0.9 / 9 + 9 / 90 - 9 / 91))
+  assert gain[-1] == pytest.approx(0.1 * (9.9 / 90 - 8.9 / 89 + 1 / 10 - 1 / 11))
+  assert gain[0] > 4 * gain[-1]
+
+
 def test_the_probabilities_of_being_wrong_are_calibrated(tmp_path):
   path, wrong = planted(tmp_path, wrong_normal=0.1, wrong_nodule=0.25, images=20_000)
   found = audit(read_predictions(path))

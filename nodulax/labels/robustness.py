@@ -1,0 +1,74 @@
+"""How much wrong labels of each kind cost, and which loss bears them best: the trainings."""
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from nodulax.checkpoints import typed_json
+from nodulax.errors import OptionError
+from nodulax.input.degraded import Noise
+from nodulax.labels.planned import RIGHT, Training
+from nodulax.training.losses import Loss
+
+
+def plan_losses(config: ConfigDict, own: ConfigDict, folder: pathlib.Path) -> Iterator[Training]:
+  """Each loss at each rate of labels that are wrong in either class alike.
+
+  Args:
+    config: of the study; `config.losses` has rates, and `compared`, the options of each loss.
+    own: of a training.
+    folder: not used.
+  """
+  yield Training(RIGHT, 0, {})
+  for rate in config.losses.rates:
+    for name, options in config.losses.compared.items():
+      yield Training(name, rate, {**_flips(rate), **_loss(options, rate)})
+
+
+def plan_noise(config: ConfigDict, own: ConfigDict, folder: pathlib.Path) -> Iterator[Training]:
+  """Each kind of noise at each of its amounts.
+
+  Args:
+    config: of the study; `config.noise` has for each kind an option of `config.data.noise`, its
+      amounts, and whether the inconspicuous nodules are hit first.
+    own: of a training.
+    folder: not used.
+  """
+  yield Training(RIGHT, 0, {})
+  for name, kind in config.noise.items():
+    for amount in kind.amounts:
+      changes = {f'data.noise.{option}': amount for option in kind.options}
+      if kind.by_conspicuity:
+        changes['data.noise.by_conspicuity'] = True
+      yield Training(name, amount, changes)
+
+
+def check(config: ConfigDict) -> None:
+  """Checks the options of both.
+
+  Raises:
+    OptionError: an option is out of range.
+  """
+  for rate in config.losses.rates:
+    if not 0 < rate < 0.5:
+      raise OptionError(f'--config.losses.rates has {rate}; a rate must lie between 0 and 0.5')
+    for options in config.losses.compared.values():
+      changes = {name.split('.')[-1]: value for name, value in _loss(options, rate).items()}
+      typed_json.construct(Loss, {**config.loss.to_dict(), **changes}, 'config.losses')
+  for kind in config.noise.values():
+    for amount in kind.amounts:
+      Noise(**{**config.data.noise.to_dict(), **dict.fromkeys(kind.options, amount)})
+
+
+def _flips(rate: float) -> dict[str, float]:
+  return {'data.noise.wrong_normal': rate, 'data.noise.wrong_nodule': rate}
+
+
+def _loss(options: ConfigDict, rate: float) -> dict[str, Any]:
+  """The options of a loss; forward correction gets the rates, which it needs to be given."""
+  changes = {f'loss.{name}': value for name, value in options.items()}
+  if options.get('classification') == 'forward':
+    changes |= {'loss.wrong_normal': rate, 'loss.wrong_nodule': rate}
+  return changes

@@ -1,0 +1,106 @@
+"""The figures of the study of wrong labels: dots are seeds, lines their means."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nodulax.labels.planned import ALL_READ, AS_LABELLED, RIGHT
+
+_Rows = list[dict[str, Any]]
+_MEASURES = {'auc': 'AUC', 'dice': 'Dice'}
+_ORDERS = {
+  'random': 'any',
+  'loss': 'those with the largest loss',
+  'wrong': 'those most likely wrong',
+  'gain': 'those of the largest expected gain',
+  'oracle': 'the wrong ones, which nobody knows',
+}
+
+
+def draw_budget(rows: _Rows, path: pathlib.Path) -> None:
+  """Draws AUC against radiographs read again: a panel a test set, a line a way of choosing."""
+  figure, panels = _panels(_values(rows, 'set'), 1)
+  for name, axes in zip(_values(rows, 'set'), panels[0], strict=True):
+    here = [row for row in rows if row['set'] == name]
+    _level(axes, here, ALL_READ)
+    for order in _values(here, 'line'):
+      if order in _ORDERS:
+        _line(axes, here, 'auc', (AS_LABELLED, order), _ORDERS[order])
+    axes.set(xlabel='radiographs read again', ylabel='AUC')
+  _save(figure, path)
+
+
+def draw_losses(rows: _Rows, path: pathlib.Path) -> None:
+  """Draws AUC against the share of wrong labels: a panel a test set, a line a loss."""
+  figure, panels = _panels(_values(rows, 'set'), 1)
+  for name, axes in zip(_values(rows, 'set'), panels[0], strict=True):
+    here = [row for row in rows if row['set'] == name]
+    _level(axes, here, RIGHT)
+    for loss in _values(here, 'line'):
+      if loss != RIGHT:
+        _line(axes, here, 'auc', (loss,), loss.replace('_', ' '))
+    axes.set(xlabel='share of wrong labels in either class', ylabel='AUC')
+  _save(figure, path)
+
+
+def draw_noise(rows: _Rows, path: pathlib.Path) -> None:
+  """Draws AUC and Dice against the amount of noise: a column a kind of noise, a line a test set."""
+  kinds = [kind for kind in _values(rows, 'line') if kind != RIGHT]
+  figure, panels = _panels(kinds, len(_MEASURES))
+  for row, (measure, title) in zip(panels, _MEASURES.items(), strict=True):
+    row[0].set_ylabel(title)
+    for kind, axes in zip(kinds, row, strict=True):
+      for name in _values(rows, 'set'):
+        here = [figures for figures in rows if figures['set'] == name]
+        _line(axes, here, measure, (RIGHT, kind), f'scored on {name}')
+  for axes in panels[-1]:
+    axes.set_xlabel('amount')
+  _save(figure, path)
+
+
+def _values(rows: _Rows, key: str) -> list[str]:
+  """The different values of a column, in order of appearance."""
+  return list(dict.fromkeys(row[key] for row in rows))
+
+
+def _panels(titles: list[str], rows: int) -> tuple[Figure, np.ndarray]:
+  """A figure with a titled column of panels for each title; the axes object[rows, titles]."""
+  width = 4.2 if rows == 1 else 2.6
+  figure = Figure(figsize=(width * len(titles), 0.9 + 2.6 * rows), layout='constrained')
+  panels = figure.subplots(rows, len(titles), squeeze=False, sharey='row')
+  for title, axes in zip(titles, panels[0], strict=True):
+    axes.set_title(title, fontsize='medium')
+  return figure, panels
+
+
+def _level(axes: Axes, rows: _Rows, line: str) -> None:
+  """Draws a horizontal line at the mean AUC of trainings that have no amount."""
+  values = [row['auc'] for row in rows if row['line'] == line and row['auc'] is not None]
+  if values:
+    axes.axhline(float(np.mean(values)), color='0.6', linestyle=':', label=line)
+
+
+def _line(axes: Axes, rows: _Rows, measure: str, lines: tuple[str, ...], label: str) -> None:
+  """Draws the mean of the seeds against the amount, and a dot for each seed."""
+  drawn = [row for row in rows if row['line'] in lines and row[measure] is not None]
+  amounts = sorted({row['amount'] for row in drawn})
+  if not amounts:
+    return
+  means = [np.mean([row[measure] for row in drawn if row['amount'] == x]) for x in amounts]
+  (line,) = axes.plot(amounts, means, marker='o', markersize=4, label=label)
+  axes.plot(
+    [row['amount'] for row in drawn],
+    [row[measure] for row in drawn],
+    '.',
+    color=line.get_color(),
+    alpha=0.4,
+  )
+
+
+def _save(figure: Figure, path: pathlib.Path) -> None:
+  handles, labels = figure.axes[0].get_legend_handles_labels()
+  figure.legend(handles, labels, loc='outside lower center', ncols=4, fontsize='small')
+  figure.savefig(path, format='png', dpi=150)
