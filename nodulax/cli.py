@@ -16,7 +16,7 @@ import platform
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from absl import flags
@@ -88,11 +88,19 @@ class Parser(argparse.ArgumentParser):
     if 'config' in given:
       given.config, others = read_config(given.config, others)
     if others:
-      known = [option for action in self._actions for option in action.option_strings]
-      near = difflib.get_close_matches(others[0].split('=')[0], known, 1)
+      near = difflib.get_close_matches(others[0].split('=')[0], _option_names(self), 1)
       meant = f'; did you mean {near[0]}?' if near else ''
       self.error(f'unexpected argument: {others[0]}{meant}')
     return given
+
+
+def _option_names(parser: argparse.ArgumentParser) -> list[str]:
+  """The options of a parser and of its sub-commands."""
+  names = [name for action in parser._actions for name in action.option_strings]
+  for action in parser._actions:
+    if isinstance(action.choices, Mapping):
+      names += [name for own in action.choices.values() for name in _option_names(own)]
+  return names
 
 
 def read_config(name: str, changes: Sequence[str]) -> tuple[Any, list[str]]:

@@ -39,7 +39,9 @@ def compile_ahead(function: Any, *arguments: Any, what: str) -> Any:
 
   thread = threading.Thread(target=work, name=_NAME, daemon=True)
   columns = (SpinnerColumn(), TextColumn('{task.description}'), TimeElapsedColumn())
-  with Progress(*columns, console=Console(quiet=not hosts.is_first()), transient=True) as progress:
+  console = Console()
+  hidden = not (hosts.is_first() and console.is_terminal)  # a file would get an empty line
+  with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
     progress.add_task(f'compiling {what}')
     thread.start()
     while thread.is_alive():

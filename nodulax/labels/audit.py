@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from nodulax.labels.predictions import LabelsError, Predictions
+from nodulax.labels.predictions import Predictions, require_informative
+from nodulax.labels.rates import truth_behind
 from nodulax.statistics import label_noise, roc
-from nodulax.statistics.latent_truth import latent_truth
 
 COLUMNS = (
   *('rank', 'image_id', 'patient_id', 'label', 'probability', 'wrong'),
   *('heat_on_nodule', 'heat_elsewhere'),
 )
-_CHANCE = 0.5
 COUNTS = (10, 20, 50, 100, 200, 500)  # first places of a ranking that are looked at
 
 
@@ -52,17 +51,10 @@ def audit(predictions: Predictions, *, seed: int = 0) -> Audit:
   Raises:
     LabelsError: the predictions are no better than chance against the labels.
   """
-  labels, logits = predictions.labels, predictions.logits
-  area = roc.delong_interval(labels, logits, predictions.patients)
-  if not area.low > _CHANCE:
-    raise LabelsError(
-      f'{predictions.source}: against these labels the predictions have an AUC of {area.value:.2f} '
-      f'({area.low:.2f} to {area.high:.2f}), which may be chance: they tell nothing of the labels; '
-      'take those of a better network'
-    )
-  found = latent_truth(labels[:, np.newaxis].astype(np.float64), logits, draws=2, seed=seed)
-  rates = label_noise.rates_from_network(labels, logits, seed=seed)
-  wrong = np.where(labels == 1, 1 - found.posterior, found.posterior)
+  require_informative(predictions)
+  found = truth_behind(predictions, seed=seed)
+  wrong = np.where(predictions.labels == 1, 1 - found.posterior, found.posterior)
+  rates = label_noise.rates_of_first(found)
   return Audit(wrong, rates, predictions.heat_elsewhere - predictions.heat_on_nodule)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from nodulax.csv_files import CsvFile
 from nodulax.errors import NodulaxError
+from nodulax.statistics import roc
 
 
 class LabelsError(NodulaxError):
@@ -82,6 +83,21 @@ def read_predictions(source: str | os.PathLike) -> Predictions:
     on_nodule,
     elsewhere,
   )
+
+
+def require_informative(predictions: Predictions) -> None:
+  """Refuses predictions that may be chance.
+
+  Raises:
+    LabelsError: the interval of their AUC against the labels includes 0.5.
+  """
+  area = roc.delong_interval(predictions.labels, predictions.logits, predictions.patients)
+  if not area.low > 0.5:
+    raise LabelsError(
+      f'{predictions.source}: against these labels the predictions have an AUC of {area.value:.2f} '
+      f'({area.low:.2f} to {area.high:.2f}), which may be chance: they say nothing about the '
+      'labels; take those of a better network'
+    )
 
 
 def _heat(path: pathlib.Path, image_ids: list[str]) -> tuple[np.ndarray, np.ndarray]:

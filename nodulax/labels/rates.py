@@ -7,12 +7,12 @@ import numpy as np
 
 from nodulax.labels import rereading
 from nodulax.labels.agreement import agreement
-from nodulax.labels.predictions import LabelsError, Predictions
+from nodulax.labels.predictions import LabelsError, Predictions, require_informative
 from nodulax.labels.rereading import Answer
 from nodulax.statistics import label_noise
 from nodulax.statistics.estimate import Estimate
 from nodulax.statistics.label_noise import NoiseRates
-from nodulax.statistics.latent_truth import latent_truth
+from nodulax.statistics.latent_truth import LatentTruth, latent_truth
 
 Method = Literal['second', 'readers', 'network']
 _KEPT_DRAWS = 1000
@@ -39,7 +39,8 @@ def estimate_rates(
     LabelsError, RereadingError: the readings do not fit the method or the set.
   """
   if method == 'network':
-    return label_noise.rates_from_network(predictions.labels, predictions.logits, seed=seed), {}
+    require_informative(predictions)
+    return label_noise.rates_of_first(truth_behind(predictions, seed=seed)), {}
   if not answers:
     raise LabelsError(f'the method {method} needs a second reading; give --reading=CSV')
   rereading.require_known(answers, predictions.image_ids, str(predictions.source))
@@ -71,11 +72,17 @@ def estimate_rates(
         names, found.sensitivity[1:], found.specificity[1:], strict=True
       )
     }
-    return label_noise.rates_from_readers(labels, table, seed=seed), told
+    return label_noise.rates_of_first(found), told
   except LabelsError:
     raise
   except ValueError as error:  # of the statistics: what the data cannot tell
     raise LabelsError(f'the rates cannot be told: {error}') from error
+
+
+def truth_behind(predictions: Predictions, *, seed: int = 0) -> LatentTruth:
+  """The truth behind labels and a network's scores, two readers of it."""
+  labels = predictions.labels[:, np.newaxis].astype(np.float64)
+  return latent_truth(labels, predictions.logits, seed=seed)
 
 
 def rates_json(rates: NoiseRates) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from nodulax.statistics.checks import (
   as_scores,
 )
 from nodulax.statistics.estimate import Estimate
-from nodulax.statistics.latent_truth import latent_truth
+from nodulax.statistics.latent_truth import LatentTruth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,34 +127,20 @@ def rates_from_second_reading(
   return _rates(value, drawn, confidence)
 
 
-def rates_from_readers(
-  labels: ArrayLike, answers: ArrayLike, *, confidence: float = 0.95, seed: int = 0
-) -> NoiseRates:
-  """Rates from several readers, none of whom is taken for the truth; see `latent_truth`.
+def rates_of_first(found: LatentTruth, *, confidence: float = 0.95) -> NoiseRates:
+  """The rates of the first of several readers, nobody being taken for the truth.
 
-  Args:
-    labels: [n], 0 or 1, of the radiographs; a further reader to the model.
-    answers: f[n, R], of at least two readers, NaN where one did not read.
-  """
-  labelled = as_labels(labels).astype(np.float64)
-  table = np.column_stack([labelled, np.asarray(answers, np.float64)])
-  return _first_reader(table, None, confidence, seed)
-
-
-def rates_from_network(
-  labels: ArrayLike, scores: ArrayLike, *, confidence: float = 0.95, seed: int = 0
-) -> NoiseRates:
-  """Rates from the scores of a network that never saw these labels; see `latent_truth`.
-
-  They rest on the scores' being normal in each true class with the same variance, which logits are
+  The labels are the first reader. With a network's scores as the only other evidence, the rates
+  rest on the scores' being normal in each true class with the same variance, which logits are
   roughly and probabilities are not; without a second reading nothing can test it.
 
   Args:
-    labels: [n], 0 or 1.
-    scores: f[n], logits for example.
+    found: by `latent_truth`, the labels in the first column of its answers.
+    confidence: of the intervals.
   """
-  labelled = as_labels(labels).astype(np.float64)
-  return _first_reader(labelled[:, np.newaxis], scores, confidence, seed)
+  value = np.array([1 - found.specificity[0].value, 1 - found.sensitivity[0].value])
+  drawn = 1 - found.draws[:, [1 + len(found.sensitivity), 1]]
+  return _rates(value, drawn, confidence)
 
 
 def corrected_figures(
@@ -224,17 +210,6 @@ def _rates(value: Floats, drawn: Floats, confidence: float) -> NoiseRates:
     Estimate(*map(float, row)) for row in zip(value, low, high, strict=True)
   )
   return NoiseRates(wrong_normal, wrong_nodule, drawn)
-
-
-def _first_reader(
-  table: Floats, scores: ArrayLike | None, confidence: float, seed: int
-) -> NoiseRates:
-  """The rates of the first column of answers."""
-  found = latent_truth(table, scores, confidence=confidence, seed=seed)
-  readers = table.shape[1]
-  value = np.array([1 - found.specificity[0].value, 1 - found.sensitivity[0].value])
-  drawn = 1 - found.draws[:, [1 + readers, 1]]
-  return _rates(value, drawn, confidence)
 
 
 def _measured(labelled: Bools, score: Floats, threshold: float, weights: Floats) -> Floats:

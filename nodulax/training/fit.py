@@ -1,7 +1,6 @@
 """Fits one network: starts or resumes, trains epoch by epoch, tunes and saves, stops."""
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -10,7 +9,6 @@ import jax
 import numpy as np
 from absl import logging
 from etils import epath
-from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from nodulax.checkpoints import typed_json
@@ -18,17 +16,13 @@ from nodulax.checkpoints.checkpoint import Checkpoints
 from nodulax.checkpoints.description import Description
 from nodulax.distributed import hosts, inference, parallel
 from nodulax.errors import NodulaxError
-from nodulax.evaluation.hottest_cells import HottestCells, hottest_cells
-from nodulax.evaluation.thresholds import freeze_thresholds
+from nodulax.evaluation.hottest_cells import HottestCells
 from nodulax.input.batches import evaluation_batches, training_batches
-from nodulax.input.prepared import Prepared
 from nodulax.input.shards import Shards
 from nodulax.model.build import build_network
 from nodulax.model.heads import CELL
-from nodulax.radiograph import pictures
 from nodulax.radiograph.augmentation import Augmentation
 from nodulax.radiograph.preprocessing import Preprocessing
-from nodulax.statistics import calibration, roc
 from nodulax.storage import folders
 from nodulax.training import optimizer, workdir
 from nodulax.training.data import training_data
@@ -36,9 +30,11 @@ from nodulax.training.interruption import Interrupted, Interruption
 from nodulax.training.logbook import Logbook
 from nodulax.training.loss_scale import LossScale
 from nodulax.training.losses import Loss
+from nodulax.training.options import hyperparameters
 from nodulax.training.pending import PendingMetrics
 from nodulax.training.start import compiled_step, forecast, starting_weights
 from nodulax.training.step import State, initial_state
+from nodulax.training.tuning import draw_batch, draw_tune, judge
 
 
 class TrainingError(NodulaxError):
@@ -166,7 +162,7 @@ class _Fit:
     self._pending = PendingMetrics(self.log, self._learning_rate, self._refuse)
     self.log.network(parallel.first(self._state.params))
     if self.step == 0:
-      self.log.hyperparameters(_hyperparameters(config))
+      self.log.hyperparameters(hyperparameters(config))
     hosts.wait('ready to train')  # none gives up on another that was longer in compiling
     self._agreement = parallel.Agreement(self._devices)
 
@@ -207,7 +203,7 @@ class _Fit:
     with self.log.waiting_for_data():
       batch = next(self.batches)
     if self.step == 0:
-      self.log.pictures(0, 'train/images', _draw_batch(batch, self._config.train.pictures))
+      self.log.pictures(0, 'train/images', draw_batch(batch, self._config.train.pictures))
     self._state, metrics = self._train_step(self._state, parallel.split(batch, self._devices))
     self.step += 1
     self._pending.settle()  # the previous step's, while the devices work on this one
@@ -252,35 +248,17 @@ class _Fit:
       raise TrainingError(
         f"step {self.step}: the network's answers on the tune split are not finite.\n{self._rescue}"
       )
-    thresholds = freeze_thresholds(self._tune, probability, heat_maps)
-    cells = hottest_cells(self._tune, heat_maps)
-    quality = self._quality(thresholds.tune_auc, cells)
-    best = quality > self._progress['best']
-    labels = [case.label for case in self._tune.cases]
-    scalars = {
-      'auc': thresholds.tune_auc,
-      'loss': calibration.log_loss(labels, probability),
-      'same_hottest_cell': cells.same,
-    }
-    if not math.isnan(cells.on_nodule):
-      scalars['hottest_cell_on_nodule'] = cells.on_nodule
-    interval = roc.delong_interval(
-      labels, probability, [case.patient_id for case in self._tune.cases]
-    )
-    self.log.tune(self.step, self.step // self._steps_per_epoch, scalars, best, interval)
-    self.log.precision_recall(self.step, labels, probability)
-    if cells.fixed and self._config.model.head == 'pixel' and hosts.is_first():
-      logging.warning(
-        'The hottest cell is that of row %d and column %d in %.0f %% of the tune images: the '
-        'network has a fixed hot spot and does not locate nodules. A larger '
-        '--config.loss.localization_weight may help.',
-        *(cells.row, cells.column, 100 * cells.same),
-      )
-    drawn = _draw_tune(self._tune, heat_maps, self._config.train.pictures)
+    found = judge(self._tune, probability, heat_maps, self._config.model.head)
+    best = found.quality > self._progress['best']
+    epoch = self.step // self._steps_per_epoch
+    self.log.tune(self.step, epoch, found.scalars, best, found.interval)
+    self.log.precision_recall(self.step, [case.label for case in self._tune.cases], probability)
+    self._warn_of_a_fixed_cell(found.cells)
+    drawn = draw_tune(self._tune, heat_maps, self._config.train.pictures)
     self.log.pictures(self.step, 'tune/images', drawn)
     self._progress['tuned'] = self.step
     if best:
-      self._progress['best'] = quality
+      self._progress['best'] = found.quality
       config = self._config
       self._checkpoints.save_best(
         parallel.first(self._state.variables),
@@ -288,22 +266,21 @@ class _Fit:
           config.name,
           config.model.to_dict(),
           self._preprocessing,
-          thresholds,
+          found.thresholds,
           self.step,
           seen=self._progress.get('seen', ''),
         ).with_inputs(),
       )
     return False
 
-  def _quality(self, auc: float, cells: HottestCells) -> float:
-    """By what the best network of a run is chosen.
-
-    AUC on the tune split; for a pixel network, where nodules of that split are located, the mean of
-    AUC and the share of them on which the hottest cell lies.
-    """
-    if self._config.model.head == 'image' or math.isnan(cells.on_nodule):
-      return auc
-    return (auc + cells.on_nodule) / 2
+  def _warn_of_a_fixed_cell(self, cells: HottestCells) -> None:
+    if cells.fixed and self._config.model.head == 'pixel' and hosts.is_first():
+      logging.warning(
+        'The hottest cell is that of row %d and column %d in %.0f %% of the tune images: the '
+        'network has a fixed hot spot and does not locate nodules. A larger '
+        '--config.loss.localization_weight may help.',
+        *(cells.row, cells.column, 100 * cells.same),
+      )
 
   def save(self) -> None:
     """Saves what an exact restart needs, where anything is new."""
@@ -348,26 +325,3 @@ class _Stop:
       self.asked = self._ask()
       if self.asked:
         return
-
-
-def _hyperparameters(config: ConfigDict) -> dict[str, Any]:
-  """What sets runs apart, and names no folder."""
-  groups = ('model', 'loss', 'optimizer', 'augmentation', 'preprocessing', 'train')
-  values = {name: config[name].to_dict() for name in groups}
-  return {'seed': config.seed, **flatten_dict(values, sep='.')}
-
-
-def _draw_batch(batch: dict[str, np.ndarray], count: int) -> list[np.ndarray]:
-  """Training inputs as the network sees them, the cells that hold nodule coloured."""
-  return [
-    pictures.overlay(image[..., 0], truth)
-    for image, truth in zip(batch['image'][:count], batch['truth'], strict=False)
-  ]
-
-
-def _draw_tune(tune: Prepared, heat_maps: np.ndarray, count: int) -> list[np.ndarray]:
-  """Tune radiographs, nodules before normals, with heat maps and true outlines."""
-  order = sorted(range(len(tune)), key=lambda index: -tune.cases[index].label)[:count]
-  return [
-    pictures.overlay(tune.images[index], heat_maps[index], tune.truth(index)) for index in order
-  ]

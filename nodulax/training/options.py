@@ -3,7 +3,9 @@
 import math
 import operator
 import pathlib
+from typing import Any
 
+from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from nodulax.checkpoints import typed_json
@@ -63,6 +65,18 @@ def check_options(config: ConfigDict) -> None:
       raise OptionError(f'--config.{option}={value} must be {allowed}')
   if config.optimizer.learning_rate == 0:
     raise OptionError('--config.optimizer.learning_rate=0 must be above 0')
+  _check_data(config)
+  drops = config.optimizer.drop_epochs
+  if not all(type(epoch) is int and epoch >= 1 for epoch in drops):
+    raise OptionError(
+      f'--config.optimizer.drop_epochs={drops} must be whole numbers of epochs, at least 1'
+    )
+  _check_preprocessing(config)
+  typed_json.construct(Loss, config.loss.to_dict(), '--config.loss')
+  _check_start(config)
+
+
+def _check_data(config: ConfigDict) -> None:
   sources = ', '.join(config.data.shards)
   for option, named in (
     ('train', (config.data.train,)),
@@ -78,11 +92,13 @@ def check_options(config: ConfigDict) -> None:
     raise OptionError(
       f'--config.data.fold={fold} must be (i, k), the part i from 0 to k - 1 of k parts'
     )
-  drops = config.optimizer.drop_epochs
-  if not all(type(epoch) is int and epoch >= 1 for epoch in drops):
-    raise OptionError(
-      f'--config.optimizer.drop_epochs={drops} must be whole numbers of epochs, at least 1'
-    )
+  typed_json.construct(Noise, config.data.noise.to_dict(), 'config.data.noise')
+  labels = config.data.labels
+  if labels and not pathlib.Path(labels).is_file():
+    raise OptionError(f'--config.data.labels={labels}: there is no such file')
+
+
+def _check_preprocessing(config: ConfigDict) -> None:
   if config.preprocessing.image_size % 32:
     raise OptionError(
       f'--config.preprocessing.image_size={config.preprocessing.image_size} must be a multiple of '
@@ -95,12 +111,6 @@ def check_options(config: ConfigDict) -> None:
       'those that become black and white, such as (0.5, 99.5)'
     )
   Preprocessing.from_dict(config.preprocessing.to_dict())
-  typed_json.construct(Loss, config.loss.to_dict(), '--config.loss')
-  typed_json.construct(Noise, config.data.noise.to_dict(), 'config.data.noise')
-  labels = config.data.labels
-  if labels and not pathlib.Path(labels).is_file():
-    raise OptionError(f'--config.data.labels={labels}: there is no such file')
-  _check_start(config)
 
 
 def _check_start(config: ConfigDict) -> None:
@@ -131,3 +141,10 @@ def _check_chest(config: ConfigDict) -> None:
   if wrong:
     raise OptionError(f'config.init.chest={config.init.chest} needs {" ".join(wrong)}')
   published.find_chest_weights(config.init.chest)
+
+
+def hyperparameters(config: ConfigDict) -> dict[str, Any]:
+  """The options that set runs apart and name no folder, by dotted name."""
+  groups = ('model', 'loss', 'optimizer', 'augmentation', 'preprocessing', 'train')
+  values = {name: config[name].to_dict() for name in groups}
+  return {'seed': config.seed, **flatten_dict(values, sep='.')}

@@ -28,6 +28,12 @@ def test_a_compiled_step_gives_what_the_step_gives():
   assert compiling.seconds_a_call(program, shapes) > 0
 
 
+def test_progress_is_for_terminals(capfd):
+  step, shapes = mapped(8)
+  compiling.compile_ahead(step, shapes, what='a product')
+  assert capfd.readouterr().out == ''
+
+
 def test_the_need_holds_the_arguments_and_what_lies_between():
   step, shapes = mapped(1024)
   needed = compiling.needed_bytes(

@@ -17,6 +17,7 @@ from nodulax.labels.agreement import agreement
 from nodulax.labels.rereading import Answer, as_table
 from nodulax.statistics import label_noise
 from nodulax.statistics.estimate import Estimate
+from nodulax.statistics.latent_truth import latent_truth
 
 DATA = pathlib.Path(__file__).parents[3] / 'shared' / 'data'
 NODULE = ({'Nodule'}, {'Mass'}, {'Nodule', 'Mass'})
@@ -65,7 +66,7 @@ def main() -> None:
   names, table = as_table(answers, list(settled))
   print(f'{len(names)} readers, {np.mean((~np.isnan(table)).sum(1)):.2f} each radiograph')
   read = ~np.isnan(table).all(axis=1)
-  found = label_noise.rates_from_readers(labels[read], table[read])
+  found = label_noise.rates_of_first(latent_truth(np.column_stack([labels[read], table[read]])))
   print('taking nobody for the truth, in the sample itself:')
   print(' ', shown('normals labelled nodule', found.wrong_normal))
   print(' ', shown('nodules labelled normal', found.wrong_nodule))

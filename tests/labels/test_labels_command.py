@@ -112,6 +112,15 @@ def test_rates_are_told_in_three_ways_and_correct_the_figures(
   assert corrected['auc']['low'] <= 0.921 <= corrected['auc']['high']  # Phi(sqrt 2)
 
 
+def test_chance_tells_no_rates(labels, tmp_path):
+  rng = np.random.default_rng(0)
+  path = tmp_path / 'chance.csv'
+  rows = [f'i{index},{rng.integers(2)},{rng.random():.4f}' for index in range(200)]
+  path.write_text('\n'.join(['image_id,label,probability', *rows]) + '\n')
+  status, printed = labels('rates', f'--predictions={path}', '--method=network')
+  assert status == 1 and 'may be chance: they say nothing about the labels' in printed
+
+
 def test_a_queue_leaves_out_what_was_read(labels, study, tmp_path):
   path, truth = study
   reading, output = tmp_path / 'reading.csv', tmp_path / 'queue.csv'
@@ -128,6 +137,7 @@ def test_a_queue_leaves_out_what_was_read(labels, study, tmp_path):
   'arguments, word',
   [
     (('rates', '--method=readers'), 'needs a second reading'),
+    (('rates', '--metod=readers'), 'unexpected argument: --metod=readers; did you mean --method?'),
     (('correct',), 'give --rates=FILE, or --wrong_normal and --wrong_nodule'),
     (('correct', '--wrong_normal=0.6', '--wrong_nodule=0.5', '--threshold=.5'), 'sum to 1 or more'),
     (('correct', '--wrong_normal=0.1', '--wrong_nodule=0.1'), 'give --threshold=NUMBER'),

@@ -128,6 +128,7 @@ def test_normal_images_are_drawn(vindr, run):
   ('change', 'says'),
   [
     (('Nodule/Mass', 'Nodule'), "label unknown: 1\n  n0: line 2 has 'Nodule'"),
+    (('Nodule/Mass', 'Lung cyst'), "label unknown: 1\n  n0: line 2 has 'Lung cyst'"),
     (('n0,', ','), 'image without a name: 1\n  line 2: image_id is empty'),
     ((',20,', ',a,'), 'box malformed: 1\n  n0: line 2 has no four numbers'),
     ((',20,', ',nan,'), 'box malformed: 1\n  n0: line 2 has corners'),
@@ -239,6 +240,13 @@ def test_a_copy_of_another_shape_is_a_fault(vindr, build):
   smaller(vindr)
   path = vindr / 'train' / 'n0.png'
   cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path), 0), (64, 32)))
+  outcome = build('vindr_cxr', vindr)
+  assert outcome.status == 1 and 'image of another size: 1' in outcome.err
+
+
+def test_a_dicom_file_of_another_shape_than_its_table_is_a_fault(vindr, build):
+  lines = ['image_id,dim0,dim1', 'n0,100,900']
+  (vindr / 'train_meta.csv').write_text('\n'.join(lines) + '\n')
   outcome = build('vindr_cxr', vindr)
   assert outcome.status == 1 and 'image of another size: 1' in outcome.err
 

@@ -22,11 +22,12 @@ from tfds_builders.records import Box, Fault, Record, SourceError, Table, files_
 
 _NODULE = 'Nodule/Mass'
 _NORMAL = 'No finding'
-_FINDINGS = {
+_FINDINGS = frozenset({
   _NODULE, _NORMAL, 'Aortic enlargement', 'Atelectasis', 'Calcification', 'Cardiomegaly',
   'Consolidation', 'ILD', 'Infiltration', 'Lung Opacity', 'Other lesion', 'Pleural effusion',
   'Pleural thickening', 'Pneumothorax', 'Pulmonary fibrosis',
-  # In PhysioNet's form alone.
+})  # fmt: skip
+_FINDINGS_OF_PHYSIONET = _FINDINGS | {
   'Clavicle fracture', 'Edema', 'Emphysema', 'Enlarged PA', 'Lung cavity', 'Lung cyst',
   'Lung opacity', 'Mediastinal shift', 'Rib fracture',
 }  # fmt: skip
@@ -42,26 +43,32 @@ class _Form:
     path: within the folder.
     columns: that it has.
     images: folder of its images.
+    findings: names of the findings that it may have.
     consensus: whether its boxes are those on which the readers agreed, without their names.
   """
 
   path: str
   columns: tuple[str, ...]
   images: str
+  findings: frozenset[str]
   consensus: bool = False
 
 
 _CHALLENGE = _Form(
-  'train.csv', ('image_id', 'class_name', 'class_id', 'rad_id', *_CORNERS), 'train'
+  'train.csv', ('image_id', 'class_name', 'class_id', 'rad_id', *_CORNERS), 'train', _FINDINGS
 )
 _PHYSIONET = (
   _Form(
-    'annotations/annotations_train.csv', ('image_id', 'rad_id', 'class_name', *_CORNERS), 'train'
+    'annotations/annotations_train.csv',
+    ('image_id', 'rad_id', 'class_name', *_CORNERS),
+    'train',
+    _FINDINGS_OF_PHYSIONET,
   ),
   _Form(
     'annotations/annotations_test.csv',
     ('image_id', 'class_name', *_CORNERS),
     'test',
+    _FINDINGS_OF_PHYSIONET,
     consensus=True,
   ),
 )
@@ -139,14 +146,13 @@ def _read_form(folder: pathlib.Path, form: _Form, options: Options, table: Table
     else:
       agreed = agree(boxes[image], options.iou)
     if agreed or found == {_NORMAL}:
-      path, size = files.get(f'{image}.dicom'), None
-      if path is None and (path := files.get(f'{image}.png')):
-        # A copy: its boxes are in pixels of the original.
-        size = sizes.get(image)
-        if size is None and agreed:
-          remedy = f'its copy needs a line in {_SIZES} with dim0 and dim1, or take the DICOM file'
-          table.faults.append(Fault('size of the original unknown', image, remedy))
-          continue
+      size = sizes.get(image)
+      path = files.get(f'{image}.dicom')
+      if path is None and (path := files.get(f'{image}.png')) and size is None and agreed:
+        # A copy, whose boxes are in pixels of the original.
+        remedy = f'its copy needs a line in {_SIZES} with dim0 and dim1, or take the DICOM file'
+        table.faults.append(Fault('size of the original unknown', image, remedy))
+        continue
       table.records.append(
         Record(
           key=image,
@@ -199,7 +205,7 @@ def _read_annotations(
       )
       continue
     findings[image].add(finding)
-    if finding not in _FINDINGS:
+    if finding not in form.findings:
       table.faults.append(
         Fault('label unknown', image, f'line {line} has {finding!r}; correct the label')
       )
