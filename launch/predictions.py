@@ -2,12 +2,17 @@
 
   python launch/predictions.py
 
-Prints the table of launch/README.md. A step can be no faster than its operations at the device's
+Prints the tables of launch/README.md. A step can be no faster than its operations at the device's
 peak, nor than its memory traffic at the device's bandwidth. Both limits are data sheets' and no
 program reaches them; nothing here was measured on these devices. launch/step.json holds what XLA
 counted when it compiled the training step (pytest -m slow -s tests/training/test_tpu.py prints it;
 state_gb is weights, optimizer and program). On a GPU XLA fuses differently, so that the traffic is
 another; with four images a chip the weights weigh more in it than with sixteen.
+
+Several devices wait for each other twice in a step: each batch norm takes its statistics over all
+of them, forward and backward, which is a matter of delay; and the gradients, in float32, are summed
+in a ring, of which each device sends 2 (n - 1) / n times their bytes, with nothing else going on
+meanwhile. Their share of the step is the predicted loss.
 """
 
 import dataclasses
@@ -45,12 +50,64 @@ class Device:
     return self.bandwidth / STEP['gb_accessed_per_image']
 
 
+@dataclasses.dataclass(frozen=True)
+class Link:
+  """What connects devices.
+
+  Attributes:
+    bandwidth: of a device in one direction, in GB/s, by the data sheet.
+    delay: of a sum of a few kilobytes over all devices, in microseconds; a customary figure.
+  """
+
+  name: str
+  bandwidth: float
+  delay: float
+
+  def seconds_a_step(self, devices: int) -> float:
+    """What the devices wait for each other in a step."""
+    gradient = 4 * STEP['parameters'] * 2 * (devices - 1) / devices
+    statistics = 2 * STEP['batch_norms'] * self.delay * 1e-6
+    return gradient / (self.bandwidth * 1e9) + statistics
+
+
 DEVICES = (
   Device('V100 (SXM2, 16 GB)', 'float16', 125, 900, 16),
   Device('A100 (SXM4, 40 GB)', 'bfloat16', 312, 1_555, 40),
   Device('H100 (SXM5, 80 GB)', 'bfloat16', 989, 3_350, 80),
   Device('TPU v5e', 'bfloat16', 197, 819, 16),
 )
+
+
+ETHERNET = Link('100 Gbit/s between hosts', 12.5, 50)
+# A device's name, and what connects several of them.
+LINKS = (
+  ('V100', Link('NVLink', 150, 15)),
+  ('A100', Link('NVLink', 300, 15)),
+  ('A100', ETHERNET),
+  ('H100', Link('NVLink', 450, 15)),
+  ('H100', ETHERNET),
+  ('TPU v5e', Link('interconnect', 200, 5)),
+)
+
+
+def scaling_table() -> str:
+  """How much of n times the speed of one device remains."""
+  lines = [
+    '| devices | linked by | 8 devices, 16 images on each | 8 devices, 2 images on each |',
+    '| --- | --- | --- | --- |',
+  ]
+  for name, link in LINKS:
+    device = next(device for device in DEVICES if device.name.startswith(name))
+    speed = min(device.by_operations(), device.by_traffic())
+    kept = [images / speed / (images / speed + link.seconds_a_step(8)) for images in (16, 2)]
+    lines.append(f'| {name} | {link.name} | {kept[0]:.0%} | {kept[1]:.0%} |')
+  megabytes = 4 * STEP['parameters'] / 1e6
+  lines += [
+    '',
+    f'Of n times the speed of one device. From {megabytes:.0f} MB of gradients and '
+    f'{STEP["batch_norms"]} batch norms, each synchronised forward and backward.',
+  ]
+  return '\n'.join(lines)
 
 
 def table() -> str:
@@ -78,4 +135,4 @@ def table() -> str:
 
 
 if __name__ == '__main__':
-  print(table())
+  print(table(), scaling_table(), sep='\n\n')

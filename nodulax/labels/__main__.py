@@ -12,8 +12,10 @@ They must come from a network that never saw these labels. For research, not a m
 """
 
 import argparse
+import contextlib
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,8 @@ from nodulax.labels.audit import audit, ranking, write_suspects
 from nodulax.labels.predictions import LabelsError, Predictions, read_predictions
 from nodulax.labels.rates import Method, as_json, estimate_rates, rates_from_json, rates_json
 from nodulax.statistics import label_noise
+from nodulax.storage import folders
+from nodulax.training.interruption import interruptible
 
 _SHOWN = 10  # suspects
 
@@ -110,18 +114,30 @@ def main(given: argparse.Namespace) -> None:
 
 
 def _crossfit(given: argparse.Namespace) -> None:
-  from nodulax.labels.crossfit import crossfit
+  from nodulax.labels.crossfit import OUT_OF_SAMPLE, crossfit
 
-  print(f'predictions: {crossfit(given.config, given.workdir, given.folds)}')
+  with _workdir(given.workdir) as folder:
+    crossfit(given.config, folder, given.folds)
+  print(f'predictions: {given.workdir}/{OUT_OF_SAMPLE}')
 
 
 def _study(given: argparse.Namespace) -> None:
   from nodulax.labels import study
 
-  folder = study.run(given.config, given.workdir)
+  with _workdir(given.workdir) as folder:
+    study.run(given.config, folder)
   for part in given.config.parts:
-    print(f'{folder / part}.json\n{folder / part}.png')
+    print(f'{given.workdir}/{part}.json\n{given.workdir}/{part}.png')
   print(NOTICE)
+
+
+@contextlib.contextmanager
+def _workdir(address: str) -> Iterator[pathlib.Path]:
+  """A folder to work in, on disk or in a bucket; Ctrl-C and SIGTERM save what is done."""
+  with interruptible():
+    folder = folders.check_out(address)
+    yield pathlib.Path(folder)
+    folders.publish(folder)
 
 
 def _answers(given: argparse.Namespace, predictions: Predictions) -> list[rereading.Answer]:
@@ -222,7 +238,15 @@ def _rates(given: argparse.Namespace) -> None:
   for name, value in told.get('agreement', {}).items():
     if value is not None:
       table.add_row(name.replace('_', ' '), f'{value:.2f}')
-  Console().print(table)
+  console = Console()
+  console.print(table)
+  if method == 'network':
+    console.print(
+      'By the network alone, whose own errors count as wrong labels, and whose misses hide those '
+      'of the readers: read a random sample again before you state a rate (nodulax labels queue '
+      '--order=random).',
+      highlight=False,
+    )
 
 
 def _correct(given: argparse.Namespace) -> None:

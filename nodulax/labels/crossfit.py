@@ -16,6 +16,7 @@ from nodulax.labels import rereading
 from nodulax.labels.predictions import LabelsError
 from nodulax.labels.rereading import Settled
 
+OUT_OF_SAMPLE = 'out_of_sample'  # folder of the joined predictions
 FILES = ('predictions.csv', 'locations.csv')
 
 
@@ -26,7 +27,8 @@ def crossfit(config: ConfigDict, workdir: str | os.PathLike, folds: int) -> path
 
   Args:
     config: as `configs/default.py` describes it, of one training.
-    workdir: gets fold_1, fold_2, ... and out_of_sample/ with predictions.csv and locations.csv.
+    workdir: gets fold_1, fold_2, ... and the folder `OUT_OF_SAMPLE` with predictions.csv and
+      locations.csv.
     folds: how many parts, at least 2.
 
   Returns:
@@ -39,7 +41,7 @@ def crossfit(config: ConfigDict, workdir: str | os.PathLike, folds: int) -> path
   if folds < 2:
     raise LabelsError(f'--folds={folds} must be at least 2')
   workdir = pathlib.Path(workdir)
-  output = workdir / 'out_of_sample'
+  output = workdir / OUT_OF_SAMPLE
   parts = []
   for fold in range(folds):
     own = config.copy_and_resolve_references()

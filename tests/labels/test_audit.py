@@ -4,36 +4,12 @@ import csv
 
 import numpy as np
 import pytest
-from cleanlab.rank import get_label_quality_scores
 from sklearn import metrics
 
 from nodulax.labels import queue
 from nodulax.labels.audit import audit, ranking, write_suspects
 from nodulax.labels.predictions import LabelsError, read_predictions
-
-
-def planted(
-  tmp_path, *, wrong_normal, wrong_nodule, images=3000, prevalence=0.3, seed=0, shift=2.0
-):
-  """Predictions whose labels are wrong at known places: their file, and bool[n] which are wrong."""
-  rng = np.random.default_rng(seed)
-  truth = rng.random(images) < prevalence
-  wrong = rng.random(images) < np.where(truth, wrong_nodule, wrong_normal)
-  labels = truth ^ wrong
-  logits = rng.normal(np.where(truth, shift / 2, -shift / 2), 1.0)
-  path = tmp_path / 'predictions.csv'
-  with path.open('w', newline='') as file:
-    writer = csv.writer(file)
-    writer.writerow(('image_id', 'patient_id', 'label', 'probability'))
-    for index in range(images):
-      probability = 1 / (1 + np.exp(-logits[index]))
-      writer.writerow((f'i{index}', f'p{index}', int(labels[index]), probability))
-  return path, wrong
-
-
-def cleanlab_ranking(labels, probability):
-  """How suspect each label is to cleanlab's default, self-confidence."""
-  return -get_label_quality_scores(labels, np.column_stack([1 - probability, probability]))
+from tests.labels.planted import cleanlab_ranking, planted
 
 
 @pytest.mark.parametrize('rates', [(0.1, 0.1), (0.05, 0.3), (0.26, 0.11), (0.02, 0.2)])

@@ -9,11 +9,13 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import data_quality
+from nodulax import cli
 from nodulax.errors import OptionError
 from nodulax.input.shards import Shards
 from nodulax.labels import budget, robustness, study
 from nodulax.training.options import check_options
 
+PARTS = ('losses', 'noise')
 OWN = ('parts', 'seeds', 'budget', 'losses', 'noise')
 
 
@@ -76,7 +78,7 @@ def test_each_budget_puts_so_many_labels_right(config, shards, tmp_path):
   assert (folder / 'budget.json').read_bytes() == before
 
 
-def test_losses_and_noise_share_the_trainings_that_are_the_same(config, tmp_path):
+def test_losses_and_noise_share_the_trainings_that_are_the_same(config, tmp_path, capsys):
   config.parts = ('losses', 'noise')
   config.losses.rates = (0.2,)
   with config.unlocked():
@@ -88,7 +90,15 @@ def test_losses_and_noise_share_the_trainings_that_are_the_same(config, tmp_path
         ('outlines enlarged', ('enlarged',)),
       )
     }
-  folder = study.run(config, tmp_path / 'run')
+  file, folder = tmp_path / 'config.py', tmp_path / 'run'
+  file.write_text(
+    'from ml_collections import ConfigDict\nimport json\n'
+    f'def get_config():\n  return ConfigDict(json.loads({config.to_json()!r}))\n'
+  )
+  with pytest.raises(SystemExit) as ended:
+    cli.run('labels', ('study', f'--config={file}', f'--workdir={folder}'))
+  assert ended.value.code == 0
+  assert str(folder / 'noise.png') in capsys.readouterr().out
   rows = {part: json.loads((folder / f'{part}.json').read_text())['results'] for part in PARTS}
   found = {part: {row['line']: row['auc'] for row in of_part} for part, of_part in rows.items()}
   assert list(found['losses']) == ['all labels right', 'cross_entropy', 'forward']
@@ -103,9 +113,6 @@ def test_losses_and_noise_share_the_trainings_that_are_the_same(config, tmp_path
   assert forward['loss']['wrong_normal'] == forward['data']['noise']['wrong_nodule'] == 0.2
   for part in PARTS:
     assert (folder / f'{part}.png').read_bytes().startswith(b'\x89PNG')
-
-
-PARTS = ('losses', 'noise')
 
 
 def test_every_training_of_the_real_study_has_options_that_can_be():

@@ -17,13 +17,18 @@ import sys
 import time
 import tomllib
 
+import jax
 import pytest
 import yaml
 from packaging.requirements import Requirement
 
 from configs import aihub_image, default, nih_aihub_image, nih_aihub_pixel, nih_image, study
 from nodulax import cli, main
+from nodulax.checkpoints import typed_json
 from nodulax.model import pretrained
+from nodulax.model.build import build_network
+from nodulax.training import optimizer
+from nodulax.training.step import state_shapes
 
 ROOT = pathlib.Path(__file__).parents[2]
 LAUNCH = ROOT / 'launch'
@@ -311,6 +316,16 @@ def test_the_predictions_of_the_readme_are_those_of_the_command():
   shown = re.search(r'<!-- predictions -->\n(.*?)<!-- end of predictions -->', readme, re.S)[1]
   assert shown == printed
   assert '**Predictions, not measurements**' in readme
+
+
+def test_the_counts_behind_the_predictions_are_the_networks():
+  config = nih_aihub_pixel.get_config()
+  network = typed_json.construct(build_network, {**config.model, 'axis_name': None}, 'config.model')
+  state = state_shapes(network, optimizer.adam(lambda _: 1e-4), config.preprocessing.image_size)
+  step = json.loads((LAUNCH / 'step.json').read_text())
+  assert sum(leaf.size for leaf in jax.tree.leaves(state.params)) == step['parameters']
+  # A mean and a variance each.
+  assert len(jax.tree.leaves(state.batch_stats)) == 2 * step['batch_norms']
 
 
 def test_the_predictions_of_the_configs_are_those_of_the_command():

@@ -85,9 +85,11 @@ ELSEWHERE = {
   'python tests/end_to_end/real_sets.py': 'end_to_end/test_real_sets.py',
   'nodulax app --dataset': 'app/test_rereading.py',
   'nodulax app': 'app/test_app.py',
+  'nodulax labels study': 'labels/test_labels_study.py',
   'nodulax labels': 'labels/test_labels_command.py',
   'python tests/end_to_end/wrong_labels.py': 'end_to_end/test_wrong_labels.py',
   'python tests/labels/real_readers.py': 'labels/test_real_readers.py',
+  'python -m tests.labels.rankings': 'labels/test_rankings.py',
   'python -m nodulax.pretrain': 'pretraining/test_pretrain.py',
   'python tests/radiograph/guard_figures.py': 'radiograph/test_guard.py',
 }
