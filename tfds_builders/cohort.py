@@ -118,44 +118,29 @@ def select(
   Raises:
     SourceError: the exclusion list names images that the tables do not have.
   """
-  excluded = dict(table.excluded)
-  left_out: list[tuple[str, str]] = []
-  candidates = sorted(table.records, key=lambda record: record.key)
   if unknown := set(exclude) - table.names.keys():
     raise SourceError(
       f'--exclude: {len(unknown)} entries name no image of the source; '
       'write images as the table does, one a line'
     )
-  excluded_names = {table.names[key] for key in exclude}
-
-  def leave_out(rule: str, unwanted: Collection[Record]) -> list[Record]:
-    if unwanted:
-      excluded[rule] = len(unwanted)
-    left_out.extend((record.name, rule) for record in unwanted)
-    gone = {record.name for record in unwanted}
-    return [record for record in candidates if record.name not in gone]
-
-  candidates = leave_out(
-    'on the exclusion list', [record for record in candidates if record.key in exclude]
-  )
-  if allow_missing:
-    candidates = leave_out(MISSING, [record for record in candidates if record.path is None])
-  if one_a_patient:
-    first: dict[str, Record] = {}
-    for record in sorted(candidates, key=lambda record: record.label == 'normal'):
-      first.setdefault(record.patient, record)
-    if len(first) < len(candidates):
-      excluded['another image of the patient'] = len(candidates) - len(first)
-    candidates = [record for record in candidates if first[record.patient] is record]
-  draw = np.random.default_rng((seed, 0))
-  chosen = [
-    record
-    for _, part in sorted(_by_part(candidates).items())
-    for record in _draw_normals(part, normals, draw)
-  ]
-  if len(chosen) < len(candidates):
-    excluded['normal, not drawn'] = len(candidates) - len(chosen)
-  faults = [fault for fault in table.faults if fault.where not in excluded_names]
+  kept_out: dict[str, list[Record]] = {'on the exclusion list': [], MISSING: []}
+  present = []
+  for record in sorted(table.records, key=lambda record: record.key):
+    if record.key in exclude:
+      kept_out['on the exclusion list'].append(record)
+    elif allow_missing and record.path is None:
+      kept_out[MISSING].append(record)
+    else:
+      present.append(record)
+  candidates = _one_of_each_patient(present) if one_a_patient else present
+  chosen = _with_drawn_normals(candidates, normals, np.random.default_rng((seed, 0)))
+  counts = {rule: len(records) for rule, records in kept_out.items()}
+  counts['another image of the patient'] = len(present) - len(candidates)
+  counts['normal, not drawn'] = len(candidates) - len(chosen)
+  excluded = table.excluded | {rule: count for rule, count in counts.items() if count}
+  left_out = [(record.name, rule) for rule, records in kept_out.items() for record in records]
+  forgiven = {table.names[key] for key in exclude}
+  faults = [fault for fault in table.faults if fault.where not in forgiven]
   faults += _patients_under_two_parts(chosen)
   faults += [
     Fault(MISSING, record.name, where_missing(record)) for record in chosen if record.path is None
@@ -166,27 +151,36 @@ def select(
   return cohort
 
 
-def _by_part(records: Iterable[Record]) -> dict[str, list[Record]]:
-  parts = collections.defaultdict(list)
-  for record in records:
-    parts[record.part].append(record)
-  return parts
+def _one_of_each_patient(records: Sequence[Record]) -> list[Record]:
+  """The first record of each patient that has a nodule, else the first, in the same order."""
+  first: dict[str, Record] = {}
+  for record in sorted(records, key=lambda record: record.label == 'normal'):
+    first.setdefault(record.patient, record)
+  return [record for record in records if first[record.patient] is record]
 
 
-def _draw_normals(
-  records: Sequence[Record], normals: Normals, draw: np.random.Generator
+def _with_drawn_normals(
+  records: Iterable[Record], normals: Normals, draw: np.random.Generator
 ) -> list[Record]:
-  nodules = [record for record in records if record.label == 'nodule']
-  candidates = [record for record in records if record.label == 'normal']
-  match normals:
-    case 'all':
-      wanted = len(candidates)
-    case 'matched':
-      wanted = min(len(nodules), len(candidates))
-    case number:
-      wanted = min(number, len(candidates))
-  drawn = draw.choice(len(candidates), wanted, replace=False)
-  return nodules + [candidates[index] for index in sorted(drawn)]
+  """All nodule images, and the normal ones that are drawn, for each published split by itself."""
+  parts: dict[str, dict[str, list[Record]]] = collections.defaultdict(
+    lambda: {'nodule': [], 'normal': []}
+  )
+  for record in records:
+    parts[record.part][record.label].append(record)
+  chosen = []
+  for _, part in sorted(parts.items()):
+    candidates = part['normal']
+    match normals:
+      case 'all':
+        wanted = len(candidates)
+      case 'matched':
+        wanted = min(len(part['nodule']), len(candidates))
+      case number:
+        wanted = min(number, len(candidates))
+    drawn = draw.choice(len(candidates), wanted, replace=False)
+    chosen += part['nodule'] + [candidates[index] for index in sorted(drawn)]
+  return chosen
 
 
 def _patients_under_two_parts(records: Iterable[Record]) -> list[Fault]:

@@ -1,5 +1,6 @@
 """What the tables of a source say of its radiographs, before any image is opened."""
 
+import contextlib
 import csv
 import dataclasses
 import itertools
@@ -7,7 +8,7 @@ import math
 import os
 import pathlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from nodulax.errors import NodulaxError
@@ -261,6 +262,15 @@ def parse_number(text: str) -> float:
 def decimal(text: str) -> float:
   """The number that `text` writes, with a decimal point or a decimal comma; else a ValueError."""
   return float(text.replace(',', '.') if re.fullmatch(r'[+-]?\d+,\d+', text) else text)
+
+
+def four_numbers(row: Mapping[str, str], columns: Sequence[str]) -> Box:
+  """The finite numbers in four columns of a row; else a ValueError."""
+  with contextlib.suppress(ValueError):
+    first, second, third, fourth = numbers = [float(row[column]) for column in columns]
+    if all(map(math.isfinite, numbers)):
+      return first, second, third, fourth
+  raise ValueError('needs four finite numbers')
 
 
 def parse_length(text: str) -> float:

@@ -8,10 +8,10 @@ a patient share a part of their score: half of its variance, the patient's own.
 
 import argparse
 import dataclasses
+import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy import special
@@ -118,56 +118,35 @@ def main() -> None:
   error = 100 * math.sqrt(0.05 * 0.95 / repeats)
   print(f'{repeats} simulated studies a number: standard error {error:.2f} percentage points.')
 
-  def across(designs: Sequence[Design], measure: Callable, **options: Any) -> list[list]:
-    return [
-      [
-        f'AUC {area}',
-        *(measure(design, area, repeats, next(seeds), **options) for design in designs),
-      ]
-      for area in AREAS
-    ]
-
-  balanced = [independent(size, 0.5) for size in SIZES]
-  _table(
-    '**Interval, balanced classes** (coverage, %)',
-    'images',
-    SIZES,
-    across(balanced, interval_coverage),
-  )
-  _table(
-    '**Paired test of a true null, balanced classes** (rejected at 0.05, %)',
-    'images',
-    SIZES,
-    across(balanced, rejection_rate),
-  )
   unbalanced = list(itertools.product((100, 500, 2000), (0.2, 0.05)))
-  _table(
-    '**Interval, unbalanced classes** (coverage, %)',
+  cases = list(itertools.product((100, 500, 2000), (False, True)))
+  one_each = ('images', SIZES, [independent(size, 0.5) for size in SIZES])
+  few_nodules = (
     'images, nodules',
     [f'{size}, {round(size * share)}' for size, share in unbalanced],
-    across([independent(*case) for case in unbalanced], interval_coverage),
+    [independent(*case) for case in unbalanced],
   )
-  cases = list(itertools.product((100, 500, 2000), (False, True)))
-  names = [f'{size}, {"mixed" if mixed else "one class"}' for size, mixed in cases]
-  designs = [clustered(size, 0.5, 4, mixed) for size, mixed in cases]
-  _table(
-    '**Interval, four images a patient, balanced classes** (coverage, %)',
+  four_each = (
     'images, patients of',
-    names,
-    across(designs, interval_coverage),
+    [f'{size}, {"mixed" if mixed else "one class"}' for size, mixed in cases],
+    [clustered(size, 0.5, 4, mixed) for size, mixed in cases],
   )
-  _table(
-    '**The same, had every image been taken for a patient** (coverage, %)',
-    'images, patients of',
-    names,
-    across(designs, interval_coverage, know_patients=False),
-  )
-  _table(
-    '**Paired test of a true null, four images a patient** (rejected at 0.05, %)',
-    'images, patients of',
-    names,
-    across(designs, rejection_rate),
-  )
+  covered = (interval_coverage, 'coverage, %')
+  rejected = (rejection_rate, 'rejected at 0.05, %')
+  ignorant = (functools.partial(interval_coverage, know_patients=False), 'coverage, %')
+  for title, (measure, unit), (corner, header, designs) in (
+    ('Interval, balanced classes', covered, one_each),
+    ('Paired test of a true null, balanced classes', rejected, one_each),
+    ('Interval, unbalanced classes', covered, few_nodules),
+    ('Interval, four images a patient, balanced classes', covered, four_each),
+    ('The same, had every image been taken for a patient', ignorant, four_each),
+    ('Paired test of a true null, four images a patient', rejected, four_each),
+  ):
+    rows = (
+      [f'AUC {area}', *(measure(design, area, repeats, next(seeds)) for design in designs)]
+      for area in AREAS
+    )
+    _table(f'**{title}** ({unit})', corner, header, rows)
 
 
 if __name__ == '__main__':

@@ -165,12 +165,7 @@ def partial_auc(
 def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> PrecisionRecallCurve:
   """The empirical precision-recall curve, a point for each distinct score.
 
-  Args:
-    labels: [n], 0 or 1.
-    scores: f[n].
-
-  Raises:
-    ValueError: a class is missing, lengths differ, or a score is NaN.
+  Arguments and errors are those of `roc_curve`.
   """
   alarms = _alarms(labels, scores, None)
   false_positive_rate, recall, thresholds = (values[1:] for values in alarms.curve())
@@ -182,12 +177,7 @@ def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> PrecisionRec
 def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
   """Precision averaged over the steps in recall, without interpolation.
 
-  Args:
-    labels: [n], 0 or 1.
-    scores: f[n].
-
-  Raises:
-    ValueError: a class is missing, lengths differ, or a score is NaN.
+  Arguments and errors are those of `roc_curve`.
   """
   curve = precision_recall_curve(labels, scores)
   return float((np.diff(curve.recall, prepend=0) * curve.precision).sum())

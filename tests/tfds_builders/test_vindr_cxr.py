@@ -129,9 +129,9 @@ def test_normal_images_are_drawn(vindr, run):
   [
     (('Nodule/Mass', 'Nodule'), "label unknown: 1\n  n0: line 2 has 'Nodule'"),
     (('n0,', ','), 'image without a name: 1\n  line 2: image_id is empty'),
-    ((',20,', ',a,'), 'box malformed: 1\n  n0: line 2 has no four numbers'),
-    ((',20,', ',nan,'), 'box malformed: 1\n  n0: line 2 has corners'),
-    ((',40,', ',inf,'), 'box malformed: 1\n  n0: line 2 has corners'),
+    ((',20,', ',a,'), 'box malformed: 1\n  n0: line 2 needs four finite numbers'),
+    ((',20,', ',nan,'), 'box malformed: 1\n  n0: line 2 needs four finite numbers'),
+    ((',40,', ',inf,'), 'box malformed: 1\n  n0: line 2 needs four finite numbers'),
     ((',40,', ',20,'), 'box malformed: 1\n  n0: line 2 has corners'),
     ((',30,', ',51,'), 'box malformed: 1\n  n0: line 2 has corners'),
     ((',R1,', ',,'), 'box malformed: 1\n  n0: line 2 names no reader'),

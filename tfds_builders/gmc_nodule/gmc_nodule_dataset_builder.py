@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import os
 import pathlib
 import re
@@ -99,70 +100,6 @@ class Builder(base.RadiographBuilder):
     return table
 
 
-def _read_row(
-  folder: pathlib.Path, name: str, row: dict[str, str], listings: Listings
-) -> tuple[Record | None, list[Fault]]:
-  """The record of a row, None where there are faults."""
-  faults = []
-
-  def parse(column: str, parser: Callable, remedy: str) -> Any:
-    text = row.get(column, '')
-    if column in _OPTIONAL and text.lower() in _NOT_KNOWN:
-      text = ''
-    try:
-      return parser(text)
-    except ValueError:
-      kind = 'label unknown' if column == 'label' else f'{column} malformed'
-      # Cells may name a patient: only short numbers are quoted.
-      quoted = f', not {text!r}' if _NUMBERS.fullmatch(text) else ''
-      faults.append(Fault(kind, name, f'{column} must be {remedy}{quoted}'))
-      return None
-
-  def within(text: str) -> pathlib.Path:
-    try:
-      path = _find(folder, text, listings).resolve()
-    except (OSError, RuntimeError):  # links in a circle
-      raise ValueError from None
-    if not text or not path.is_relative_to(folder.resolve()):
-      raise ValueError
-    return path
-
-  path_remedy = "the file's path within the folder of the manifest"
-  patient = parse(
-    'patient_id', _identifier, "the patient's identifier, not rounded as spreadsheets do (1.23E+11)"
-  )
-  image = parse('image', within, path_remedy)
-  mask = parse('mask', lambda text: within(text) if text else None, path_remedy)
-  label = parse('label', _label, "'nodule' or 'normal'")
-  boxes = parse('boxes', _boxes, "'x_min y_min x_max y_max; ...' in pixels")
-  values = {
-    'sex': parse('sex', parse_sex, 'F, M or empty'),
-    'age': parse('age', parse_age, 'years or empty'),
-    'view': parse('view', parse_view, 'PA, AP or empty'),
-    'spacing_mm': parse('pixel_spacing_mm', _spacing, "'x y' or one number, in mm, or empty"),
-    'diameter_mm': parse('nodule_diameter_mm', parse_length, 'mm or empty'),
-    'zone': parse('zone', _word, 'a word'),
-    'conspicuity': parse('conspicuity', _word, 'a word'),
-  }
-  if label == 'normal' and boxes:
-    faults.append(Fault('box on a normal image', name, 'correct the label or remove the boxes'))
-  if faults:
-    return None, faults
-  return (
-    Record(
-      key=row['image'],
-      name=name,
-      path=str(image) if os.path.isfile(image) else None,  # False too where the name is too long
-      patient=patient,
-      label=label,
-      boxes=boxes,
-      mask=str(mask) if mask else None,
-      **values,
-    ),
-    faults,
-  )
-
-
 def _find(folder: pathlib.Path, text: str, listings: Listings) -> pathlib.Path:
   """The file that a cell names, also where it is written as Windows does: `\\`, `1.PNG`."""
   named = folder / text
@@ -214,3 +151,69 @@ def _spacing(text: str) -> tuple[float, float] | None:
   x, *rest = map(parse_length, text.split())
   (y,) = rest or (x,)
   return x, y
+
+
+def _within(folder: pathlib.Path, listings: Listings, text: str) -> pathlib.Path:
+  try:
+    path = _find(folder, text, listings).resolve()
+  except (OSError, RuntimeError):  # links in a circle
+    raise ValueError from None
+  if not text or not path.is_relative_to(folder.resolve()):
+    raise ValueError
+  return path
+
+
+_IDENTIFIER = "the patient's identifier, not rounded as spreadsheets do (1.23E+11)"
+_PATH = "the file's path within the folder of the manifest"
+# Of each column: the field of a record that it fills, what parses it, and what it must be.
+_CELLS: dict[str, tuple[str, Callable[[str], Any], str]] = {
+  'patient_id': ('patient', _identifier, _IDENTIFIER),
+  'label': ('label', _label, "'nodule' or 'normal'"),
+  'boxes': ('boxes', _boxes, "'x_min y_min x_max y_max; ...' in pixels"),
+  'sex': ('sex', parse_sex, 'F, M or empty'),
+  'age': ('age', parse_age, 'years or empty'),
+  'view': ('view', parse_view, 'PA, AP or empty'),
+  'pixel_spacing_mm': ('spacing_mm', _spacing, "'x y' or one number, in mm, or empty"),
+  'nodule_diameter_mm': ('diameter_mm', parse_length, 'mm or empty'),
+  'zone': ('zone', _word, 'a word'),
+  'conspicuity': ('conspicuity', _word, 'a word'),
+}
+
+
+def _read_row(
+  folder: pathlib.Path, name: str, row: dict[str, str], listings: Listings
+) -> tuple[Record | None, list[Fault]]:
+  """The record of a row, None where there are faults."""
+  within = functools.partial(_within, folder, listings)
+  paths: dict[str, tuple[str, Callable[[str], Any], str]] = {
+    'image': ('path', within, _PATH),
+    'mask': ('mask', lambda text: within(text) if text else None, _PATH),
+  }
+  values: dict[str, Any] = {}
+  faults = []
+  for column, (field, parser, remedy) in (paths | _CELLS).items():
+    text = row.get(column, '')
+    if column in _OPTIONAL and text.lower() in _NOT_KNOWN:
+      text = ''
+    try:
+      values[field] = parser(text)
+    except ValueError:
+      kind = 'label unknown' if column == 'label' else f'{column} malformed'
+      # Cells may name a patient: only short numbers are quoted.
+      quoted = f', not {text!r}' if _NUMBERS.fullmatch(text) else ''
+      faults.append(Fault(kind, name, f'{column} must be {remedy}{quoted}'))
+  if values.get('label') == 'normal' and values.get('boxes'):
+    faults.append(Fault('box on a normal image', name, 'correct the label or remove the boxes'))
+  if faults:
+    return None, faults
+  image, mask = values.pop('path'), values.pop('mask')
+  return (
+    Record(
+      key=row['image'],
+      name=name,
+      path=str(image) if os.path.isfile(image) else None,  # False too where the name is too long
+      mask=str(mask) if mask else None,
+      **values,
+    ),
+    faults,
+  )

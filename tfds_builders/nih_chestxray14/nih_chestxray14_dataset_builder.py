@@ -16,6 +16,7 @@ from tfds_builders.records import (
   Record,
   Table,
   files_in,
+  four_numbers,
   parse_age,
   parse_length,
   parse_sex,
@@ -194,11 +195,9 @@ def _read_boxes(folder: pathlib.Path, faults: list[Fault]) -> dict[str, tuple[Bo
       where = f'{path.name} line {line}'
       key = row['Image Index']
       try:
-        x, y, width, height = (float(row[column]) for column in _BOX_COLUMNS[2:])
-      except ValueError:
-        faults.append(
-          Fault('box malformed', key or where, f'{where}: not four numbers; correct the row')
-        )
+        x, y, width, height = four_numbers(row, _BOX_COLUMNS[2:])
+      except ValueError as error:
+        faults.append(Fault('box malformed', key or where, f'{where} {error}; correct it'))
       else:
         boxes[key] = (*boxes.get(key, ()), (x, y, x + width, y + height))
   return boxes

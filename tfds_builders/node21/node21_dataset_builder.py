@@ -2,14 +2,13 @@
 
 import collections
 import dataclasses
-import math
 import pathlib
 from typing import Literal
 
 from tfds_builders import base
 from tfds_builders.cohort import Normals, Splitting
 from tfds_builders.cohort_table import Paper
-from tfds_builders.records import Box, Fault, Record, Table, files_in, read_csv
+from tfds_builders.records import Box, Fault, Record, Table, files_in, four_numbers, read_csv
 
 _COLUMNS = ('img_name', 'label', 'x', 'y', 'width', 'height')
 # The table's rows are numbered in a column without a name.
@@ -96,10 +95,7 @@ class Builder(base.RadiographBuilder):
 
 
 def _box(row: dict[str, str]) -> Box:
-  try:
-    x, y, width, height = (float(row[name]) for name in ('x', 'y', 'width', 'height'))
-  except ValueError:
-    raise ValueError('has no four numbers') from None
-  if not all(map(math.isfinite, (x, y, width, height))) or width <= 0 or height <= 0:
+  x, y, width, height = four_numbers(row, _COLUMNS[2:])
+  if width <= 0 or height <= 0:
     raise ValueError('has a width or height that is not above 0')
   return x, y, x + width, y + height

@@ -7,7 +7,6 @@ challenge's images that names their original sizes.
 import collections
 import dataclasses
 import itertools
-import math
 import pathlib
 
 import numpy as np
@@ -18,7 +17,16 @@ from tfds_builders import base
 from tfds_builders.cohort import Normals, Splitting
 from tfds_builders.cohort_table import Paper
 from tfds_builders.locations import overlap
-from tfds_builders.records import Box, Fault, Record, SourceError, Table, files_in, read_csv
+from tfds_builders.records import (
+  Box,
+  Fault,
+  Record,
+  SourceError,
+  Table,
+  files_in,
+  four_numbers,
+  read_csv,
+)
 
 _NODULE = 'Nodule/Mass'
 _NORMAL = 'No finding'
@@ -218,12 +226,9 @@ def _reader(row: dict[str, str]) -> str:
 
 
 def _box(row: dict[str, str]) -> Box:
-  try:
-    x_min, y_min, x_max, y_max = (float(row[corner]) for corner in _CORNERS)
-  except ValueError:
-    raise ValueError('has no four numbers') from None
-  if not (-math.inf < x_min < x_max < math.inf and -math.inf < y_min < y_max < math.inf):
-    raise ValueError('has corners that are not finite or not in order')
+  x_min, y_min, x_max, y_max = four_numbers(row, _CORNERS)
+  if not (x_min < x_max and y_min < y_max):
+    raise ValueError('has corners that are not in order')
   return x_min, y_min, x_max, y_max
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from nodulax.phantom.hospitals.profiles import AIHUB
 from nodulax.phantom.hospitals.readers import drawn_box
-from nodulax.phantom.hospitals.visits import Visit, one_visit_each, take_radiograph
-from nodulax.phantom.hospitals.writing import write_folder, write_png
+from nodulax.phantom.hospitals.visits import Visit, take_radiograph, write_single_visits
+from nodulax.phantom.hospitals.writing import write_png
 
 
 def _write_image(folder: pathlib.Path, visit: Visit) -> dict[str, Any]:
@@ -59,9 +59,15 @@ def write_aihub(
     masses_only: every nodule is a mass (over 30 mm), which is easy: for demonstrations.
     processes: how many to use; None for one a core. The bytes are the same.
   """
-  visits = one_visit_each('aihub', images, image_size, seed, nodule_share, masses_only=masses_only)
-  recipe = {
-    'hospital': 'aihub', 'images': images, 'image_size': image_size, 'seed': seed,
-    'nodule_share': nodule_share, 'masses_only': masses_only,
-  }  # fmt: skip
-  return write_folder(output, recipe, visits, _write_image, _write_tables, processes)
+  return write_single_visits(
+    'aihub',
+    _write_image,
+    _write_tables,
+    output,
+    images,
+    image_size,
+    seed,
+    nodule_share=nodule_share,
+    masses_only=masses_only,
+    processes=processes,
+  )

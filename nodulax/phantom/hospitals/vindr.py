@@ -8,8 +8,7 @@ from typing import Any
 
 from nodulax.phantom.hospitals.profiles import VINDR
 from nodulax.phantom.hospitals.readers import drawn_box, sees
-from nodulax.phantom.hospitals.visits import Visit, one_visit_each, take_radiograph
-from nodulax.phantom.hospitals.writing import write_folder
+from nodulax.phantom.hospitals.visits import Visit, take_radiograph, write_single_visits
 from nodulax.phantom.imaging.dicom import write_dicom
 
 HEADER = ('image_id', 'class_name', 'class_id', 'rad_id', 'x_min', 'y_min', 'x_max', 'y_max')
@@ -89,11 +88,16 @@ def write_vindr(
     masses_only: every nodule is a mass (over 30 mm), which is easy: for demonstrations.
     processes: how many to use; None for one a core. The bytes are the same.
   """
-  visits = one_visit_each(
-    'vindr', images, image_size, seed, nodule_share, _FINDING_SHARE, masses_only
+  return write_single_visits(
+    'vindr',
+    _write_image,
+    _write_tables,
+    output,
+    images,
+    image_size,
+    seed,
+    nodule_share=nodule_share,
+    finding_share=_FINDING_SHARE,
+    masses_only=masses_only,
+    processes=processes,
   )
-  recipe = {
-    'hospital': 'vindr', 'images': images, 'image_size': image_size, 'seed': seed,
-    'nodule_share': nodule_share, 'masses_only': masses_only,
-  }  # fmt: skip
-  return write_folder(output, recipe, visits, _write_image, _write_tables, processes)

@@ -1,12 +1,17 @@
 """Who comes on which day with what: the common part of the four hospitals."""
 
+import os
+import pathlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nodulax.phantom.anatomy.extras import FINDINGS
 from nodulax.phantom.anatomy.nodule import draw_nodule
 from nodulax.phantom.hospitals.profiles import Hospital
+from nodulax.phantom.hospitals.writing import write_folder
 from nodulax.phantom.imaging.radiography import Simulated, simulate
 
 # First word of every random seed, so that two hospitals never share a patient.
@@ -47,19 +52,25 @@ def planner(hospital: str, seed: int, number: int) -> np.random.Generator:
   return np.random.default_rng([HOSPITAL_NUMBERS[hospital], seed, number, _PLAN])
 
 
-def one_visit_each(
+def write_single_visits(
   hospital: str,
+  write_image: Callable[[pathlib.Path, Visit], dict[str, Any]],
+  write_tables: Callable[[pathlib.Path, list[dict[str, Any]]], None],
+  output: str | os.PathLike,
   images: int,
   image_size: int,
   seed: int,
+  *,
   nodule_share: float,
   finding_share: float = 0.0,
-  masses_only: bool = False,
-) -> list[Visit]:
-  """One exposure for each of `images` patients.
+  masses_only: bool,
+  processes: int | None,
+) -> pathlib.Path:
+  """Writes a hospital's folder with one exposure for each of `images` patients.
 
   Args:
-    nodule_share: share with a nodule or a mass.
+    write_image, write_tables, output, processes: see `write_folder`.
+    nodule_share: share of the patients with a nodule or a mass.
     finding_share: share with another disease, whether or not they have a nodule.
     masses_only: whoever has a nodule has one mass.
   """
@@ -75,7 +86,11 @@ def one_visit_each(
         lesions = ('Mass',)
     findings = (str(rng.choice(list(FINDINGS))),) if rng.random() < finding_share else ()
     visits.append(Visit(hospital, seed, image_size, number, 0, lesions, findings))
-  return visits
+  recipe = {
+    'hospital': hospital, 'images': images, 'image_size': image_size, 'seed': seed,
+    'nodule_share': nodule_share, 'masses_only': masses_only,
+  }  # fmt: skip
+  return write_folder(output, recipe, visits, write_image, write_tables, processes)
 
 
 def take_radiograph(hospital: Hospital, visit: Visit) -> tuple[Simulated, np.random.Generator]:
