@@ -1,4 +1,4 @@
-"""From the tables of a source to who is in which split: the study's cohort.
+"""Selects the study's cohort from the tables of a source, and assigns it to splits.
 
 Splits are decided here and nowhere else. They depend on the tables and the seed alone: not on the
 key of the hashes, the order of rows or the number of processes.
@@ -19,7 +19,7 @@ Splitting = Literal['random', 'official', 'test']
 MISSING = 'image missing'
 
 _SHARES = {'train': 0.7, 'tune': 0.1, 'test': 0.2}
-# What remains of the shares where the test split is published: tune is a tenth of everything.
+# The other shares if the test split is published: tune is still a tenth of everything.
 _SHARES_BESIDE_TEST = {'train': 0.7, 'tune': 0.1}
 
 
@@ -31,9 +31,9 @@ class Cohort:
     table: what the source's tables say.
     splits: the radiographs of each split.
     excluded: how many images each rule kept out, in the order of the rules.
-    left_out: (image, reason) for everything that belongs to the cohort and is not in it: images
-      on the exclusion list, missing ones, faulty ones.
-    faults: why this cohort must not be built as it is.
+    left_out: (image, reason) for every image of the cohort that is left out: those on the exclusion
+      list, missing ones and faulty ones.
+    faults: why this cohort must not be built.
   """
 
   table: Table
@@ -70,7 +70,7 @@ class Cohort:
     ]
 
   def without_faulty(self, faults: Iterable[Fault]) -> 'Cohort':
-    """The cohort without the images that have a fault, listing those."""
+    """The cohort without the images that have a fault, which it lists."""
     reasons: dict[str, str] = {}
     for fault in faults:
       if fault.where not in self.splits:
@@ -101,19 +101,19 @@ def select(
 
   Args:
     table: what the source's tables say.
-    seed: of both draws, of normal images and of patients.
-    normals: 'matched' draws as many normal images as there are nodule images (all, where there
-      are fewer); a number draws so many; 'all' takes all. Where the source publishes its splits,
-      each is matched by itself.
+    seed: for drawing normal images and for drawing splits.
+    normals: 'matched' draws as many normal images as there are nodule images (all, if there are
+      fewer); a number draws that many; 'all' takes all. If the source publishes splits, each
+      is matched separately.
     splitting: 'random' draws 70 % of patients for train, 10 % for tune and 20 % for test,
       stratified by whether a patient has a nodule image; 'official' takes the source's own test
       split and draws tune from the rest; 'test' makes everything one test split.
-    exclude: images to leave out, as the tables name them; their faults are forgiven.
-    allow_missing: whether images that are not there are left out, and normal images drawn from
-      those that are; otherwise each is a fault.
-    one_a_patient: whether of each patient but one image is taken, of those not left out: the first
-      with a nodule, else the first.
-    where_missing: says where a missing image is to be had.
+    exclude: images to leave out, as the tables name them; their faults are ignored.
+    allow_missing: whether missing images are left out and normal images drawn from those that are
+      there; otherwise each missing image is a fault.
+    one_a_patient: whether only one image of each patient is taken, of those not left out: the
+      first with a nodule, else the first.
+    where_missing: says where to get a missing image.
 
   Raises:
     SourceError: the exclusion list names images that the tables do not have.
@@ -162,7 +162,7 @@ def _one_of_each_patient(records: Sequence[Record]) -> list[Record]:
 def _with_drawn_normals(
   records: Iterable[Record], normals: Normals, draw: np.random.Generator
 ) -> list[Record]:
-  """All nodule images, and the normal ones that are drawn, for each published split by itself."""
+  """All nodule images, and normal images drawn for each published split separately."""
   parts: dict[str, dict[str, list[Record]]] = collections.defaultdict(
     lambda: {'nodule': [], 'normal': []}
   )
@@ -224,16 +224,16 @@ def _split(
 def split_patients(
   labels: Mapping[str, str], shares: Mapping[str, float], draw: np.random.Generator
 ) -> dict[str, str]:
-  """Draws a split for every patient, each label by itself.
+  """Draws a split for every patient, separately for each label.
 
   Args:
     labels: of the patients.
     shares: of the splits, in any unit.
-    draw: the source of chance.
+    draw: the source of randomness.
 
   Returns:
-    The split of every patient. Of `n` patients with a label, the first splits together have
-    `round(n * their share)`, so that no split is more than one patient off.
+    The split of every patient. Of `n` patients with a label, the first splits together get
+    `round(n * their share)`, so that no split is off by more than one patient.
   """
   ends = np.cumsum(list(shares.values())) / sum(shares.values())
   split_of = {}

@@ -1,4 +1,4 @@
-"""A hospital's own radiographs, as the study had them from Gil Medical Center."""
+"""A hospital's own radiographs, such as those of Gil Medical Center in the study."""
 
 import collections
 import dataclasses
@@ -30,13 +30,13 @@ _OPTIONAL = (
   'mask', 'boxes', 'sex', 'age', 'view', 'pixel_spacing_mm', 'nodule_diameter_mm', 'zone',
   'conspicuity',
 )  # fmt: skip
-# What people write in a cell of which they know nothing.
+# What people write in a cell whose value they do not know.
 _NOT_KNOWN = ('na', 'n/a', 'nan', 'none', 'null', 'unknown', '-', '?')
 _LABELS = {
   **dict.fromkeys(('nodule', 'yes', 'true', '1', 'positive'), 'nodule'),
   **dict.fromkeys(('normal', 'no', 'false', '0', 'negative'), 'normal'),
 }
-# Short numbers, of which no patient is made.
+# Short numbers, which cannot identify a patient.
 _NUMBERS = re.compile(r'[-+]?\d{1,4}([ ;.,]+[-+]?\d{1,4}){0,40}')
 Listings = dict[pathlib.Path, dict[str, str]]
 
@@ -55,8 +55,10 @@ class Builder(base.RadiographBuilder):
 
   RELEASE_NOTES = {'1.0.0': 'First release.'}
   BUILDER_CONFIGS = [
-    Options(name='external', description='Everything for testing, as in the paper.'),
-    Options(name='hospital', split='random', description='Own data to train, tune and test on.'),
+    Options(name='external', description='Everything is test data, as in the paper.'),
+    Options(
+      name='hospital', split='random', description='Your own data, to train, tune and test on.'
+    ),
   ]
   MANUAL_DOWNLOAD_INSTRUCTIONS = """
   One folder with the images (DICOM, PNG, JPEG, TIFF, BMP or .mha) and manifest.csv, a table with
@@ -64,7 +66,7 @@ class Builder(base.RadiographBuilder):
     image, patient_id, label ('nodule' or 'normal')
   and, where known,
     mask, boxes, sex, age, view, pixel_spacing_mm, nodule_diameter_mm, zone, conspicuity.
-  tfds_builders/gmc_nodule/README.md says what each means.
+  tfds_builders/gmc_nodule/README.md describes each column.
   """
   EXAMPLE = '--config=hospital --seed=1'
   PAPER = Paper(
@@ -101,7 +103,7 @@ class Builder(base.RadiographBuilder):
 
 
 def _find(folder: pathlib.Path, text: str, listings: Listings) -> pathlib.Path:
-  """The file that a cell names, also where it is written as Windows does: `\\`, `1.PNG`."""
+  """The file that a cell names, also if it is written in the Windows style: `\\`, `1.PNG`."""
   named = folder / text
   for path in (named, folder / text.replace('\\', '/')):
     if os.path.exists(path):
@@ -114,14 +116,14 @@ def _find(folder: pathlib.Path, text: str, listings: Listings) -> pathlib.Path:
 
 
 def _by_lower_case(folder: pathlib.Path) -> dict[str, str]:
-  """The names in a folder by their lower case, of those that it tells apart."""
+  """The names in a folder by their lower case; names that differ only in case are left out."""
   names = os.listdir(folder) if os.path.isdir(folder) else []
   count = collections.Counter(name.casefold() for name in names)
   return {name.casefold(): name for name in names if count[name.casefold()] == 1}
 
 
 def _identifier(text: str) -> str:
-  # What a spreadsheet made of a long number is the same for many patients.
+  # Long numbers that a spreadsheet has rounded are the same for many patients.
   if not text or re.fullmatch(r'\d[.,]\d+E[+]\d+', text, re.IGNORECASE):
     raise ValueError
   return text
@@ -156,7 +158,7 @@ def _spacing(text: str) -> tuple[float, float] | None:
 def _within(folder: pathlib.Path, listings: Listings, text: str) -> pathlib.Path:
   try:
     path = _find(folder, text, listings).resolve()
-  except (OSError, RuntimeError):  # links in a circle
+  except (OSError, RuntimeError):  # circular links
     raise ValueError from None
   if not text or not path.is_relative_to(folder.resolve()):
     raise ValueError
@@ -183,7 +185,7 @@ _CELLS: dict[str, tuple[str, Callable[[str], Any], str]] = {
 def _read_row(
   folder: pathlib.Path, name: str, row: dict[str, str], listings: Listings
 ) -> tuple[Record | None, list[Fault]]:
-  """The record of a row, None where there are faults."""
+  """The record of a row, or None if it has faults."""
   within = functools.partial(_within, folder, listings)
   paths: dict[str, tuple[str, Callable[[str], Any], str]] = {
     'image': ('path', within, _PATH),
@@ -211,7 +213,7 @@ def _read_row(
     Record(
       key=row['image'],
       name=name,
-      path=str(image) if os.path.isfile(image) else None,  # False too where the name is too long
+      path=str(image) if os.path.isfile(image) else None,  # False also if the name is too long
       mask=str(mask) if mask else None,
       **values,
     ),

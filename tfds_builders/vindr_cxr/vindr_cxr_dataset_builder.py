@@ -1,7 +1,7 @@
 """VinDr-CXR: nodules on which readers agree.
 
-As the VinBigData challenge distributes it, as PhysioNet does, or as a smaller copy of the
-challenge's images that names their original sizes.
+It is read as the VinBigData challenge or PhysioNet distributes it, or as smaller copies of the
+challenge's images with a table of their original sizes.
 """
 
 import collections
@@ -34,7 +34,7 @@ _FINDINGS = {
   _NODULE, _NORMAL, 'Aortic enlargement', 'Atelectasis', 'Calcification', 'Cardiomegaly',
   'Consolidation', 'ILD', 'Infiltration', 'Lung Opacity', 'Other lesion', 'Pleural effusion',
   'Pleural thickening', 'Pneumothorax', 'Pulmonary fibrosis',
-  # In PhysioNet's form alone.
+  # Only in PhysioNet's form.
   'Clavicle fracture', 'Edema', 'Emphysema', 'Enlarged PA', 'Lung cavity', 'Lung cyst',
   'Lung opacity', 'Mediastinal shift', 'Rib fracture',
 }  # fmt: skip
@@ -48,9 +48,9 @@ class _Form:
 
   Attributes:
     path: within the folder.
-    columns: that it has.
+    columns: of the table.
     images: folder of its images.
-    consensus: whether its boxes are those on which the readers agreed, without their names.
+    consensus: whether its boxes are those on which the readers agreed, without readers' names.
   """
 
   path: str
@@ -82,7 +82,7 @@ class Options(base.Options):
   iou: float = base.option(
     0.5, 'intersection over union from which boxes of two readers are one nodule'
   )
-  normals: int = base.option(100, 'how many images that every reader calls normal are drawn')
+  normals: int = base.option(100, 'how many images to draw of those that every reader calls normal')
 
   def __post_init__(self) -> None:
     super().__post_init__()
@@ -93,10 +93,10 @@ class Options(base.Options):
 
 
 class Builder(base.RadiographBuilder):
-  """VinDr-CXR, nodules and masses that at least two readers box in the same place."""
+  """VinDr-CXR: nodules and masses that at least two readers box in the same place."""
 
   RELEASE_NOTES = {'1.0.0': 'First release.'}
-  BUILDER_CONFIGS = [Options(name='default', description='Readers agree from an IoU of 0.5.')]
+  BUILDER_CONFIGS = [Options(name='default', description='Boxes match at an IoU of 0.5 or more.')]
   MANUAL_DOWNLOAD_INSTRUCTIONS = """
   From https://www.kaggle.com/competitions/vinbigdata-chest-xray-abnormalities-detection, put into
   one folder:
@@ -111,8 +111,8 @@ class Builder(base.RadiographBuilder):
   EXAMPLE = '--iou=0.4 --normals=200'
   PAPER = Paper(
     images={'cohort': (83, 100)},
-    remark='The paper does not say from which overlap its 83 images agree. No patient identifiers '
-    'are published: each image counts as a patient.',
+    remark='The paper does not say which overlap counts as agreement in its 83 images. No patient '
+    'identifiers are published: each image counts as a patient.',
   )
 
   @classmethod
@@ -149,10 +149,12 @@ def _read_form(folder: pathlib.Path, form: _Form, options: Options, table: Table
     if agreed or found == {_NORMAL}:
       path, size = files.get(f'{image}.dicom'), None
       if path is None and (path := files.get(f'{image}.png')):
-        # A copy: its boxes are in pixels of the original.
+        # A smaller copy: its boxes are in pixels of the original.
         size = sizes.get(image)
         if size is None and agreed:
-          remedy = f'its copy needs a line in {_SIZES} with dim0 and dim1, or take the DICOM file'
+          remedy = (
+            f'its copy needs a line in {_SIZES} with dim0 and dim1; add it or use the DICOM file'
+          )
           table.faults.append(Fault('size of the original unknown', image, remedy))
           continue
       table.records.append(
@@ -173,7 +175,7 @@ def _read_form(folder: pathlib.Path, form: _Form, options: Options, table: Table
 
 
 def _read_sizes(path: pathlib.Path, table: Table) -> dict[str, tuple[int, int]]:
-  """(width, height) of each original, where a table says them."""
+  """(width, height) of each original, if there is a table of them."""
   if not path.is_file():
     return {}
   sizes = {}
@@ -235,7 +237,7 @@ def _box(row: dict[str, str]) -> Box:
 def agree(marked: list[tuple[str, Box]], iou: float) -> tuple[Box, ...]:
   """The nodules on which readers agree.
 
-  Boxes of two readers match where their intersection over union is at least `iou`; boxes that are
+  Boxes of two readers match if their intersection over union is at least `iou`; boxes that are
   linked by matches are one nodule, whose box is their mean.
 
   Args:
@@ -243,7 +245,7 @@ def agree(marked: list[tuple[str, Box]], iou: float) -> tuple[Box, ...]:
     iou: in (0, 1].
 
   Returns:
-    The agreed boxes, from the top down.
+    The agreed boxes, from top to bottom.
   """
   matches = [
     (one, other)

@@ -1,4 +1,4 @@
-"""Heart, great vessels, windpipe and what else stands between the lungs."""
+"""Heart, great vessels, trachea and whatever else lies between the lungs."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ import numpy as np
 from nodulax.phantom.anatomy.patient import Patient, Pose
 from nodulax.phantom.anatomy.shapes import by_height, capsule, ellipse, half_chord, merged
 
-# The heart is magnified when it lies away from the detector (AP, at a shorter distance);
-# how much is our choice.
+# On AP views the heart is farther from the detector and the tube is closer, which magnifies the
+# heart; we chose by how much.
 _AP_MAGNIFICATION = 1.13
 
 
@@ -17,8 +17,8 @@ class Mediastinum:
   """Half chords in mm, f32[H, W].
 
   Attributes:
-    heart: the heart alone. front: it and all that lies at its depth. back: what lies behind, along
-      the spine. air: windpipe and main bronchi.
+    heart: the heart alone. front: the heart and all that lies at its depth. back: what lies
+      behind, along the spine. air: trachea and main bronchi.
   """
 
   heart: np.ndarray
@@ -47,7 +47,7 @@ def build_mediastinum(
   ascending = capsule(
     x, y, (front - 2, knob_y), (front - 10, bottom - 0.62 * wide), (0.9 * aorta, 1.25 * aorta)
   )
-  # Superior vena cava right, subclavian vessels left; more fat between them in the stout.
+  # Superior vena cava on the right, subclavian vessels on the left, more fat in heavy patients.
   stout = 0.2 * patient.fat
   side = np.where(
     x < 0,

@@ -1,4 +1,4 @@
-"""The virtual AI-HUB: images beside one JSON annotation each, boxes referenced to CT."""
+"""The virtual AI-HUB: images beside one JSON annotation each, with boxes confirmed by CT."""
 
 import json
 import os
@@ -15,7 +15,7 @@ def _write_image(folder: pathlib.Path, visit: Visit) -> dict[str, Any]:
   radiograph, rng = take_radiograph(AIHUB, visit)
   name = f'A{visit.number:06d}'
   write_png(folder / 'images' / f'{name}.png', radiograph.pixels)
-  # With the CT beside them readers miss nothing and draw close.
+  # Readers with the CT at hand miss nothing and draw tight boxes.
   boxes = [
     drawn_box(rng, nodule.box, radiograph.pixels.shape, spread=0.05, margin=0.05)
     for nodule in radiograph.nodules
@@ -37,7 +37,7 @@ def _write_image(folder: pathlib.Path, visit: Visit) -> dict[str, Any]:
 
 
 def _write_tables(folder: pathlib.Path, rows: list[dict[str, Any]]) -> None:
-  """AI-HUB has none: everything is in the annotations."""
+  """Writes nothing: AI-HUB has no tables, only annotations."""
 
 
 def write_aihub(
@@ -53,11 +53,11 @@ def write_aihub(
   """Writes a virtual AI-HUB: images/*.png, annotations/*.json; returns the folder.
 
   Args:
-    images: how many, one a patient.
+    images: how many, one per patient.
     image_size: pixels along the longer side.
     nodule_share: share with a nodule; the paper took as many normals as nodules.
-    masses_only: every nodule is a mass (over 30 mm), which is easy: for demonstrations.
-    processes: how many to use; None for one a core. The bytes are the same.
+    masses_only: make every nodule a mass (over 30 mm), which is easy to find, for demonstrations.
+    processes: how many to use; None for one per core. The bytes do not depend on it.
   """
   return write_single_visits(
     'aihub',

@@ -1,4 +1,4 @@
-"""The virtual GMC: the layout any hospital uses for its own images, with pixel masks."""
+"""The virtual GMC: the layout that any hospital uses for its own images, with pixel masks."""
 
 import csv
 import os
@@ -16,7 +16,7 @@ COLUMNS = (
   'image', 'patient_id', 'label', 'mask', 'boxes', 'sex', 'age', 'view', 'pixel_spacing_mm',
   'nodule_diameter_mm', 'zone', 'conspicuity',
 )  # fmt: skip
-# Digital archives hold DICOM; older images left theirs as PNG (our choice).
+# Images in digital archives are DICOM, older ones were exported as PNG (our choice).
 _DICOM_SHARE = 0.5
 
 
@@ -70,11 +70,11 @@ def write_gmc(
   """Writes a virtual GMC: manifest.csv, images/*.png and *.dcm, masks/; returns the folder.
 
   Args:
-    images: how many, one a patient.
+    images: how many, one per patient.
     image_size: pixels along the longer side.
     nodule_share: share with a nodule; the paper's set has 246 of 686.
-    masses_only: every nodule is a mass (over 30 mm), which is easy: for demonstrations.
-    processes: how many to use; None for one a core. The bytes are the same.
+    masses_only: make every nodule a mass (over 30 mm), which is easy to find, for demonstrations.
+    processes: how many to use; None for one per core. The bytes do not depend on it.
   """
   return write_single_visits(
     'gmc',

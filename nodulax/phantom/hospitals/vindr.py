@@ -1,4 +1,4 @@
-"""The virtual VinDr-CXR: DICOM objects and a table of what three readers each drew."""
+"""The virtual VinDr-CXR: DICOM objects and a table of what each of three readers drew."""
 
 import csv
 import hashlib
@@ -16,14 +16,14 @@ _CLASSES = {
   'Atelectasis': 1, 'Infiltration': 6, 'Nodule/Mass': 8, 'Pleural effusion': 10,
   'Pleural thickening': 11, 'Pulmonary fibrosis': 13, 'No finding': 14,
 }  # fmt: skip
-# This project's name of a finding -> VinDr's.
+# This project's name for a finding -> VinDr's.
 _NAMES = {
   'Atelectasis': 'Atelectasis', 'Infiltration': 'Infiltration', 'Effusion': 'Pleural effusion',
   'Pleural_Thickening': 'Pleural thickening', 'Fibrosis': 'Pulmonary fibrosis',
 }  # fmt: skip
 _READERS = tuple(f'R{number}' for number in range(1, 18))
 _READERS_AN_IMAGE = 3
-# Readers without CT now and then mark a look-alike; about one in fifty reads (our choice).
+# Readers without CT sometimes mark a look-alike: about one read in fifty (our choice).
 _FALSE_MARKS = 0.02
 _INVERTED_SHARE = 0.1
 _FINDING_SHARE = 0.15
@@ -82,11 +82,11 @@ def write_vindr(
   """Writes a virtual VinDr-CXR: train.csv, train/<image_id>.dicom; returns the folder.
 
   Args:
-    images: how many; no patient is named, as in the original.
+    images: how many; as in the original, no patient identifiers are given.
     image_size: pixels along the longer side.
-    nodule_share: share with a nodule. The original has fewer (the paper took 83 and 100 normals).
-    masses_only: every nodule is a mass (over 30 mm), which is easy: for demonstrations.
-    processes: how many to use; None for one a core. The bytes are the same.
+    nodule_share: share with a nodule; lower in the original (the paper took 83 and 100 normals).
+    masses_only: make every nodule a mass (over 30 mm), which is easy to find, for demonstrations.
+    processes: how many to use; None for one per core. The bytes do not depend on it.
   """
   return write_single_visits(
     'vindr',

@@ -1,4 +1,4 @@
-"""Who comes on which day with what: the common part of the four hospitals."""
+"""Patients, their exposures and their lesions: what the four hospitals share."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ from nodulax.phantom.hospitals.profiles import Hospital
 from nodulax.phantom.hospitals.writing import write_folder
 from nodulax.phantom.imaging.radiography import Simulated, simulate
 
-# First word of every random seed, so that two hospitals never share a patient.
+# The first word of every random seed, so that no two hospitals share a patient.
 HOSPITAL_NUMBERS = {'nih': 1, 'aihub': 2, 'gmc': 3, 'vindr': 4}
 _PLAN, _PERSON, _EXPOSURE = range(3)
 
@@ -25,9 +25,9 @@ class Visit:
 
   Attributes:
     number: of the patient; follow_up: of the exposure, from 0.
-    lesions: 'Nodule' or 'Mass' each; the patient keeps them from one exposure to the next.
+    lesions: each 'Nodule' or 'Mass'; the same on all of the patient's exposures that show them.
     findings: other diseases, named as in extras.FINDINGS.
-    square: squash the field into a square image, as ChestX-ray14 does.
+    square: whether the field is squeezed into a square image, as in ChestX-ray14.
   """
 
   hospital: str
@@ -40,7 +40,7 @@ class Visit:
   square: bool = False
 
   def generator(self, purpose: int) -> np.random.Generator:
-    """Random numbers for this patient (and, but for _PERSON, this exposure) alone."""
+    """Random numbers for this patient alone, and except for _PERSON for this exposure alone."""
     follow_up = 0 if purpose == _PERSON else self.follow_up
     return np.random.default_rng(
       [HOSPITAL_NUMBERS[self.hospital], self.seed, self.number, purpose, follow_up]
@@ -48,7 +48,7 @@ class Visit:
 
 
 def planner(hospital: str, seed: int, number: int) -> np.random.Generator:
-  """Random numbers for what a patient comes with."""
+  """Random numbers for a patient's lesions and findings."""
   return np.random.default_rng([HOSPITAL_NUMBERS[hospital], seed, number, _PLAN])
 
 
@@ -94,7 +94,7 @@ def write_single_visits(
 
 
 def take_radiograph(hospital: Hospital, visit: Visit) -> tuple[Simulated, np.random.Generator]:
-  """The radiograph of a visit, and random numbers for whoever reads and files it."""
+  """The radiograph of a visit, and random numbers for reading and filing it."""
   person, exposure = visit.generator(_PERSON), visit.generator(_EXPOSURE)
   patient = hospital.patient(person)
   lesions = [draw_nodule(person, mass=kind == 'Mass') for kind in visit.lesions]
