@@ -172,9 +172,7 @@ class _Check:
       data = read_file(self._record.mask, name)
       digest = hashlib.sha256(data).digest()
       if digest == image_digest:
-        self._fault(
-          'mask is the image', 'its mask is the radiograph itself; give the path of its mask'
-        )
+        self._fault('mask is the image', 'its mask is the radiograph itself; correct its path')
         return digest, None
       mask = decode_mask(data, name)
     except RadiographError as error:
@@ -192,10 +190,7 @@ class _Check:
         'mask of a normal image', 'the mask of a normal image marks something; correct the label'
       )
     elif self._record.label == 'nodule' and share == 0:
-      self._fault(
-        'mask empty',
-        'the mask of a nodule image marks nothing; if the location is unknown, give no mask',
-      )
+      self._fault('mask empty', 'the mask of a nodule image is empty; give none if unknown')
     elif share > _IMPOSSIBLE_SHARE:
       self._fault(
         'mask covers too much',

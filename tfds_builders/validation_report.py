@@ -45,16 +45,8 @@ def write_report(
       report=report,
       columns=COLUMNS,
       sections=[
-        (
-          'Faults',
-          'Nothing is built until these are corrected.',
-          _pictured(validation.faults, records),
-        ),
-        (
-          'Suspects',
-          'These do not prevent building; look at them.',
-          _pictured(validation.suspects, records),
-        ),
+        ('Faults', 'Correct these before building.', _pictured(validation.faults, records)),
+        ('Suspects', 'Look at these before building.', _pictured(validation.suspects, records)),
       ],
     ),
     'utf-8',

@@ -60,15 +60,8 @@ def add_arguments(parser: cli.Parser) -> None:
   add('--dataset', required=True, help='folder of the shards')
   add('--split', default='train', choices=('train', 'tune', 'test'), help='split to draw from')
   add('--output', required=True, help='PNG file to write')
-  add(
-    '--images', type=cli.at_least(1), default=16, help='how many radiographs to draw (default: 16)'
-  )
-  add(
-    '--tile',
-    type=cli.at_least(32),
-    default=256,
-    help='pixels on each side of a radiograph (default: 256)',
-  )
+  add('--images', type=cli.at_least(1), default=16, help='how many radiographs (default: 16)')
+  add('--tile', type=cli.at_least(32), default=256, help='side of each in pixels (default: 256)')
 
 
 def main(given: argparse.Namespace) -> None:

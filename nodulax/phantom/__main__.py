@@ -37,16 +37,12 @@ def main(arguments: Sequence[str]) -> None:
   parser.add_argument('--output', required=True, help='folder to create')
   parser.add_argument('--images', type=int, required=True, help='how many radiographs')
   parser.add_argument('--image_size', type=int, default=1024, help='pixels along the longer side')
-  parser.add_argument(
-    '--seed', type=int, default=0, help='a different seed gives different patients'
-  )
+  parser.add_argument('--seed', type=int, default=0, help='of the patients and their exposures')
   parser.add_argument('--processes', type=int, default=None, help='default: one per core')
   parser.add_argument(
     '--label_noise', type=float, help='nih only: share of wrong labels in each direction'
   )
-  parser.add_argument(
-    '--masses_only', action='store_true', help='make every nodule a mass, which is easy to find'
-  )
+  parser.add_argument('--masses_only', action='store_true', help='make every nodule a mass (easy)')
   given = parser.parse_args(arguments)
   options: dict[str, float | bool] = {}
   if given.masses_only:

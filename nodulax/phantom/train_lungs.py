@@ -211,14 +211,10 @@ def main() -> None:
     prog='python -m nodulax.phantom.train_lungs', description=main.__doc__
   )
   parser.add_argument('--output', required=True, help='.npz file to write')
-  parser.add_argument(
-    '--radiographs', type=int, default=3000, help='how many radiographs to simulate'
-  )
+  parser.add_argument('--radiographs', type=int, default=3000, help='how many to simulate')
   parser.add_argument('--steps', type=int, default=5000, help='batches to train on')
   parser.add_argument('--batch_size', type=int, default=16, help='radiographs per batch')
-  parser.add_argument(
-    '--learning_rate', type=float, default=2e-3, help='highest learning rate of the cycle'
-  )
+  parser.add_argument('--learning_rate', type=float, default=2e-3, help='highest of the cycle')
   parser.add_argument('--seed', type=int, default=0, help='seed of everything random')
   arguments = parser.parse_args()
   rng = np.random.default_rng(arguments.seed)

@@ -121,9 +121,7 @@ def _checked(answers: ArrayLike, scores: ArrayLike | None) -> tuple[Bools, Bools
   if not read.any(axis=1).all():
     raise ValueError(f'nobody read image {int((~read.any(axis=1)).argmax())}; leave it out')
   if not read.any(axis=0).all():
-    raise ValueError(
-      f'reader {int((~read.any(axis=0)).argmax())} read nothing; leave this reader out'
-    )
+    raise ValueError(f'reader {int((~read.any(axis=0)).argmax())} read nothing; leave them out')
   needed = 1 if scores is not None else 3
   if table.shape[1] < needed:
     raise ValueError(

@@ -45,9 +45,7 @@ def run(config: ConfigDict, folder: epath.PathLike) -> None:
   hosts.wait('shards')
   planned = runs(config, folder, shards)
   for this in planned:
-    train.training_split(
-      this.config
-    )  # so that too few radiographs are refused before days of training
+    train.training_split(this.config)  # refuses too few radiographs before days of training
   if hosts.is_first():
     write_description(folder, planned, config)
   for number, this in enumerate(planned, 1):

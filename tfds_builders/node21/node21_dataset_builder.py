@@ -33,8 +33,8 @@ class Builder(base.RadiographBuilder):
     Options(name='training', split='random', description='To train, tune and test on.'),
   ]
   MANUAL_DOWNLOAD_INSTRUCTIONS = """
-  From https://zenodo.org/records/5548363, put the contents of cxr_images/proccessed_data into one
-  folder:
+  From https://zenodo.org/records/5548363, put into one folder the contents of
+  cxr_images/proccessed_data:
     metadata.csv
     images/: .mha files
   """

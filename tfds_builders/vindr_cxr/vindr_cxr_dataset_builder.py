@@ -152,9 +152,7 @@ def _read_form(folder: pathlib.Path, form: _Form, options: Options, table: Table
         # A smaller copy: its boxes are in pixels of the original.
         size = sizes.get(image)
         if size is None and agreed:
-          remedy = (
-            f'its copy needs a line in {_SIZES} with dim0 and dim1; add it or use the DICOM file'
-          )
+          remedy = f'its copy needs a line in {_SIZES} with dim0 and dim1; or use the DICOM file'
           table.faults.append(Fault('size of the original unknown', image, remedy))
           continue
       table.records.append(

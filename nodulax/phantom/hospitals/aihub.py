@@ -1,7 +1,7 @@
 """The virtual AI-HUB: images beside one JSON annotation each, with boxes confirmed by CT."""
 
+import functools
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -40,34 +40,12 @@ def _write_tables(folder: pathlib.Path, rows: list[dict[str, Any]]) -> None:
   """Writes nothing: AI-HUB has no tables, only annotations."""
 
 
-def write_aihub(
-  output: str | os.PathLike,
-  images: int,
-  image_size: int = 1024,
-  seed: int = 0,
-  *,
-  nodule_share: float = 0.5,
-  masses_only: bool = False,
-  processes: int | None = None,
-) -> pathlib.Path:
-  """Writes a virtual AI-HUB: images/*.png, annotations/*.json; returns the folder.
-
-  Args:
-    images: how many, one per patient.
-    image_size: pixels along the longer side.
-    nodule_share: share with a nodule; the paper took as many normals as nodules.
-    masses_only: make every nodule a mass (over 30 mm), which is easy to find, for demonstrations.
-    processes: how many to use; None for one per core. The bytes do not depend on it.
-  """
-  return write_single_visits(
-    'aihub',
-    _write_image,
-    _write_tables,
-    output,
-    images,
-    image_size,
-    seed,
-    nodule_share=nodule_share,
-    masses_only=masses_only,
-    processes=processes,
-  )
+write_aihub = functools.partial(
+  write_single_visits,
+  'aihub',
+  _write_image,
+  _write_tables,
+  nodule_share=0.5,
+)
+"""Writes a virtual AI-HUB: images/*.png and annotations/*.json. The paper took as many normals as
+nodules."""

@@ -1,7 +1,7 @@
 """The virtual GMC: the layout that any hospital uses for its own images, with pixel masks."""
 
 import csv
-import os
+import functools
 import pathlib
 from typing import Any
 
@@ -57,34 +57,12 @@ def _write_tables(folder: pathlib.Path, rows: list[dict[str, Any]]) -> None:
     writer.writerows(rows)
 
 
-def write_gmc(
-  output: str | os.PathLike,
-  images: int,
-  image_size: int = 1024,
-  seed: int = 0,
-  *,
-  nodule_share: float = 246 / 686,
-  masses_only: bool = False,
-  processes: int | None = None,
-) -> pathlib.Path:
-  """Writes a virtual GMC: manifest.csv, images/*.png and *.dcm, masks/; returns the folder.
-
-  Args:
-    images: how many, one per patient.
-    image_size: pixels along the longer side.
-    nodule_share: share with a nodule; the paper's set has 246 of 686.
-    masses_only: make every nodule a mass (over 30 mm), which is easy to find, for demonstrations.
-    processes: how many to use; None for one per core. The bytes do not depend on it.
-  """
-  return write_single_visits(
-    'gmc',
-    _write_image,
-    _write_tables,
-    output,
-    images,
-    image_size,
-    seed,
-    nodule_share=nodule_share,
-    masses_only=masses_only,
-    processes=processes,
-  )
+write_gmc = functools.partial(
+  write_single_visits,
+  'gmc',
+  _write_image,
+  _write_tables,
+  nodule_share=246 / 686,
+)
+"""Writes a virtual GMC: manifest.csv, images/*.png and *.dcm, masks/. The paper's set has 246
+nodule images of 686."""

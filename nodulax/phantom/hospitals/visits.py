@@ -58,21 +58,26 @@ def write_single_visits(
   write_tables: Callable[[pathlib.Path, list[dict[str, Any]]], None],
   output: str | os.PathLike,
   images: int,
-  image_size: int,
-  seed: int,
+  image_size: int = 1024,
+  seed: int = 0,
   *,
   nodule_share: float,
   finding_share: float = 0.0,
-  masses_only: bool,
-  processes: int | None,
+  masses_only: bool = False,
+  processes: int | None = None,
 ) -> pathlib.Path:
-  """Writes a hospital's folder with one exposure for each of `images` patients.
+  """Writes a hospital's folder with one exposure for each of `images` patients; returns the folder.
 
   Args:
-    write_image, write_tables, output, processes: see `write_folder`.
-    nodule_share: share of the patients with a nodule or a mass.
+    hospital: a key of HOSPITAL_NUMBERS.
+    write_image, write_tables, output: see `write_folder`.
+    images: how many, one per patient.
+    image_size: pixels along the longer side.
+    seed: of the patients and their exposures.
+    nodule_share: share with a nodule or a mass.
     finding_share: share with another disease, whether or not they have a nodule.
-    masses_only: whoever has a nodule has one mass.
+    masses_only: make every nodule a mass (over 30 mm), which is easy to find, for demonstrations.
+    processes: how many to use; None for one per core. The bytes do not depend on it.
   """
   visits = []
   for number in range(1, images + 1):

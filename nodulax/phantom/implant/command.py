@@ -13,10 +13,9 @@ Adds lung nodules of known place, size and outline to real normal radiographs.
 The command finds the lungs of each radiograph, including the parts behind the heart and below the
 diaphragm, and estimates from the grey levels how much a centimetre of tissue brightens the image.
 It then adds nodules anywhere in the lungs, with the contrast that physics predicts and the blur of
-the image. The output is a hospital's folder, ready for `python -m tfds_builders build gmc_nodule
---config=hospital`: images/, masks/ (the exact outlines), manifest.csv, and phantom_truth.csv with
-every nodule. It does not hold names or identifiers of the radiographs, except for what is burnt
-into their pixels.
+the image. The output is a hospital's folder for `python -m tfds_builders build gmc_nodule`:
+images/, masks/ (the exact outlines), manifest.csv, and phantom_truth.csv with every nodule. It does
+not hold names or identifiers of the radiographs, except for what is burnt into their pixels.
 """
 _EPILOG = """
 examples:
@@ -30,8 +29,7 @@ examples:
       --data_dir=SHARDS
 
 Radiographs in which no pair of lungs is found, that lie on their side or do not show a chest are
-left out and listed at the end. Give normal radiographs: nodules that are already in them would be
-unmarked.
+left out and listed at the end. Give normal radiographs: their own nodules would stay unmarked.
 For research, not a medical device.
 """
 
@@ -82,19 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     help='folder with luna_nodules.csv and luna_nodules.npz, nodules cut out of CT; without it all '
     'nodules are simulated',
   )
-  add(
-    '--image_size',
-    type=int,
-    default=1024,
-    help='pixels along the longer side; smaller images are not enlarged',
-  )
-  add('--seed', type=int, default=0, help='a different seed gives different nodules and places')
-  add(
-    '--normal_share',
-    type=float,
-    default=0.25,
-    help='share of the radiographs that stay without a nodule',
-  )
+  add('--image_size', type=int, default=1024, help='most pixels along the longer side')
+  add('--seed', type=int, default=0, help='of the nodules and their places')
+  add('--normal_share', type=float, default=0.25, help='share of radiographs without a nodule')
   add(
     '--spacing_mm', type=float,
     help='pixel spacing of radiographs whose manifest and header give none; without it, from the '
