@@ -3,10 +3,10 @@
   pip install torch torchxrayvision safetensors
   python launch/convert_torchxrayvision.py --output=FILE
 
-Its published files are whole pickled models, which can run anything when they are opened; nodulax
-opens none. This program does, so run it where that does no harm, and copy the file that it writes.
-It needs nothing of nodulax. Cohen et al., MIDL 2022, arXiv 2111.00595. For research, not a medical
-device.
+Its published files are whole pickled models, which can run arbitrary code when they are opened, so
+nodulax does not open them. This program does: run it where that can do no harm, and copy the file
+that it writes. It does not need nodulax. Cohen et al., MIDL 2022, arXiv 2111.00595. For research,
+not a medical device.
 """
 
 import argparse
@@ -20,7 +20,7 @@ CACHE = pathlib.Path('~/.cache/nodulax/weights').expanduser()
 
 
 def convert(model: torchxrayvision.models.DenseNet, output: pathlib.Path) -> None:
-  """Writes the features of a model, by the names that torchvision gives them."""
+  """Writes the features of a model under torchvision's names."""
   arrays = {
     f'features.{name}': array.contiguous()
     for name, array in model.features.state_dict().items()

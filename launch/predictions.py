@@ -1,18 +1,18 @@
-"""Predicts images a second and memory of each device, from what the compiler says of the step.
+"""Predicts each device's images per second and memory from the compiler's analysis of a step.
 
   python launch/predictions.py
 
 Prints the tables of launch/README.md. A step can be no faster than its operations at the device's
-peak, nor than its memory traffic at the device's bandwidth. Both limits are data sheets' and no
-program reaches them; nothing here was measured on these devices. launch/step.json holds what XLA
+peak, nor than its memory traffic at the device's bandwidth. Both limits come from data sheets, and
+no program reaches them; nothing here was measured on these devices. launch/step.json holds what XLA
 counted when it compiled the training step (pytest -m slow -s tests/training/test_tpu.py prints it;
-state_gb is weights, optimizer and program). On a GPU XLA fuses differently, so that the traffic is
-another; with four images a chip the weights weigh more in it than with sixteen.
+state_gb is weights, optimizer and program). On a GPU XLA fuses differently, so the traffic
+differs; with four images per chip the weights are a larger part of it than with sixteen.
 
-Several devices wait for each other twice in a step: each batch norm takes its statistics over all
-of them, forward and backward, which is a matter of delay; and the gradients, in float32, are summed
-in a ring, of which each device sends 2 (n - 1) / n times their bytes, with nothing else going on
-meanwhile. Their share of the step is the predicted loss.
+Several devices wait for each other twice in a step. Each batch norm takes its statistics over all
+of them, forward and backward, which costs a delay each time; and the gradients, in float32, are
+summed in a ring, to which each device sends 2 (n - 1) / n times their bytes while it does nothing
+else. The second table shows what remains of n times the speed of one device.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ import json
 import pathlib
 
 STEP = json.loads((pathlib.Path(__file__).parent / 'step.json').read_text())
-RADIOGRAPHS = 7_336  # NIH's training split of today: 70 % of 2 x 5,240
+RADIOGRAPHS = 7_336  # today's training split of NIH: 70 % of 2 x 5,240
 EPOCHS = 50
 
 

@@ -96,9 +96,7 @@ def evaluate(
     prepared, reading = _read_again(prepared, labels, description.preprocessing)
   title = f'{description.name} on {shards.name} {split}'
   found = members.answers(together, prepared, batch_size, flip=flip, title=title)
-  probability, heat_maps = found.probability, found.heat_maps
-
-  dices = dice_coefficients(prepared, heat_maps, description.thresholds)
+  dices = dice_coefficients(prepared, found.heat_maps, description.thresholds)
   labels_of = np.array([case.label for case in prepared.cases])
   patients = [case.patient_id for case in prepared.cases]
   if len(together) > 1 and 0 < labels_of.sum() < len(labels_of):
@@ -107,24 +105,24 @@ def evaluate(
     'notice': NOTICE,
     **subject,
     'seen': description.seen,
-    **measure(labels_of, patients, probability, dices, description.thresholds),
+    **measure(labels_of, patients, found.probability, dices, description.thresholds),
     **reading,
     'provenance': origin,
   }
-  if not hosts.is_first():
-    hosts.wait(f'evaluation in {output}')
-    return metrics
-  remove_leftovers(output)
-  with whole_folder(output) as unfinished:
-    write_predictions(
-      unfinished / 'predictions.csv', prepared.cases, probability, dices, found.spread
-    )
-    write_locations(unfinished / 'locations.csv', prepared, heat_maps, description.preprocessing)
-    write_pictures(unfinished, prepared, heat_maps, overlays)
-    if cohort := provenance.cohort(shards.directory):
-      (unfinished / 'cohort.json').write_text(json.dumps(cohort, indent=2))
-    (unfinished / 'NOTICE.txt').write_text(NOTICE + '\n')
-    (unfinished / 'metrics.json').write_text(json.dumps(metrics, indent=2))
+  if hosts.is_first():
+    remove_leftovers(output)
+    with whole_folder(output) as unfinished:
+      write_predictions(
+        unfinished / 'predictions.csv', prepared.cases, found.probability, dices, found.spread
+      )
+      write_locations(
+        unfinished / 'locations.csv', prepared, found.heat_maps, description.preprocessing
+      )
+      write_pictures(unfinished, prepared, found.heat_maps, overlays)
+      if cohort := provenance.cohort(shards.directory):
+        (unfinished / 'cohort.json').write_text(json.dumps(cohort, indent=2))
+      (unfinished / 'NOTICE.txt').write_text(NOTICE + '\n')
+      (unfinished / 'metrics.json').write_text(json.dumps(metrics, indent=2))
   hosts.wait(f'evaluation in {output}')
   return metrics
 

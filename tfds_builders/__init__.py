@@ -1,1 +1,1 @@
-"""Builders of radiograph shards: raw downloads in, TensorFlow Datasets in ArrayRecord files out."""
+"""Builders that turn raw downloads into radiograph shards, TensorFlow Datasets in ArrayRecord."""

@@ -6,12 +6,12 @@ import signal
 import sys
 
 if __name__ == '__main__':
-  # Libraries speak of their own affairs unless told otherwise before they are imported.
+  # Libraries print messages of their own unless this is set before they are imported.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   logging.getLogger('absl').setLevel(logging.ERROR)
-  # Every core has a process of ours already.
+  # Every core already runs one of our processes.
   os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
-  # The same end as Ctrl-C, which removes what is half built.
+  # Ends as Ctrl-C does, which removes what is half built.
   signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
   from tfds_builders.commands import main

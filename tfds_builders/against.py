@@ -1,4 +1,5 @@
-"""Radiographs that another shard set holds too, on which a network trained there is no test."""
+"""Finds radiographs that another shard set also holds, so that no network is tested on its own
+training images."""
 
 import concurrent.futures
 import os
@@ -17,10 +18,10 @@ from tfds_builders.records import Fault, SourceError
 
 
 def parse_sets(text: str) -> list[pathlib.Path]:
-  """The shard sets that an option names.
+  """The shard sets that --against names.
 
   Args:
-    text: folders, separated by commas; each is that of a set, or one above it.
+    text: folders, separated by commas; each is the folder of a set, or one above it.
 
   Raises:
     SourceError: there are no shards in one of them, or several sets.
@@ -39,11 +40,11 @@ def parse_sets(text: str) -> list[pathlib.Path]:
 def without_known(
   cohort: Cohort, looks: dict[str, Inspection], sets: Sequence[pathlib.Path]
 ) -> Cohort:
-  """A cohort without the radiographs that look like one of other sets, which it lists.
+  """Leaves out the radiographs that look like one of other sets, and lists them.
 
   Args:
     cohort: who is in the study.
-    looks: at its images, by their names.
+    looks: the inspections of its images, by name.
     sets: folders of the other shard sets.
   """
   faults = []

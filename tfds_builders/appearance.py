@@ -1,4 +1,4 @@
-"""What a radiograph looks like from afar: blank, poor, inverted, from the side, or seen before.
+"""Coarse checks of a radiograph: is it blank, poor, inverted, lateral, or a duplicate?
 
 The bounds were set on 443 frontal radiographs, 319 of NIH ChestX-ray14 and 124 of JSRT.
 """
@@ -11,24 +11,24 @@ import numpy as np
 # The perceptual hash: this many low frequencies along each side of an image of that size.
 _FREQUENCIES = 16
 _HASHED_SIZE = 64
-# Two hashes of the same picture: re-encoding, resizing, brightness and contrast change up to 28 of
-# the 256 bits, and the two most similar patients of the 443 radiographs differ in 56.
+# Hashes of one picture: re-encoding, resizing, brightness and contrast change up to 28 of the
+# 256 bits, whereas the two most similar patients among the 443 radiographs differ in 56.
 NEAR_DUPLICATE_BITS = 32
 
 _SMALL = 32
-# None of the 443 lies below; 438 of them do when inverted.
+# None of the 443 is below this; 438 of them are when inverted.
 _LOWEST_POLARITY = -0.3
-# 440 of the 443 lie above.
+# 440 of the 443 are above this.
 _LOWEST_SYMMETRY = 0.15
 _FARTHEST_AXIS = 4
-# A tenth of what a detector resolves: a thumbnail, or the wrong column of a table.
+# A tenth of a detector's pixels: a smaller image is a thumbnail, or the wrong column was read.
 _FEWEST_PIXELS = 200
-# Of an 8-bit radiograph's 256; fewer are left by a format that holds pictures of few colours.
+# Of the 256 of an 8-bit radiograph; a format with few colours leaves fewer.
 _FEWEST_SHADES = 64
 
 
 def is_blank(pixels: np.ndarray) -> bool:
-  """Whether at least 99 in 100 pixels of u8 or u16[H, W] have one value: all black, all white."""
+  """Whether at least 99 in 100 pixels of u8 or u16[H, W] have the same value, such as all black."""
   return bool(_histogram(pixels).max() >= 0.99 * pixels.size)
 
 
@@ -38,7 +38,7 @@ def _histogram(pixels: np.ndarray) -> np.ndarray:
 
 
 def suspicions(pixels: np.ndarray) -> Iterator[tuple[str, str]]:
-  """Why somebody should look at u8 or u16[H, W]: (what it may be, what to do)."""
+  """Why someone should look at u8 or u16[H, W]: pairs of (what it may be, what to do)."""
   height, width = pixels.shape
   if min(height, width) < _FEWEST_PIXELS:
     yield 'few pixels', f'{width} x {height} pixels; give the radiograph as the detector made it'
@@ -48,7 +48,7 @@ def suspicions(pixels: np.ndarray) -> Iterator[tuple[str, str]]:
     return
   shades = np.count_nonzero(_histogram(pixels))
   if shades < min(_FEWEST_SHADES, pixels.size // 8):
-    yield 'few shades', f'{shades} different values; export it with all that the detector gave'
+    yield 'few shades', f'{shades} different values; export it with all the values of the detector'
   if polarity(small / spread) < _LOWEST_POLARITY:
     yield 'maybe inverted', 'dense tissue must be bright; if it is dark, invert the image'
   if symmetry(small) < _LOWEST_SYMMETRY:

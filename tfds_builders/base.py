@@ -1,6 +1,6 @@
-"""What the builders share: options, and the way from a download to shards.
+"""What the builders share: options, and the steps from a download to shards.
 
-Tables -> cohort -> every image looked at -> shards. A builder itself says only how its tables are
+Tables -> cohort -> inspection of every image -> shards. A builder defines only how its tables are
 read and which of the study's rules apply.
 """
 
@@ -36,11 +36,11 @@ def option(
   """A field of a builder's options.
 
   Args:
-    default: its value where none is given.
-    explanation: what `--help` says.
-    shows: how it shows in the name of the shards' folder, as everything must that changes what
-      they hold: by its value, by a hash of the content of the file or of the shard sets that it
-      names, or not.
+    default: its value if none is given.
+    explanation: its text in `--help`.
+    shows: how it appears in the name of the shards' folder: by its value, by a hash of the
+      content of the file or of the shard sets that it names, or not at all. Every option that
+      changes the shards must appear.
   """
   return dataclasses.field(default=default, metadata={'explanation': explanation, 'shows': shows})
 
@@ -49,14 +49,14 @@ def option(
 class Options(tfds.core.BuilderConfig):
   """Options of every builder."""
 
-  seed: int = option(0, 'of the draws of normal images and of the splits')
+  seed: int = option(0, 'seed for drawing normal images and splits')
   exclude: str = option(
     '', 'text file of images to leave out, one a line, as the table names them', shows='content'
   )
   allow_missing: bool = option(
-    False, 'build what is there of a partial download; list what is left out'
+    False, 'build the part of the download that is there; list what is left out'
   )
-  allow_faulty: bool = option(False, 'go on without faulty images; list what is left out')
+  allow_faulty: bool = option(False, 'continue without faulty images; list what is left out')
   against: str = option(
     '',
     'folders of other shard sets, separated by commas: radiographs that look like one of theirs '
@@ -74,7 +74,7 @@ class Options(tfds.core.BuilderConfig):
     '(default: $NODULAX_HASH_KEY, else ~/.config/nodulax/hash.key)',
     shows='not',
   )
-  processes: int = option(0, 'how many run at once (default: one for each core)', shows='not')
+  processes: int = option(0, 'how many run at once (default: one per core)', shows='not')
 
   def __post_init__(self) -> None:
     if self.seed < 0 or self.processes < 0:
@@ -86,7 +86,7 @@ class Options(tfds.core.BuilderConfig):
     return [field for field in dataclasses.fields(cls) if 'explanation' in field.metadata]
 
   def differences(self, other: 'Options') -> list[str]:
-    """How shards of these options differ from those of others, as parts of a folder's name.
+    """How shards with these options differ from those with others, as parts of a folder's name.
 
     Raises:
       SourceError: a file that an option names cannot be read.
@@ -108,7 +108,7 @@ class Options(tfds.core.BuilderConfig):
     return parts
 
   def tolerates(self, fault: Fault) -> bool:
-    """Whether to go on without the images that have this fault."""
+    """Whether to continue without the images that have this fault."""
     return self.allow_missing if fault.kind == MISSING else self.allow_faulty
 
   def excluded_images(self) -> frozenset[str]:
@@ -124,10 +124,10 @@ class RadiographBuilder(FileReaderBuilder):
 
   Attributes:
     PAPER: the paper's numbers for this source.
-    ONE_A_PATIENT: whether of each patient but one image is taken.
+    ONE_A_PATIENT: whether only one image of each patient is taken.
     DEPTH: bits of the deepest images of the source.
-    PUBLIC_NAMES: whether the source's image names may be told; a hospital's may not.
-    EXAMPLE: options worth showing to somebody who asks for help.
+    PUBLIC_NAMES: whether image names may be shown; those of a hospital may not.
+    EXAMPLE: options that `--help` shows as an example.
   """
 
   VERSION = tfds.core.Version('1.0.0')
@@ -141,8 +141,8 @@ class RadiographBuilder(FileReaderBuilder):
     super().__init__(file_format=file_format, **arguments)
 
   def _create_builder_config(self, builder_config: Any, version: Any) -> Any:
-    # TFDS takes a registered name with the very registered options alone. Another key or number of
-    # processes makes no other shards.
+    # TFDS accepts a registered name only with exactly the registered options, but another key or
+    # number of processes does not make different shards.
     if isinstance(builder_config, Options):
       registered = self.builder_configs.get(builder_config.name, builder_config)
       if not builder_config.differences(registered):
@@ -152,7 +152,7 @@ class RadiographBuilder(FileReaderBuilder):
   @classmethod
   @abc.abstractmethod
   def read_table(cls, folder: pathlib.Path, options: Any) -> Table:
-    """Reads the source's tables in the folder that its archive was unpacked to."""
+    """Reads the source's tables in the folder of the unpacked download."""
 
   @classmethod
   @abc.abstractmethod
@@ -161,7 +161,7 @@ class RadiographBuilder(FileReaderBuilder):
 
   @classmethod
   def where_missing(cls, record: Record) -> str:
-    """Where a missing image is to be had."""
+    """Where to get a missing image."""
     return 'copy the image to where the table says, or correct the table'
 
   @classmethod
@@ -191,7 +191,7 @@ class RadiographBuilder(FileReaderBuilder):
   def _download_and_prepare(
     self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
   ) -> None:
-    """Validates and writes, into a folder that TFDS renames when everything is there."""
+    """Validates and writes into a temporary folder, which TFDS renames when it is complete."""
     options = self.builder_config
     self._remove_leftovers()
     key = load_key(key_path(options.hash_key), pathlib.Path(self._data_dir_root))
@@ -224,7 +224,7 @@ class RadiographBuilder(FileReaderBuilder):
         weights=[len(shard.entries) for shard in everything],
       )
     self.info.set_splits(splits.SplitDict([self._split(*of_split) for of_split in shards.items()]))
-    # A virtual hospital's download says in this file how it was made.
+    # In this file a virtual hospital's download states how it was made.
     simulated = (pathlib.Path(dl_manager.manual_dir) / 'phantom.json').exists()
     write_cohort(
       cohort, self.name, self.PAPER, self.data_path, simulated=simulated, reading=reading
@@ -251,7 +251,7 @@ class RadiographBuilder(FileReaderBuilder):
     }
 
   def _plan(self, splits: dict[str, list[Entry]]) -> dict[str, list[Shard]]:
-    """Decides which example goes into which file: the same however many processes write."""
+    """Decides which example goes into which file, whatever the number of processes."""
     shards = {}
     for split, entries in splits.items():
       template = self._get_filename_template(split)
@@ -275,12 +275,12 @@ class RadiographBuilder(FileReaderBuilder):
     )
 
   def _remove_leftovers(self) -> None:
-    """Removes what builds left that were killed: TFDS's folders of a name of chance."""
+    """Removes TFDS's temporary folders, which builds that were killed have left."""
     for folder in self.data_path.parent.glob(f'{INCOMPLETE_PREFIX}*'):
       if folder.name != self.data_path.name:
         folder.rmtree()
 
-  # TFDS would announce a download of unknown size, and praise itself at the end.
+  # TFDS would announce a download of unknown size, and its success at the end.
   def _log_download_bytes(self) -> None:
     pass
 

@@ -1,4 +1,4 @@
-"""From the tables of a source to who is in which split: the study's cohort.
+"""Selects the study's cohort from the tables of a source, and assigns it to splits.
 
 Splits are decided here and nowhere else. They depend on the tables and the seed alone: not on the
 key of the hashes, the order of rows or the number of processes.
@@ -19,7 +19,7 @@ Splitting = Literal['random', 'official', 'test']
 MISSING = 'image missing'
 
 _SHARES = {'train': 0.7, 'tune': 0.1, 'test': 0.2}
-# What remains of the shares where the test split is published: tune is a tenth of everything.
+# The other shares if the test split is published: tune is still a tenth of everything.
 _SHARES_BESIDE_TEST = {'train': 0.7, 'tune': 0.1}
 
 
@@ -31,9 +31,9 @@ class Cohort:
     table: what the source's tables say.
     splits: the radiographs of each split.
     excluded: how many images each rule kept out, in the order of the rules.
-    left_out: (image, reason) for everything that belongs to the cohort and is not in it: images
-      on the exclusion list, missing ones, faulty ones.
-    faults: why this cohort must not be built as it is.
+    left_out: (image, reason) for every image of the cohort that is left out: those on the exclusion
+      list, missing ones and faulty ones.
+    faults: why this cohort must not be built.
   """
 
   table: Table
@@ -70,7 +70,7 @@ class Cohort:
     ]
 
   def without_faulty(self, faults: Iterable[Fault]) -> 'Cohort':
-    """The cohort without the images that have a fault, listing those."""
+    """The cohort without the images that have a fault, which it lists."""
     reasons: dict[str, str] = {}
     for fault in faults:
       if fault.where not in self.splits:
@@ -101,61 +101,46 @@ def select(
 
   Args:
     table: what the source's tables say.
-    seed: of both draws, of normal images and of patients.
-    normals: 'matched' draws as many normal images as there are nodule images (all, where there
-      are fewer); a number draws so many; 'all' takes all. Where the source publishes its splits,
-      each is matched by itself.
+    seed: for drawing normal images and for drawing splits.
+    normals: 'matched' draws as many normal images as there are nodule images (all, if there are
+      fewer); a number draws that many; 'all' takes all. If the source publishes splits, each
+      is matched separately.
     splitting: 'random' draws 70 % of patients for train, 10 % for tune and 20 % for test,
       stratified by whether a patient has a nodule image; 'official' takes the source's own test
       split and draws tune from the rest; 'test' makes everything one test split.
-    exclude: images to leave out, as the tables name them; their faults are forgiven.
-    allow_missing: whether images that are not there are left out, and normal images drawn from
-      those that are; otherwise each is a fault.
-    one_a_patient: whether of each patient but one image is taken, of those not left out: the first
-      with a nodule, else the first.
-    where_missing: says where a missing image is to be had.
+    exclude: images to leave out, as the tables name them; their faults are ignored.
+    allow_missing: whether missing images are left out and normal images drawn from those that are
+      there; otherwise each missing image is a fault.
+    one_a_patient: whether only one image of each patient is taken, of those not left out: the
+      first with a nodule, else the first.
+    where_missing: says where to get a missing image.
 
   Raises:
     SourceError: the exclusion list names images that the tables do not have.
   """
-  excluded = dict(table.excluded)
-  left_out: list[tuple[str, str]] = []
-  candidates = sorted(table.records, key=lambda record: record.key)
   if unknown := set(exclude) - table.names.keys():
     raise SourceError(
       f'--exclude: {len(unknown)} entries name no image of the source; '
       'write images as the table does, one a line'
     )
-  excluded_names = {table.names[key] for key in exclude}
-
-  def leave_out(rule: str, unwanted: Collection[Record]) -> list[Record]:
-    if unwanted:
-      excluded[rule] = len(unwanted)
-    left_out.extend((record.name, rule) for record in unwanted)
-    gone = {record.name for record in unwanted}
-    return [record for record in candidates if record.name not in gone]
-
-  candidates = leave_out(
-    'on the exclusion list', [record for record in candidates if record.key in exclude]
-  )
-  if allow_missing:
-    candidates = leave_out(MISSING, [record for record in candidates if record.path is None])
-  if one_a_patient:
-    first: dict[str, Record] = {}
-    for record in sorted(candidates, key=lambda record: record.label == 'normal'):
-      first.setdefault(record.patient, record)
-    if len(first) < len(candidates):
-      excluded['another image of the patient'] = len(candidates) - len(first)
-    candidates = [record for record in candidates if first[record.patient] is record]
-  draw = np.random.default_rng((seed, 0))
-  chosen = [
-    record
-    for _, part in sorted(_by_part(candidates).items())
-    for record in _draw_normals(part, normals, draw)
-  ]
-  if len(chosen) < len(candidates):
-    excluded['normal, not drawn'] = len(candidates) - len(chosen)
-  faults = [fault for fault in table.faults if fault.where not in excluded_names]
+  kept_out: dict[str, list[Record]] = {'on the exclusion list': [], MISSING: []}
+  present = []
+  for record in sorted(table.records, key=lambda record: record.key):
+    if record.key in exclude:
+      kept_out['on the exclusion list'].append(record)
+    elif allow_missing and record.path is None:
+      kept_out[MISSING].append(record)
+    else:
+      present.append(record)
+  candidates = _one_of_each_patient(present) if one_a_patient else present
+  chosen = _with_drawn_normals(candidates, normals, np.random.default_rng((seed, 0)))
+  counts = {rule: len(records) for rule, records in kept_out.items()}
+  counts['another image of the patient'] = len(present) - len(candidates)
+  counts['normal, not drawn'] = len(candidates) - len(chosen)
+  excluded = table.excluded | {rule: count for rule, count in counts.items() if count}
+  left_out = [(record.name, rule) for rule, records in kept_out.items() for record in records]
+  forgiven = {table.names[key] for key in exclude}
+  faults = [fault for fault in table.faults if fault.where not in forgiven]
   faults += _patients_under_two_parts(chosen)
   faults += [
     Fault(MISSING, record.name, where_missing(record)) for record in chosen if record.path is None
@@ -166,27 +151,36 @@ def select(
   return cohort
 
 
-def _by_part(records: Iterable[Record]) -> dict[str, list[Record]]:
-  parts = collections.defaultdict(list)
-  for record in records:
-    parts[record.part].append(record)
-  return parts
+def _one_of_each_patient(records: Sequence[Record]) -> list[Record]:
+  """The first record of each patient that has a nodule, else the first, in the same order."""
+  first: dict[str, Record] = {}
+  for record in sorted(records, key=lambda record: record.label == 'normal'):
+    first.setdefault(record.patient, record)
+  return [record for record in records if first[record.patient] is record]
 
 
-def _draw_normals(
-  records: Sequence[Record], normals: Normals, draw: np.random.Generator
+def _with_drawn_normals(
+  records: Iterable[Record], normals: Normals, draw: np.random.Generator
 ) -> list[Record]:
-  nodules = [record for record in records if record.label == 'nodule']
-  candidates = [record for record in records if record.label == 'normal']
-  match normals:
-    case 'all':
-      wanted = len(candidates)
-    case 'matched':
-      wanted = min(len(nodules), len(candidates))
-    case number:
-      wanted = min(number, len(candidates))
-  drawn = draw.choice(len(candidates), wanted, replace=False)
-  return nodules + [candidates[index] for index in sorted(drawn)]
+  """All nodule images, and normal images drawn for each published split separately."""
+  parts: dict[str, dict[str, list[Record]]] = collections.defaultdict(
+    lambda: {'nodule': [], 'normal': []}
+  )
+  for record in records:
+    parts[record.part][record.label].append(record)
+  chosen = []
+  for _, part in sorted(parts.items()):
+    candidates = part['normal']
+    match normals:
+      case 'all':
+        wanted = len(candidates)
+      case 'matched':
+        wanted = min(len(part['nodule']), len(candidates))
+      case number:
+        wanted = min(number, len(candidates))
+    drawn = draw.choice(len(candidates), wanted, replace=False)
+    chosen += part['nodule'] + [candidates[index] for index in sorted(drawn)]
+  return chosen
 
 
 def _patients_under_two_parts(records: Iterable[Record]) -> list[Fault]:
@@ -230,16 +224,16 @@ def _split(
 def split_patients(
   labels: Mapping[str, str], shares: Mapping[str, float], draw: np.random.Generator
 ) -> dict[str, str]:
-  """Draws a split for every patient, each label by itself.
+  """Draws a split for every patient, separately for each label.
 
   Args:
     labels: of the patients.
     shares: of the splits, in any unit.
-    draw: the source of chance.
+    draw: the source of randomness.
 
   Returns:
-    The split of every patient. Of `n` patients with a label, the first splits together have
-    `round(n * their share)`, so that no split is more than one patient off.
+    The split of every patient. Of `n` patients with a label, the first splits together get
+    `round(n * their share)`, so that no split is off by more than one patient.
   """
   ends = np.cumsum(list(shares.values())) / sum(shares.values())
   split_of = {}

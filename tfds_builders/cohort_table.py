@@ -1,4 +1,4 @@
-"""The cohort table: what was read, what each rule kept out, what is in which split."""
+"""The cohort table: what was read, what each rule excluded, and what is in which split."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from tfds_builders.cohort import Cohort
 from tfds_builders.records import Record
 from tfds_builders.schema import NOTICE
 
-# The counts of a split, and how people call them.
+# The counts of a split, and their names for people.
 COLUMNS = {
   'nodule': 'nodule',
   'normal': 'normal',
@@ -22,20 +22,20 @@ COLUMNS = {
   'located': 'located',
 }
 
-# Of the images left out for one reason, so many are named in print.
+# How many images that were left out for one reason are printed by name.
 _NAMED = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Paper:
-  """What Kim et al. state of a source: (nodule, normal) images, by the row of the cohort table."""
+  """What Kim et al. state about a source: (nodule, normal) images by row of the cohort table."""
 
   images: dict[str, tuple[int, int]]
   remark: str
 
 
 def cohort_json(cohort: Cohort, source: str, paper: Paper) -> dict[str, Any]:
-  """The cohort table as JSON holds it."""
+  """The cohort table as a JSON object."""
   return {
     'source': source,
     'read': cohort.table.read,
@@ -52,7 +52,7 @@ def cohort_json(cohort: Cohort, source: str, paper: Paper) -> dict[str, Any]:
 
 
 def print_cohort(cohort: Cohort, source: str, paper: Paper, console: Console) -> None:
-  """Prints the cohort table for people."""
+  """Prints the cohort table."""
   numbers = cohort_json(cohort, source, paper)
   title = f'{source}: from the tables to the cohort'
   read = TextTable(title=title, title_justify='left', min_width=len(title), show_header=False)
@@ -76,7 +76,7 @@ def print_cohort(cohort: Cohort, source: str, paper: Paper, console: Console) ->
   for reason, images in by_reason(cohort).items():
     more = f' and {len(images) - _NAMED:,} more' if len(images) > _NAMED else ''
     line = cohort.table.with_files(f'left out, {reason}: {", ".join(images[:_NAMED])}{more}')
-    # File names may hold brackets, which are rich's markup.
+    # File names may contain brackets, which rich would read as markup.
     console.print(line, soft_wrap=True, markup=False, highlight=False)
   console.print(NOTICE)
 
@@ -102,7 +102,7 @@ def write_cohort(
 
   Args:
     simulated: whether the shards hold simulated radiographs.
-    reading: of a second reading whose labels the shards have, the counts; empty without one.
+    reading: counts of the second reading whose labels the shards have; empty if there is none.
   """
   numbers = {**cohort_json(cohort, source, paper), 'simulated': simulated}
   if reading:

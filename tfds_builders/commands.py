@@ -28,8 +28,8 @@ SOURCES = ('nih_chestxray14', 'aihub_nodule', 'gmc_nodule', 'vindr_cxr', 'node21
 _DESCRIPTION = """\
 Builds radiograph shards from raw downloads.
 
-  cohort    reads the tables alone and prints who would be in the study, beside the paper's numbers
-  validate  looks at every image, mask and box, and reports every fault at once
+  cohort    reads only the tables, and prints who would be in the study beside the paper's numbers
+  validate  checks every image, mask and box, and reports all faults at once
   build     validates, then writes shards; builds nothing that validate refuses
 """
 
@@ -63,7 +63,7 @@ def builder_of(source: str) -> type[RadiographBuilder]:
 def _cohort(parsed: argparse.Namespace) -> int:
   builder = builder_of(parsed.source)
   cohort = builder.cohort(parsed.manual_dir, parsed.options)
-  # Of a partial download most images are missing; the tables may be looked at all the same.
+  # In a partial download most images are missing, but its tables can still be read.
   faults = [fault for fault in cohort.faults if fault.kind != MISSING]
   missing = len(cohort.faults) - len(faults)
   if parsed.json:
@@ -88,7 +88,7 @@ def _validate(parsed: argparse.Namespace) -> int:
   cohort = builder.cohort(parsed.manual_dir, parsed.options)
   output = parsed.output or pathlib.Path(f'validation-{parsed.source}')
   with _naming('output'):
-    output.mkdir(parents=True, exist_ok=True)  # before the hours of looking
+    output.mkdir(parents=True, exist_ok=True)  # before hours of inspection
   validation = validate(cohort, processes=parsed.options.processes)
   with _naming('output'):
     write_report(output, cohort, validation, parsed.source, builder.PAPER)
@@ -108,7 +108,7 @@ def _build(parsed: argparse.Namespace) -> int:
   if builder.is_prepared():
     print('Built before; remove the folder to build it again:')
   else:
-    # Nothing is downloaded, but TFDS makes a folder for it.
+    # TFDS makes a folder for downloads, although nothing is downloaded.
     with tempfile.TemporaryDirectory() as downloads, _naming('data_dir'):
       try:
         builder.download_and_prepare(
@@ -123,7 +123,7 @@ def _build(parsed: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _naming(option: str) -> Iterator[None]:
-  """Makes what the system says against a folder an error that names the option it came from."""
+  """Turns a system error about a folder into an error that names the option."""
   try:
     yield
   except OSError as error:
@@ -131,7 +131,7 @@ def _naming(option: str) -> Iterator[None]:
 
 
 def _remove_empty(folder: pathlib.Path, top: pathlib.Path) -> None:
-  """Removes folders without files, from `folder` up to and without `top`."""
+  """Removes empty folders, from `folder` up to but not including `top`."""
   while folder != top and folder.is_dir() and not any(folder.iterdir()):
     folder.rmdir()
     folder = folder.parent
@@ -146,8 +146,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
   )
   commands = parser.add_subparsers(metavar='COMMAND', required=True)
   for name, run, explanation in (
-    ('cohort', _cohort, 'who would be in the study, from the tables alone'),
-    ('validate', _validate, 'look at every image, mask and box, and report every fault at once'),
+    ('cohort', _cohort, 'show who would be in the study, from the tables alone'),
+    ('validate', _validate, 'check every image, mask and box, and report all faults at once'),
     ('build', _build, 'validate, then write shards'),
   ):
     command = commands.add_parser(name, help=explanation, description=explanation)
@@ -163,7 +163,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
       )
       of_source.set_defaults(run=run)
       of_source.add_argument(
-        '--manual_dir', type=_folder, required=True, help='the folder of the download'
+        '--manual_dir', type=_folder, required=True, help='folder of the download'
       )
       if name == 'cohort':
         of_source.add_argument('--json', action='store_true', help='print JSON')
@@ -175,14 +175,14 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         )
       if name == 'build':
         of_source.add_argument(
-          '--data_dir', type=pathlib.Path, required=True, help='where data sets are written'
+          '--data_dir', type=pathlib.Path, required=True, help='folder to write data sets to'
         )
       _add_options(of_source, builder)
   return parser.parse_args(arguments)
 
 
 def _example(command: str, builder: type[RadiographBuilder]) -> str:
-  """Command lines to copy: the plain one, and one with the source's own options."""
+  """Example command lines: a plain one, and one with the source's own options."""
   begin = f'python -m tfds_builders {command} {builder.name} --manual_dir=DOWNLOAD'
   begin += {'cohort': '', 'validate': ' --output=REPORT', 'build': ' --data_dir=SHARDS'}[command]
   return f'examples:\n  {begin}\n  {begin} {builder.EXAMPLE}\n\n{NOTICE}'
@@ -216,7 +216,7 @@ def _add_options(parser: argparse.ArgumentParser, builder: type[RadiographBuilde
 
 
 def _options(parsed: argparse.Namespace, builder: type[RadiographBuilder]) -> Options:
-  """The named options with what the command line changes, and a name that says so."""
+  """The named options with the changes from the command line, and a name that reflects them."""
   named = builder.builder_configs[parsed.config]
   given = {field.name: getattr(parsed, field.name) for field in _fields(builder)}
   options = dataclasses.replace(

@@ -1,4 +1,4 @@
-"""From an inspected radiograph to an example, and from examples to one shard."""
+"""Turns inspected radiographs into examples, and examples into shards."""
 
 import dataclasses
 import hashlib
@@ -23,7 +23,7 @@ _SHARD_BYTES = 64 * 2**20
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-  """One radiograph on its way into a shard: all that is known but its pixels."""
+  """One radiograph to be written into a shard: all that is known of it except its pixels."""
 
   record: Record
   inspection: Inspection
@@ -33,14 +33,14 @@ class Entry:
 
   @property
   def stored_bytes(self) -> int:
-    """About what the image takes in a shard, and not less; known before it is encoded."""
+    """An upper estimate of the image's size in a shard, before it is encoded."""
     look = self.inspection
     return look.file_bytes if look.passes_through else look.width * look.height * look.depth // 8
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-  """One file to write: where, what, and for features of which depth."""
+  """One file to write: its path, its entries, and the depth of its features."""
 
   path: str
   entries: Sequence[Entry]
@@ -48,10 +48,10 @@ class Shard:
 
 
 def divide(entries: Sequence[Entry]) -> list[list[Entry]]:
-  """Which entries stand together in one file: the same for the same entries in any order.
+  """Divides entries into files; the order in which they are given does not matter.
 
-  Their order is that of a hash of their identifiers, which mixes labels and patients, so that a
-  reader who takes the first part of a split gets a fair one.
+  They are sorted by a hash of their identifiers, which mixes labels and patients, so that the first
+  part of a split is a fair sample.
   """
   ordered = sorted(entries, key=lambda entry: hashlib.sha256(entry.image_id.encode()).digest())
   size = sum(entry.stored_bytes for entry in entries)
@@ -62,17 +62,17 @@ def divide(entries: Sequence[Entry]) -> list[list[Entry]]:
 
 def write_on_beam(shards: Sequence[Shard], runner: Any, options: Any) -> None:
   """Writes shards on an Apache Beam cluster, whose workers must see the images and the shards."""
-  import apache_beam as beam  # an extra, which most do not have
+  import apache_beam as beam  # an optional extra
 
   with beam.Pipeline(runner=runner, options=options) as pipeline:
     _ = pipeline | beam.Create(shards) | beam.Reshuffle() | beam.Map(write_shard)
 
 
 def write_shard(shard: Shard) -> None:
-  """Writes one ArrayRecord file of serialised examples: equal examples give equal files.
+  """Writes one ArrayRecord file of serialised examples; equal examples give equal files.
 
   Raises:
-    SourceError: the disk is full, or a file is not what it was when it was inspected.
+    SourceError: the disk is full, or a file has changed since it was inspected.
   """
   features = schema.features(shard.depth)
   serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
@@ -80,7 +80,7 @@ def write_shard(shard: Shard) -> None:
     file = array_record_module.ArrayRecordWriter(shard.path, 'group_size:1')
     for example in examples(shard.entries):
       message = serializer.get_tf_example(features.encode_example(example))
-      # Unless told so, protocol buffers write their maps in an order of chance.
+      # By default, protocol buffers write their maps in random order.
       file.write(message.SerializeToString(deterministic=True))
     file.close()
   except RuntimeError as error:
@@ -91,7 +91,7 @@ def examples(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
   """Yields examples as `schema.features` describes it.
 
   Raises:
-    SourceError: a file is not what it was when it was inspected.
+    SourceError: a file has changed since it was inspected.
   """
   for entry in entries:
     record, inspection = entry.record, entry.inspection
@@ -136,7 +136,7 @@ def _mask_png(entry: Entry) -> bytes:
 
 
 def _read(path: str, name: str, digest: bytes) -> bytes:
-  """The bytes of a file that was inspected, which must be the same still."""
+  """The bytes of a file, which must not have changed since it was inspected."""
   data = read_file(path, name)
   if hashlib.sha256(data).digest() != digest:
     raise SourceError(f'{name}: the file changed while the shards were built; build them again')

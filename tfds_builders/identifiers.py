@@ -1,7 +1,7 @@
 """Keyed hashes instead of identifiers: HMAC-SHA256 (RFC 2104) with a random key.
 
-Whoever has the shards but not the key cannot tell who is in them, not even by hashing every
-possible patient number.
+Without the key, no one can find out who is in the shards, not even by hashing every possible
+patient number.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ class Hasher:
 
   Args:
     key: 32 random bytes.
-    source: name of the builder, so that patient 1 of two sources are two patients.
+    source: name of the builder, so that patient 1 of one source differs from that of another.
   """
 
   def __init__(self, key: bytes, source: str):
@@ -30,31 +30,31 @@ class Hasher:
     self._source = source
 
   def hash(self, what: str, identifier: str) -> str:
-    """16 hexadecimal digits for an identifier of the kind `what` ('patient' or 'image')."""
+    """Returns 16 hexadecimal digits for an identifier of the kind `what` ('patient' or 'image')."""
     message = '\0'.join((self._source, what, identifier)).encode()
     return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:_DIGITS]
 
 
 def key_path(given: str | os.PathLike[str] | None) -> pathlib.Path:
-  """Where the key lies: as given, else `$NODULAX_HASH_KEY`, else in the user's configuration."""
+  """The path of the key: as given, else `$NODULAX_HASH_KEY`, else in the user's configuration."""
   default = pathlib.Path.home() / '.config' / 'nodulax' / 'hash.key'
   return pathlib.Path(given or os.environ.get(KEY_VARIABLE) or default).expanduser()
 
 
 def load_key(path: pathlib.Path, shards: pathlib.Path) -> bytes:
-  """Reads the key, making it at first use: random, and readable by its owner alone.
+  """Reads the key; creates it at first use, random and readable by its owner alone.
 
   Args:
     path: of the key file.
-    shards: the folder in which shards are written, where no key may lie.
+    shards: the folder to which shards are written, which must not hold the key.
 
   Raises:
-    SourceError: the key would lie beside the shards, others can read it, it is no key, or it can
-      be neither read nor made.
+    SourceError: the key would be beside the shards, others can read it, it is not a key, or it can
+      neither be read nor created.
   """
   if path.resolve().is_relative_to(shards.resolve()):
     raise SourceError(
-      f'{path}: the key must not lie beside the shards, where it would be copied with them; '
+      f'{path}: the key must not be beside the shards, where it would be copied with them; '
       f'give --hash_key or ${KEY_VARIABLE} another place'
     )
   try:

@@ -1,4 +1,4 @@
-"""Looks at one radiograph, its mask and its boxes: everything that needs the pixels, once."""
+"""Inspects a radiograph, its mask and its boxes: everything that needs the pixels, in one pass."""
 
 import dataclasses
 import hashlib
@@ -22,22 +22,22 @@ from tfds_builders.records import Box, Fault, Record, read_file
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-  """What one radiograph turned out to be.
+  """What was found in one radiograph.
 
   Attributes:
-    width, height: of the upright image in pixels; 0 where it could not be read.
-    depth: 8 or 16, bits of its samples.
+    width, height: of the upright image in pixels; 0 if it could not be read.
+    depth: bits of its samples, 8 or 16.
     file_bytes: size of the file.
-    file_digest, mask_digest: SHA-256 of the file, and of its mask's file where there is one.
+    file_digest, mask_digest: SHA-256 of the file, and of its mask's file if there is one.
     passes_through: whether the file itself goes into a shard unchanged.
-    turn: that made the image upright, which its mask still needs; the boxes have it.
-    boxes: around each located nodule: the table's, else those around the mask's regions.
-    lung_box, lung_box_found: as `nodulax.radiograph.lungs` finds it.
-    sex, age, view, spacing_mm: the table's, else the file's own.
-    digest: of the decoded pixels; equal for equal images.
+    turn: the turn that made the image upright; it is applied to the boxes, not yet to the mask.
+    boxes: one around each located nodule, from the table or else from the mask's regions.
+    lung_box, lung_box_found: from `nodulax.radiograph.lungs`.
+    sex, age, view, spacing_mm: from the table, or else from the file.
+    digest: of the decoded pixels, equal for equal images.
     fingerprint: perceptual hash, see `appearance.fingerprint`.
     faults: why the image cannot be used.
-    suspects: why somebody should look at it.
+    suspects: why someone should look at it.
   """
 
   width: int = 0
@@ -62,9 +62,9 @@ class Inspection:
 
 
 def inspect(record: Record) -> Inspection:
-  """Reads everything of one radiograph; faults are told, not raised."""
+  """Reads everything about one radiograph; faults are returned, not raised."""
   if record.path is None:
-    return Inspection()  # its absence is a fault of the cohort, told with what to do
+    return Inspection()  # the cohort reports its absence, with what to do about it
   try:
     data = read_file(record.path, record.name)
     radiograph = decode_radiograph(data, record.name)
@@ -76,7 +76,7 @@ def inspect(record: Record) -> Inspection:
   turn = radiograph.turn
   file_digest = hashlib.sha256(data).digest()
   spacing = _spacing(record, radiograph)
-  # Masks and boxes were drawn on the image as it is stored.
+  # Masks and boxes were drawn on the stored image.
   stored_shape = (width, height) if turn.transposed else (height, width)
   truth = truths.locate(record, stored_shape, file_digest, turn.swapped(spacing))
   boxes = tuple(turn.upright_box(box, pixels.shape) for box in truth.boxes)
@@ -92,7 +92,7 @@ def inspect(record: Record) -> Inspection:
   lungs = find_lung_box(pixels)
   suspicions = dict(appearance.suspicions(pixels))
   if objection := guard.pixel_objection(pixels, lungs):
-    suspicions['maybe no frontal chest'] = f'{objection}; look at it, exclude what is none'
+    suspicions['maybe no frontal chest'] = f'{objection}; look at it, and exclude it if so'
   suspects = [*truth.suspects]
   suspects += [Fault(kind, record.name, why) for kind, why in suspicions.items()]
   suspects += [Fault('doubtful header', record.name, doubt) for doubt in radiograph.doubts]
@@ -123,9 +123,9 @@ def _spacing(record: Record, radiograph: Radiograph) -> tuple[float, float]:
   if record.spacing_mm is None:
     return radiograph.spacing_mm or (math.nan, math.nan)
   turn = radiograph.turn
-  # The table speaks of the image as it is stored.
+  # The table describes the stored image.
   height, width = radiograph.pixels.T.shape if turn.transposed else radiograph.pixels.shape
-  # Images are distributed smaller than the detector made them; their pixels are larger.
+  # Images are distributed smaller than the detector made them, so their pixels are larger.
   original_width, original_height = record.spacing_size or (width, height)
   x, y = record.spacing_mm
   return turn.swapped((x * original_width / width, y * original_height / height))

@@ -1,4 +1,4 @@
-"""Where nodules are: boxes, and the masks that stand for them."""
+"""Where nodules are: boxes, and masks drawn from them."""
 
 import functools
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ from tfds_builders.records import Box
 
 
 def draw_ellipses(boxes: Iterable[Box], height: int, width: int) -> np.ndarray:
-  """The mask u8[height, width], 255 within the ellipse inscribed in any of the boxes, else 0.
+  """The mask u8[height, width]: 255 within the ellipse inscribed in any of the boxes, else 0.
 
-  A pixel is within where its centre is; the pixel at the ellipse's centre always is.
+  A pixel is within if its centre is; the pixel at the centre of an ellipse always is.
   """
   mask = np.zeros((height, width), np.uint8)
   for x_min, y_min, x_max, y_max in boxes:
@@ -26,7 +26,7 @@ def draw_ellipses(boxes: Iterable[Box], height: int, width: int) -> np.ndarray:
 
 
 def boxes_around(mask: np.ndarray) -> tuple[Box, ...]:
-  """One box around each 8-connected region of `mask u8[H, W]`, from the top down."""
+  """One box around each 8-connected region of `mask u8[H, W]`, from top to bottom."""
   _, _, statistics, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
   return tuple(
     (float(x), float(y), float(x + width), float(y + height))
@@ -49,5 +49,5 @@ def _area(box: Box) -> float:
 
 @functools.cache
 def empty_mask_png(height: int, width: int) -> bytes:
-  """The PNG of a mask with nothing in it; few sizes occur, and most images need one."""
+  """The PNG of an empty mask, cached because most images need one and few sizes occur."""
   return encode_png(np.zeros((height, width), np.uint8))

@@ -1,4 +1,4 @@
-"""One function over many items, on all cores, with one progress bar."""
+"""Applies one function to many items, on all cores, with one progress bar."""
 
 import multiprocessing
 import multiprocessing.connection
@@ -21,9 +21,9 @@ Result = TypeVar('Result')
 
 # Imported once, by the process from which the others are forked.
 _PRELOADED = ['tfds_builders.examples']
-# Starting a process takes as long as some such number of images.
+# Starting a process takes about as long as this number of images.
 _IMAGES_WORTH_A_PROCESS = 32
-# Images that a process is given at a time.
+# How many images a process gets at a time.
 _CHUNK = 8
 
 
@@ -35,17 +35,17 @@ def map_images(
   doing: str,
   weights: Sequence[int] | None = None,
 ) -> list[Result]:
-  """`function` of every item, in the order of the items.
+  """Applies `function` to every item; returns the results in the order of the items.
 
   Args:
     function: importable by name, as are the items' types.
-    items: what it is called with.
-    processes: how many run at once; 0: one for each core. Few images are done in this process.
+    items: the arguments, one for each call.
+    processes: how many run at once; 0 for one per core. A few images are done in this process.
     doing: what the progress bar says.
-    weights: images in each item; an item is one image where none are given.
+    weights: images in each item; one image each if not given.
 
   Raises:
-    SourceError: a process was killed, as the system does when memory runs out.
+    SourceError: a process was killed, for example because memory ran out.
   """
   chunk = _CHUNK if weights is None else 1
   weights = weights or [1] * len(items)
@@ -66,7 +66,7 @@ def map_images(
     if processes <= 1:
       keep(map(function, items))
       return results
-    # Not plain forking: other threads, TensorFlow's and JAX's among them, would leave locks held.
+    # Not plain forking: other threads, such as those of TensorFlow and JAX, would leave locks held.
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context('forkserver' if 'forkserver' in methods else 'spawn')
     context.set_forkserver_preload(_PRELOADED)
@@ -75,8 +75,7 @@ def map_images(
         keep(pool.map(function, items, chunksize=chunk))
       except BrokenProcessPool:
         raise SourceError(
-          'a process ended before its work, most likely for want of memory; '
-          'give fewer with --processes'
+          'a process was killed, most likely because memory ran out; give fewer with --processes'
         ) from None
       except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -90,7 +89,8 @@ def _cores() -> int:
 
 def _start() -> None:
   cv2.setNumThreads(1)
-  # The parent answers Ctrl-C for all; a killed parent can tell nobody, so each process watches it.
+  # The parent handles Ctrl-C for all. If it is killed it can notify no one, so each process watches
+  # it.
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,5 +1,6 @@
-"""What the tables of a source say of its radiographs, before any image is opened."""
+"""What the tables of a source say about its radiographs, before any image is opened."""
 
+import contextlib
 import csv
 import dataclasses
 import itertools
@@ -7,7 +8,7 @@ import math
 import os
 import pathlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from nodulax.errors import NodulaxError
@@ -28,7 +29,7 @@ class SourceError(NodulaxError):
 
 
 class Misfit(Exception):
-  """One row or annotation is not what it should be; the message says what to do."""
+  """One row or annotation is invalid; the message says what to do."""
 
   def __init__(self, kind: str, remedy: str):
     super().__init__(remedy)
@@ -40,10 +41,10 @@ class Fault:
   """One thing that is wrong with a source.
 
   Attributes:
-    kind: what sort of fault, the same words for every fault of the sort.
-    where: the row or image, in words that hold no patient's identifier.
-    remedy: what exactly is wrong there and what to do.
-    others: the rows or images that it seems to resemble.
+    kind: the kind of fault, in the same words for every fault of its kind.
+    where: the row or image, in words without a patient's identifier.
+    remedy: what exactly is wrong there, and what to do.
+    others: the images that this one resembles.
   """
 
   kind: str
@@ -55,7 +56,7 @@ class Fault:
     return f'{self.where}: {self.remedy}'
 
   def to_json(self) -> dict[str, str]:
-    """The fault as JSON holds it."""
+    """The fault as a JSON object."""
     return {'kind': self.kind, 'where': self.where, 'remedy': self.remedy}
 
 
@@ -64,21 +65,21 @@ class Record:
   """One radiograph as its source's tables describe it.
 
   Attributes:
-    key: the image as the tables name it. May hold identifiers: never printed or stored where the
-      source is a hospital's.
-    name: what every output calls the image; holds no identifiers.
-    path: of the image; None where it is missing.
+    key: the image's name in the tables. It may hold identifiers, and for a hospital's source it is
+      never printed or stored.
+    name: what every output calls the image; it holds no identifiers.
+    path: of the image; None if it is missing.
     patient: the raw patient identifier; never printed or stored.
     label: of the whole image.
-    boxes: of the located nodules; each is a mask's ellipse where there is no mask file.
-    mask: path of the mask file, which overrides the ellipses; None where there is none.
-    sex, age, view, spacing_mm: as the tables give them; the file's own where they do not.
-    spacing_size: (width, height) of the image that `spacing_mm` belongs to; None: as stored.
-    boxes_size: (width, height) of the image that `boxes` belong to; None: as stored. A copy of
-      another size has them scaled.
+    boxes: of the located nodules; without a mask file, the mask is an ellipse in each box.
+    mask: path of the mask file, which overrides the ellipses; None if there is none.
+    sex, age, view, spacing_mm: from the tables; what these leave out comes from the file.
+    spacing_size: (width, height) of the image that `spacing_mm` belongs to; None: the stored one.
+    boxes_size: (width, height) of the image that `boxes` belong to; None: the stored one. They
+      are scaled to a copy of another size.
     diameter_mm: of the largest nodule.
     zone, conspicuity: the source's own words.
-    part: the published split that the image belongs to; '' where there is none.
+    part: the published split that the image belongs to; '' if there is none.
   """
 
   key: str
@@ -101,7 +102,7 @@ class Record:
 
   @property
   def located(self) -> bool:
-    """Whether it is known where nodules are, which for a normal image is nowhere."""
+    """Whether the locations of its nodules are known; a normal image has none."""
     return self.label == 'normal' or bool(self.boxes) or self.mask is not None
 
 
@@ -110,13 +111,13 @@ class Table:
   """Everything that the tables of a source say.
 
   Attributes:
-    read: how many of what the tables hold; 'images' among them.
-    names: what outputs call each image, by how the tables name it.
+    read: counts of what was read, such as 'images'.
+    names: what outputs call each image, by its name in the tables.
     records: the radiographs that the study's rules admit.
-    excluded: how many rows or images each rule kept out, by the rule.
-    faults: of the tables; a faulty row is in no record.
-    files: the file that a name stands for, where it does not say so itself. File names may hold
-      identifiers: told on the terminal alone, to whoever has the files, and never stored.
+    excluded: how many rows or images each rule excluded.
+    faults: of the tables; a faulty row makes no record.
+    files: the file behind a name that does not itself identify the file. File names may hold
+      identifiers, so they are shown on the terminal alone and never stored.
   """
 
   read: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -127,7 +128,7 @@ class Table:
   files: dict[str, str] = dataclasses.field(default_factory=dict)
 
   def with_files(self, text: str) -> str:
-    """A text for the terminal: the names in it, each with its file."""
+    """Adds its file to each name in a text for the terminal."""
 
     def with_file(name: re.Match[str]) -> str:
       return f'{name[0]} ({self.files[name[0]]})' if name[0] in self.files else name[0]
@@ -135,7 +136,7 @@ class Table:
     return re.sub(r'\w+ \d+', with_file, text)
 
   def exclude(self, rule: str) -> None:
-    """Counts an image that a rule keeps out."""
+    """Counts an image that a rule excludes."""
     self.excluded[rule] = self.excluded.get(rule, 0) + 1
 
 
@@ -147,28 +148,28 @@ def read_csv(
   faults: list[Fault],
   image: str = '',
 ) -> Iterator[tuple[int, dict[str, str]]]:
-  """Reads a table whose columns must be known ones.
+  """Reads a table, all of whose columns must be known.
 
-  Its cells are separated by commas, semicolons or tabs, as spreadsheets write them. Separators at
-  the end of lines, which they leave, are ignored.
+  Its cells are separated by commas, semicolons or tabs, as spreadsheets write them. Trailing
+  separators, which spreadsheets leave, are ignored.
 
   Args:
     path: of the table.
-    required: columns that it must have.
-    optional: columns that it may have.
-    faults: gets one for each row that has another number of cells than the header.
-    image: the column that names the image of such a row, where names may be told.
+    required: columns that the table must have.
+    optional: columns that the table may have.
+    faults: gets one for each row whose number of cells differs from the header's.
+    image: the column that names the image of such a row, if names may be shown.
 
   Yields:
     (line number in the file, {column: cell without surrounding blanks}) of every other row.
 
   Raises:
-    SourceError: the file is missing, empty, not UTF-8 text, lacks a column, has one that is not
-      known or has one twice, or is no CSV table.
+    SourceError: the file is missing, empty, not UTF-8 text or not a CSV table, or it lacks a
+      column, has an unknown one, or has one twice.
   """
   if not path.is_file():
     raise SourceError(f'{path.name}: there is no such file in the folder given as --manual_dir')
-  # A byte order mark is what spreadsheets put before UTF-8.
+  # Spreadsheets put a byte order mark before UTF-8.
   with path.open(encoding='utf-8-sig', newline='') as file:
     try:
       first = file.readline()
@@ -198,7 +199,7 @@ def read_csv(
 
 
 def _separator(header: str, known: Collection[str]) -> str:
-  """What separates the cells of a header: that by which most of its columns are known."""
+  """The separator of a header's cells: the one that gives the most known columns."""
 
   def count(separator: str) -> int:
     return len({cell.strip(' \t\r\n"') for cell in header.split(separator)} & set(known))
@@ -217,7 +218,7 @@ def _check_columns(
   name: str, header: Sequence[str], required: Sequence[str], optional: Sequence[str]
 ) -> None:
   known = [*required, *optional]
-  # Without a header the first line is somebody's data, which a message must not repeat.
+  # Without a header the first line is a patient's data, which a message must not repeat.
   if not set(header) & set(known):
     raise SourceError(
       f'{name}: the first line names none of the columns; it must name {", ".join(required)}'
@@ -235,7 +236,7 @@ def _check_columns(
 
 
 def parse_age(text: str) -> float:
-  """Years; NaN where unknown, which ages beyond 120 are.
+  """Years; NaN if unknown, as are ages beyond 120.
 
   Raises:
     ValueError: not a number, or negative.
@@ -245,7 +246,7 @@ def parse_age(text: str) -> float:
 
 
 def parse_number(text: str) -> float:
-  """A number; NaN where `text` is empty.
+  """A number; NaN if `text` is empty.
 
   Raises:
     ValueError: not a number, not finite, or negative.
@@ -259,15 +260,24 @@ def parse_number(text: str) -> float:
 
 
 def decimal(text: str) -> float:
-  """The number that `text` writes, with a decimal point or a decimal comma; else a ValueError."""
+  """The number in `text`, with a decimal point or a decimal comma; else a ValueError."""
   return float(text.replace(',', '.') if re.fullmatch(r'[+-]?\d+,\d+', text) else text)
 
 
+def four_numbers(row: Mapping[str, str], columns: Sequence[str]) -> Box:
+  """The finite numbers in four columns of a row; else a ValueError."""
+  with contextlib.suppress(ValueError):
+    first, second, third, fourth = numbers = [float(row[column]) for column in columns]
+    if all(map(math.isfinite, numbers)):
+      return first, second, third, fourth
+  raise ValueError('needs four finite numbers')
+
+
 def parse_length(text: str) -> float:
-  """Millimetres, of a pixel or a nodule; NaN where `text` is empty.
+  """Millimetres, of a pixel or a nodule; NaN if `text` is empty.
 
   Raises:
-    ValueError: not a number, or of another scale.
+    ValueError: not a number, or not from 0.001 to 1000.
   """
   length = parse_number(text)
   if not math.isnan(length) and not 1e-3 <= length <= 1e3:
@@ -276,28 +286,27 @@ def parse_length(text: str) -> float:
 
 
 def parse_sex(text: str) -> str:
-  """'female' for F, 'male' for M, 'unknown' where empty; ValueError for anything else."""
+  """'female' for F, 'male' for M, 'unknown' if empty; ValueError for anything else."""
   return _meaning(text, {'F': 'female', 'FEMALE': 'female', 'M': 'male', 'MALE': 'male'})
 
 
 def parse_view(text: str) -> str:
-  """'PA' or 'AP', 'unknown' where empty; ValueError for anything else."""
+  """'PA' or 'AP', 'unknown' if empty; ValueError for anything else."""
   return _meaning(text, {'PA': 'PA', 'AP': 'AP'})
 
 
 def _meaning(text: str, meanings: dict[str, str]) -> str:
   if not text:
     return 'unknown'
-  if not isinstance(text, str) or text.upper() not in meanings:  # JSON may hold anything
+  if not isinstance(text, str) or text.upper() not in meanings:  # JSON may hold any type
     raise ValueError
   return meanings[text.upper()]
 
 
 def files_in(folders: Collection[pathlib.Path]) -> dict[str, str]:
-  """The files that lie directly in any of the folders, by name; absent folders hold none.
+  """The files directly in any of the folders, by name; absent folders hold none.
 
-  Tables name images; looking the names up here, instead of joining them to a folder, lets no name
-  lead out of it.
+  Names from tables are looked up here and not joined to a folder, so no name can lead out of it.
   """
   found = {}
   for folder in folders:
@@ -318,11 +327,11 @@ def read_text(path: str | os.PathLike[str], name: str) -> str:
   except OSError as error:
     raise SourceError(f'{name}: {error.strerror}: {path}') from error
   except UnicodeDecodeError as error:
-    raise SourceError(f'{name}: not text in UTF-8; save it as such') from error
+    raise SourceError(f'{name}: not text in UTF-8; save it as UTF-8') from error
 
 
 def read_file(path: str, name: str) -> bytes:
-  """The bytes of a file that a radiograph or a mask may be; `name` is for messages.
+  """The bytes of a radiograph's or a mask's file; `name` is for messages.
 
   Raises:
     RadiographError: the file is missing, unreadable or larger than any radiograph.

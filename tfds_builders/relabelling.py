@@ -1,4 +1,4 @@
-"""The labels of a second reading in place of the tables': same radiographs, same splits."""
+"""Replaces the tables' labels by those of a second reading, for the same radiographs and splits."""
 
 import dataclasses
 from typing import Any
@@ -12,14 +12,15 @@ Splits = dict[str, list[Entry]]
 
 
 def relabelled(splits: Splits, path: str) -> tuple[Splits, dict[str, Any]]:
-  """The entries with the labels that most readers gave, and counts for the cohort table.
+  """Gives the entries the majority labels of the readers; also returns counts for the cohort table.
 
   A radiograph that was not read, or on which the readers are split, keeps its label. One that
-  becomes a nodule is located where a reader drew boxes, which speak of the stored, upright image.
+  becomes a nodule has a known location if a reader drew boxes, in pixels of the stored, upright
+  image.
 
   Args:
     splits: the entries of each split.
-    path: of the re-reading.
+    path: of the re-reading's file.
 
   Raises:
     RereadingError: the file cannot be read, or names radiographs that are not among the entries.

@@ -1,4 +1,4 @@
-"""What every example of every source holds."""
+"""The features of every example, whatever its source."""
 
 from typing import Literal
 
@@ -17,8 +17,8 @@ def features(depth: Literal[8, 16]) -> tfds.features.FeaturesDict:
   pixel, x grows to the right, y downwards. Boxes are (x_min, y_min, x_max, y_max), half-open.
 
   Args:
-    depth: bits of the deepest image of the source. Readers take the PNG's bytes and decode them
-      themselves, so that an 8-bit PNG may be in a 16-bit feature.
+    depth: bits of the deepest image of the source. Readers decode the PNG's bytes themselves, so
+      a 16-bit feature may hold an 8-bit PNG.
   """
   return tfds.features.FeaturesDict(
     {
@@ -26,7 +26,7 @@ def features(depth: Literal[8, 16]) -> tfds.features.FeaturesDict:
         shape=(None, None, 1),
         dtype=np.uint8 if depth == 8 else np.uint16,
         encoding_format='png',
-        doc='bright where tissue is dense; the original file where it is a grey PNG',
+        doc='bright where tissue is dense; the original file if that is a grey PNG',
       ),
       'label': tfds.features.ClassLabel(names=LABELS),
       'boxes': tfds.features.Tensor(
@@ -39,7 +39,7 @@ def features(depth: Literal[8, 16]) -> tfds.features.FeaturesDict:
         doc='255 within nodules, else 0; all 0 where the location is unknown',
       ),
       'location_known': tfds.features.Scalar(
-        np.bool_, doc='False for nodule images whose nodules nobody located'
+        np.bool_, doc='False for nodule images whose nodules were not located'
       ),
       'lung_box': tfds.features.Tensor(
         shape=(4,), dtype=np.float32, doc='around the lungs, without a margin'

@@ -1,7 +1,7 @@
 """Checks a radiograph's nodule locations against the image, the spacing and each other.
 
-A truth that is wrong trains and tests a network all the same, so that what is impossible is a fault
-and what is merely unlikely is a suspect.
+Nothing else would reveal a wrong truth, so what is impossible is a fault, and what is merely
+unlikely is a suspect.
 """
 
 import dataclasses
@@ -15,21 +15,21 @@ from nodulax.radiograph.reading import RadiographError
 from tfds_builders.locations import boxes_around
 from tfds_builders.records import Box, Fault, Record, read_file
 
-# The largest masses are 10 cm wide: 5 % of a radiograph of 40 cm a side.
+# The largest masses are 10 cm wide: 5 % of a radiograph with sides of 40 cm.
 _LARGE_SHARE, _IMPOSSIBLE_SHARE, _IMPOSSIBLE_BOX = 0.1, 0.25, 0.5
-# Four pixels of 1024, which show no nodule.
+# Four pixels of 1024, too few to show a nodule.
 _SMALL_SIDE = 0.004
-# The most separate nodules that a reader outlines; a mask of more regions was damaged.
+# A reader outlines at most this many separate nodules; a mask with more regions is damaged.
 _MOST_REGIONS = 20
-# The least part of its boxes that a mask fills; an ellipse fills 79 %.
+# A mask fills at least this share of its boxes; an ellipse fills 79 %.
 _LEAST_FILLED = 0.1
-# Of the mask's pixels within the boxes.
+# Least share of the mask's pixels that are within the boxes.
 _DOUBTFUL_AGREEMENT, _LEAST_AGREEMENT = 0.5, 0.2
-# How often a box may be as wide as the diameter: projection, magnification and generous boxes.
+# How many diameters wide a box may be: projection, magnification and generous boxes.
 _LARGEST_RATIO = 3.0
-# The sides of a chest radiograph, of a child's and of a stitched one too.
+# The sides of a chest radiograph, from a child's to a stitched one.
 _FIELD_MM = (80.0, 1000.0)
-# Copies of another size must have the sides' ratio.
+# Copies of another size must have the same aspect ratio.
 _SAME_RATIO = 0.01
 
 
@@ -38,10 +38,10 @@ class Truth:
   """Where the nodules of a radiograph are, in pixels of the stored image.
 
   Attributes:
-    boxes: the table's, else those around the mask's regions.
-    mask_digest: SHA-256 of the mask's file; empty where there is none.
-    faults: why it cannot be so.
-    suspects: why somebody should look at it.
+    boxes: from the table, or else around the mask's regions.
+    mask_digest: SHA-256 of the mask's file; empty if there is none.
+    faults: why it cannot be right.
+    suspects: why someone should look at it.
   """
 
   boxes: tuple[Box, ...]
@@ -56,10 +56,10 @@ def locate(
   """Reads and checks the boxes and the mask of a radiograph.
 
   Args:
-    record: what the tables say of it.
+    record: what the tables say about it.
     shape: (height, width) of the stored image.
     image_digest: SHA-256 of its file.
-    spacing_mm: of its pixels along x and y; NaN where unknown.
+    spacing_mm: of its pixels along x and y; NaN if unknown.
   """
   check = _Check(record, shape)
   boxes = check.boxes()
@@ -77,9 +77,9 @@ def locate(
 
 
 def decode_mask(data: bytes, name: str) -> np.ndarray:
-  """A mask as u8[H, W] of 0 and 255, from the bytes of its file; `name` is for messages.
+  """Decodes a mask's file to u8[H, W] of 0 and 255; `name` is for messages.
 
-  Of a mask in colours every pixel is marked that is neither black nor transparent.
+  In a colour mask every pixel that is neither black nor transparent is marked.
 
   Raises:
     RadiographError: it is damaged or not a PNG.
@@ -107,7 +107,7 @@ class _Check:
     self.suspects.append(Fault(kind, self._record.name, remedy))
 
   def boxes(self) -> tuple[Box, ...]:
-    """The table's boxes, in pixels of this image, each checked by itself."""
+    """The table's boxes in pixels of this image, each checked separately."""
     boxes, size = self._record.boxes, f'{self._width} x {self._height} pixels'
     if boxes and self._record.boxes_size and (self._width, self._height) != self._record.boxes_size:
       width, height = self._record.boxes_size
@@ -165,14 +165,14 @@ class _Check:
     return self._width * self._height
 
   def mask(self, image_digest: bytes) -> tuple[bytes, np.ndarray | None]:
-    """The digest of the mask's file, and the mask where it can be one of this image."""
+    """The digest of the mask's file, and the mask if it fits this image."""
     assert self._record.mask is not None
     name = f'the mask of {self._record.name}'
     try:
       data = read_file(self._record.mask, name)
       digest = hashlib.sha256(data).digest()
       if digest == image_digest:
-        self._fault('mask is the image', 'its mask is the radiograph itself; name its mask')
+        self._fault('mask is the image', 'its mask is the radiograph itself; correct its path')
         return digest, None
       mask = decode_mask(data, name)
     except RadiographError as error:
@@ -190,7 +190,7 @@ class _Check:
         'mask of a normal image', 'the mask of a normal image marks something; correct the label'
       )
     elif self._record.label == 'nodule' and share == 0:
-      self._fault('mask empty', 'the mask of a nodule image marks nothing; give none if unknown')
+      self._fault('mask empty', 'the mask of a nodule image is empty; give none if unknown')
     elif share > _IMPOSSIBLE_SHARE:
       self._fault(
         'mask covers too much',
@@ -203,7 +203,7 @@ class _Check:
     return digest, None
 
   def compare(self, mask: np.ndarray, boxes: tuple[Box, ...]) -> None:
-    """Holds the mask against the boxes, where there are both."""
+    """Compares the mask with the boxes, if there are both."""
     marked = np.count_nonzero(mask)
     if not boxes or not marked:
       return
@@ -224,7 +224,7 @@ class _Check:
       self._suspect('mask and boxes disagree', 'the mask leaves a box nearly empty; look at them')
 
   def measure(self, boxes: tuple[Box, ...], spacing_mm: tuple[float, float]) -> None:
-    """Holds the largest nodule's extent against the diameter that the table gives."""
+    """Compares the largest nodule's extent with the diameter in the table."""
     x, y = spacing_mm
     wide = self._width * x, self._height * y
     if not math.isnan(x + y) and not all(_FIELD_MM[0] <= side <= _FIELD_MM[1] for side in wide):

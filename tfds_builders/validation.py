@@ -1,4 +1,4 @@
-"""Looks at every radiograph of a cohort, then at all of them together."""
+"""Checks every radiograph of a cohort, then all of them together."""
 
 import collections
 import dataclasses
@@ -13,8 +13,7 @@ from tfds_builders.inspection import Inspection, inspect
 from tfds_builders.processes import map_images
 from tfds_builders.records import Fault, Record, SourceError, Table
 
-# Of many images with the same fault, a message names so many; and of one kind so many faults that
-# differ in their words.
+# How many images with the same fault a message names, and how many different faults of a kind.
 _NAMED, _TOLD = 3, 20
 
 
@@ -36,8 +35,8 @@ class Validation:
 
   Attributes:
     inspections: of every radiograph of the cohort, by its name.
-    faults: why it must not be built: of the tables, the cohort and the images.
-    suspects: what somebody should look at.
+    faults: of the tables, the cohort and the images; with any, the cohort must not be built.
+    suspects: what someone should look at.
   """
 
   inspections: dict[str, Inspection]
@@ -60,7 +59,7 @@ def validate(cohort: Cohort, *, processes: int) -> Validation:
 
 
 def _same_images(records: Sequence[Record], looks: dict[str, Inspection]) -> Iterator[Fault]:
-  """A fault for each image whose very pixels have another patient, or another label, too."""
+  """A fault for each image whose pixels also belong to another patient or have another label."""
   same = collections.defaultdict(list)
   for record in records:
     if looks[record.name].digest:
@@ -76,11 +75,11 @@ def _same_images(records: Sequence[Record], looks: dict[str, Inspection]) -> Ite
             f'the same pixels as {", ".join(others)}; find out {question}, exclude the others',
             tuple(others),
           )
-          break  # whose image it is decides what it shows
+          break  # once it is clear whose image it is, so is its label
 
 
 def _same_masks(records: Sequence[Record], found: Sequence[Inspection]) -> Iterator[Fault]:
-  """A suspicion for each radiograph whose mask is that of another one, too."""
+  """A suspicion for each radiograph with the same mask as another one."""
   same = collections.defaultdict(list)
   for record, look in zip(records, found, strict=True):
     if look.mask_digest and record.label == 'nodule':
@@ -95,7 +94,7 @@ def _same_masks(records: Sequence[Record], found: Sequence[Inspection]) -> Itera
 
 
 def _similar_images(cohort: Cohort, looks: dict[str, Inspection]) -> Iterator[Fault]:
-  """A suspicion for each pair of patients' images that look alike but are not the same."""
+  """A suspicion for each pair of images of different patients that look alike but differ."""
   placed = [
     (record, split)
     for split, records in cohort.splits.items()
@@ -119,7 +118,7 @@ def _similar_images(cohort: Cohort, looks: dict[str, Inspection]) -> Iterator[Fa
 
 
 def by_remedy(faults: Iterable[Fault]) -> dict[str, dict[str, list[Fault]]]:
-  """Faults by kind and remedy, in order of the first place."""
+  """Faults by kind and remedy, in order of their first occurrence."""
   kinds: dict[str, dict[str, list[Fault]]] = {}
   for fault in sorted(faults, key=_in_reading_order):
     kinds.setdefault(fault.kind, {}).setdefault(fault.remedy, []).append(fault)
@@ -127,12 +126,12 @@ def by_remedy(faults: Iterable[Fault]) -> dict[str, dict[str, list[Fault]]]:
 
 
 def _in_reading_order(fault: Fault) -> str:
-  """Line 9 before line 10."""
+  """Sorts line 9 before line 10."""
   return re.sub(r'\d+', lambda number: number[0].zfill(20), fault.where)
 
 
 def list_faults(faults: Iterable[Fault]) -> str:
-  """Faults kind by kind; of many of one kind the first, and how many more there are.
+  """Lists faults by kind; of many of one kind only the first, and how many more there are.
 
   Images with the same fault and remedy are counted together.
   """

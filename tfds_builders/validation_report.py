@@ -20,16 +20,16 @@ from tfds_builders.schema import NOTICE
 from tfds_builders.validation import Validation, by_remedy
 
 _THUMBNAIL_SIZE = 120
-# So many thumbnails of a kind of fault keep the page small enough to mail; the JSON has all places.
+# Thumbnails per kind of fault, so that the page is small enough to mail; the JSON has all faults.
 _SHOWN = 40
 
 
 def write_report(
   folder: pathlib.Path, cohort: Cohort, validation: Validation, source: str, paper: Paper
 ) -> None:
-  """Writes `validation.json` and `validation.html` into the folder, which is made.
+  """Creates the folder with `validation.json` and `validation.html`.
 
-  The page stands alone: it loads nothing.
+  The page is self-contained: it loads nothing.
   """
   folder.mkdir(parents=True, exist_ok=True)
   report = _report(cohort, validation, source, paper)
@@ -45,8 +45,8 @@ def write_report(
       report=report,
       columns=COLUMNS,
       sections=[
-        ('Faults', 'Nothing is built while there are any.', _pictured(validation.faults, records)),
-        ('Suspects', 'Built all the same; look at them.', _pictured(validation.suspects, records)),
+        ('Faults', 'Correct these before building.', _pictured(validation.faults, records)),
+        ('Suspects', 'Look at these before building.', _pictured(validation.suspects, records)),
       ],
     ),
     'utf-8',
@@ -75,7 +75,7 @@ def _tally(looks: list[Inspection], name: Callable[[Inspection], str]) -> dict[s
 
 
 def _pictured(faults: list[Fault], records: dict[str, Record]) -> list[dict[str, Any]]:
-  """Faults kind by kind, as the page shows them: the first of each with thumbnails."""
+  """Faults by kind, as the page shows them: the first of each kind with thumbnails."""
   kinds = []
   for kind, remedies in by_remedy(faults).items():
     of_kind = [fault for same in remedies.values() for fault in same]
@@ -90,7 +90,7 @@ def _pictured(faults: list[Fault], records: dict[str, Record]) -> list[dict[str,
 
 
 def _thumbnail(record: Record | None) -> str | None:
-  """The image as a data URL, None where it cannot be shown."""
+  """The image as a data URL; None if it cannot be shown."""
   if record is None or record.path is None:
     return None
   try:
@@ -102,7 +102,7 @@ def _thumbnail(record: Record | None) -> str | None:
   small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float64)
   darkest, brightest = small.min(), max(small.max(), 1)
   if darkest == brightest:
-    darkest = 0  # an image of one value is shown as it is: white
+    darkest = 0  # an image with a single value is shown as white
   eight_bits = ((small - darkest) * (255 / (brightest - darkest))).astype(np.uint8)
   encoded = cv2.imencode('.jpg', eight_bits, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
   return 'data:image/jpeg;base64,' + base64.b64encode(encoded).decode()

@@ -1,1 +1,1 @@
-"""Shards to batches: read, preprocess once, cache, augment, batch."""
+"""From shards to batches: read, preprocess once, cache, augment, batch."""

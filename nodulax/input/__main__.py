@@ -2,8 +2,8 @@
 
   python -m nodulax.input --dataset=DIR --split=train --output=sheet.png
 
-Each radiograph stands above its augmented self, nodules outlined; half of them have nodules, as far
-as there are. For research, not a medical device.
+Each radiograph is above its augmented version, with nodules outlined; half of the radiographs have
+nodules, if there are enough. For research, not a medical device.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def add_arguments(parser: cli.Parser) -> None:
   add('--split', default='train', choices=('train', 'tune', 'test'), help='split to draw from')
   add('--output', required=True, help='PNG file to write')
   add('--images', type=cli.at_least(1), default=16, help='how many radiographs (default: 16)')
-  add('--tile', type=cli.at_least(32), default=256, help='pixels a side of each (default: 256)')
+  add('--tile', type=cli.at_least(32), default=256, help='side of each in pixels (default: 256)')
 
 
 def main(given: argparse.Namespace) -> None:

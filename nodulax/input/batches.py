@@ -1,4 +1,4 @@
-"""Prepared radiographs to batches: shuffled and augmented for training, in order for evaluation."""
+"""Batches of prepared radiographs: shuffled and augmented for training, in order for evaluation."""
 
 import functools
 import multiprocessing
@@ -20,7 +20,7 @@ Batch = dict[str, Any]
 
 
 class _Indices:
-  """The positions in a split; an element travels as its index until a worker fills it in."""
+  """The positions in a split; elements are passed as indices until a worker loads them."""
 
   def __init__(self, prepared: Prepared):
     self._count = len(prepared)
@@ -46,25 +46,25 @@ def training_batches(
 ) -> grain.DatasetIterator:
   """An endless stream of this host's part of each global batch.
 
-  Every epoch is shuffled and augmented anew. What batch i holds follows from the seed alone,
-  whatever the number of worker processes and wherever the stream starts.
+  Every epoch is shuffled and augmented anew. Batch i depends only on the seed, not on the number of
+  worker processes or on where the stream starts.
 
   Args:
     prepared: the training split.
     batch_size: radiographs in a batch over all hosts.
-    map_size: side of the truth that the network's map is held against.
+    map_size: side of the truth that the network's map is compared with.
     augmentation: ranges, or None to leave the images as they are.
     seed: of shuffling and augmentation.
-    worker_processes: that fill in the batches; 0 uses threads of this process.
-    host, hosts: which of the hosts this is, and of how many.
-    start: the batch to start with; an interrupted run resumes at its step.
+    worker_processes: how many processes load the batches; 0 uses threads of this process.
+    host, hosts: the index of this host, and the number of hosts.
+    start: the first batch; an interrupted run resumes at its step.
 
   Yields:
     image u8[B, S, S, 1]; label f32[B]; truth f32[B, map_size, map_size], the share of nodule in
-    each cell; located f32[B], 1 where the truth is known; index i32[B] in the split.
+    each cell; located f32[B], 1 if the truth is known; index i32[B] in the split.
 
   Raises:
-    ValueError: the batch does not divide over the hosts.
+    ValueError: the batch cannot be divided evenly over the hosts.
   """
   if batch_size % hosts:
     raise OptionError(f'a batch of {batch_size} does not divide over {hosts} hosts')
@@ -85,7 +85,7 @@ def training_batches(
 
 
 def _end_with_the_run(*_: object) -> None:
-  """In a worker process: leaves signals to the run's own process, and does not outlive it."""
+  """Makes a worker process leave signals to the run's own process, and end with it."""
   for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, signal.SIG_IGN)
 
@@ -100,12 +100,12 @@ def _end_with_the_run(*_: object) -> None:
 def evaluation_batches(
   prepared: Prepared, batch_size: int, host: int = 0, hosts: int = 1
 ) -> Iterator[Batch]:
-  """The split in order, once; `valid` is False for what fills up the last batch.
+  """The split in order, once; `valid` is False for the padding of the last batch.
 
   Args:
     prepared: the split.
-    batch_size: radiographs in a batch over all hosts; divides over them.
-    host, hosts: which of the hosts this is, and of how many.
+    batch_size: radiographs in a batch over all hosts; a multiple of their number.
+    host, hosts: the index of this host, and the number of hosts.
 
   Yields:
     valid bool[B], and this host's part of the images, image u8[B / hosts, S, S, 1].

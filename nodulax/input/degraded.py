@@ -1,4 +1,4 @@
-"""A training set made worse on purpose, to measure what labels, outlines and numbers are worth."""
+"""Degrades a training set on purpose, to measure what labels, outlines and numbers are worth."""
 
 import dataclasses
 
@@ -9,25 +9,25 @@ from nodulax.errors import OptionError
 from nodulax.input.prepared import Prepared
 from nodulax.input.shards import Case
 
-# Share of the nodules of each conspicuity grade that a reader without CT misses; of any other word
-# the middle grade's. Our choice, as the virtual hospitals' readers have it.
+# Share of the nodules of each conspicuity grade that a reader without CT misses; any other word
+# counts as the middle grade. Our choice, the same as for the virtual hospitals' readers.
 _MISSED = {'1': 0.55, '2': 0.35, '3': 0.15, '4': 0.05, '5': 0.01}
 _UNKNOWN = '3'
 
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
-  """What is wrong with the truth of a split.
+  """The errors in the truth of a split.
 
   Attributes:
     wrong_normal: share of the normals that are labelled nodule.
     wrong_nodule: share of the nodules that are labelled normal.
-    by_conspicuity: the nodules that lose their label are those that readers miss, the less
-      conspicuous the more often; else any.
+    by_conspicuity: whether less conspicuous nodules lose their label more often, as with readers;
+      else all do equally.
     missed_second: share of the radiographs with several nodules on which the largest alone is
       marked.
     jitter: standard deviation of the shift of each outline, as a share of the nodule's size.
-    enlarged: by how much each outline is too large on every side, as a share of the nodule's size.
+    enlarged: how much too large each outline is on every side, as a share of the nodule's size.
   """
 
   wrong_normal: float
@@ -49,9 +49,9 @@ class Noise:
 
 
 def reduced(prepared: Prepared, count: int, seed: int) -> Prepared:
-  """`count` radiographs of a split drawn by seed, half of them with nodules as far as there are.
+  """Draws `count` radiographs of a split, half of them with nodules if there are enough.
 
-  A smaller draw of the same seed is part of a larger one.
+  A smaller draw with the same seed is part of a larger one.
 
   Raises:
     ValueError: the split has fewer radiographs.
@@ -70,10 +70,10 @@ def reduced(prepared: Prepared, count: int, seed: int) -> Prepared:
 
 
 def degraded(prepared: Prepared, noise: Noise, seed: int) -> Prepared:
-  """The same radiographs with a truth that is wrong in the ways of `noise`.
+  """The same radiographs with the errors of `noise` in their truth.
 
   A nodule that is labelled normal loses its location; a normal that is labelled nodule has none.
-  What is wrong at a lower rate is wrong at a higher one of the same seed.
+  With the same seed, what is wrong at a lower rate is also wrong at a higher one.
   """
   prepared = _misplaced(prepared, noise, seed)
   cases = list(prepared.cases)
@@ -97,7 +97,7 @@ def _mislabelled(case: Case) -> Case:
 
 
 def _misplaced(prepared: Prepared, noise: Noise, seed: int) -> Prepared:
-  """Outlines that miss a nodule, lie beside it or are too large."""
+  """Makes outlines miss a nodule, lie beside it or be too large."""
   if not (noise.missed_second or noise.jitter or noise.enlarged):
     return prepared
   cases, masks = list(prepared.cases), np.array(prepared.masks)
@@ -120,7 +120,7 @@ def _misplaced(prepared: Prepared, noise: Noise, seed: int) -> Prepared:
 
 
 def _nodules(mask: np.ndarray) -> list[np.ndarray]:
-  """Each region of `mask u8[S, S]` by itself, the largest first."""
+  """Each region of `mask u8[S, S]` separately, the largest first."""
   count, regions = cv2.connectedComponents((mask > 0).astype(np.uint8))
   parts = [np.where(regions == number, mask, 0) for number in range(1, count)]
   return sorted(parts, key=lambda part: -int(part.sum(dtype=np.int64)))

@@ -1,7 +1,7 @@
 """A split as the network sees it, preprocessed once and cached.
 
-Decoding costs a hundred times more than augmenting, so an epoch after the first reads the
-preprocessed crops from memory, or from a file that all worker processes share.
+Decoding costs a hundred times more than augmenting, so epochs after the first read the preprocessed
+crops from memory, or from a file that all worker processes share.
 """
 
 import concurrent.futures
@@ -28,11 +28,11 @@ class Prepared:
   Attributes:
     name: of the shard set.
     split: 'train', 'tune' or 'test'.
-    cases: what the shard says of each.
+    cases: what the shard says about each.
     images: u8[N, S, S].
     masks: u8[N, S, S], the share of each pixel that is nodule, times 255.
     truth_outside: f64[N], the mask's area outside the crop, in pixels of the crop.
-    folder: of the cache; None where the arrays are in memory.
+    folder: of the cache; None if the arrays are in memory.
   """
 
   name: str
@@ -47,7 +47,7 @@ class Prepared:
     return len(self.cases)
 
   def digest(self) -> str:
-    """Of what is known of each radiograph: changes with any label, box, name or order."""
+    """A digest of what is known of each radiograph, including every label, box and name."""
     cases = json.dumps([shards_lib.case_to_json(case) for case in self.cases])
     return hashlib.sha256(cases.encode()).hexdigest()
 
@@ -59,19 +59,19 @@ class Prepared:
       images=np.asarray(self.images[chosen]),
       masks=np.asarray(self.masks[chosen]),
       truth_outside=self.truth_outside[chosen],
-      folder=None,  # the cache holds other radiographs
+      folder=None,  # because the cache holds other radiographs
     )
 
   def truth(self, index: int) -> np.ndarray:
     """The pixels that are at least half nodule, bool[S, S].
 
-    Of a nodule smaller than that, the pixels that hold most of it: none vanishes.
+    For a nodule too small for that, the pixels that hold most of it, so that no nodule vanishes.
     """
     mask = np.asarray(self.masks[index])
     return mask >= np.clip(mask.max(), 1, 128)
 
   def __reduce__(self) -> tuple:
-    # A worker process opens the cache's files itself rather than be sent a copy of them.
+    # A worker process opens the cache's files itself and is not sent a copy of the arrays.
     if self.folder is not None:
       return _load, (self.folder, self.name, self.split)
     return Prepared, tuple(getattr(self, field.name) for field in dataclasses.fields(self))
@@ -80,12 +80,12 @@ class Prepared:
 def prepare(
   shards: Shards, preprocessing: Preprocessing, cache_dir: str | os.PathLike = ''
 ) -> Prepared:
-  """Preprocesses a split, or finds it already done in `cache_dir`.
+  """Preprocesses a split, or finds the finished result in `cache_dir`.
 
   Args:
     shards: the split.
     preprocessing: its parameters, with the shards' identity, are the cache's key.
-    cache_dir: a folder for the cached crops; '' keeps them in memory for this process alone.
+    cache_dir: folder for the cached crops; '' keeps them in memory, for this process alone.
   """
   if not cache_dir:
     return _fill(shards, preprocessing, None)
@@ -95,13 +95,13 @@ def prepare(
       with whole_folder(folder) as unfinished:
         _fill(shards, preprocessing, unfinished)
     except OSError:
-      if not folder.exists():  # else another process finished the same work first
+      if not folder.exists():  # otherwise another process finished the same work first
         raise
   return _load(folder, shards.name, shards.split)
 
 
 def _key(shards: Shards, preprocessing: Preprocessing) -> str:
-  """Changes with the shards' files, and with the preprocessing's parameters and code."""
+  """The cache's key: a digest of the shards' files and the preprocessing's parameters and code."""
   paths = sorted(shards.directory.iterdir())
   files = [(path.name, path.stat().length, path.stat().mtime) for path in paths]
   parameters = [dataclasses.asdict(preprocessing), input_fingerprint()]
@@ -124,7 +124,7 @@ def _fill(shards: Shards, preprocessing: Preprocessing, folder: pathlib.Path | N
   def prepare_one(index: int) -> Case:
     case, pixels, mask = shards[index]
     images[index] = preprocessing.image(pixels, case.lung_box)
-    if mask is not None:  # pages of the file that stay zero take no disk
+    if mask is not None:  # pages of the file that stay zero take no disk space
       masks[index] = preprocessing.mask(mask, case.lung_box)
       truth_outside[index] = preprocessing.truth_outside(mask, case.lung_box)
     return case
@@ -134,7 +134,7 @@ def _fill(shards: Shards, preprocessing: Preprocessing, folder: pathlib.Path | N
     try:
       done = threads.map(prepare_one, range(count))
       cases = list(track(done, f'preprocessing {shards.name} {shards.split}', total=count))
-    except BaseException:  # or leaving would wait for the whole split
+    except BaseException:  # otherwise leaving would wait for the whole split
       threads.shutdown(cancel_futures=True)
       raise
   if folder is not None:

@@ -1,4 +1,4 @@
-"""A split with the labels of a second reading in place of its own."""
+"""Replaces the labels of a split by those of a second reading."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -20,14 +20,15 @@ def relabelled(
 ) -> Prepared:
   """The radiographs of a split that were read again, with their new labels and boxes.
 
-  A normal radiograph that becomes a nodule is located where a reader drew a box; a nodule that
-  stays one keeps its own location where nobody did.
+  A normal radiograph that becomes a nodule has a known location if a reader drew a box; a nodule
+  that stays one keeps its own location if no reader did.
 
   Args:
     prepared: the split.
-    settled: by image id.
-    preprocessing: that made the split's crops, for the masks of boxes.
-    keep_unread: whether a radiograph that is not in `settled` keeps its label; else it is left out.
+    settled: the readers' answers, by image id.
+    preprocessing: that of the split's crops, for the masks of boxes.
+    keep_unread: whether radiographs that are not in `settled` keep their labels; otherwise they are
+      left out.
   """
   if keep_unread:
     part = prepared

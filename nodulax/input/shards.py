@@ -14,23 +14,23 @@ from nodulax.storage import folders
 
 
 class ShardsError(NodulaxError):
-  """Shards that are missing, incomplete or not nodulax's; says which folder and what to do."""
+  """Shards are missing, incomplete or not nodulax's; the message names folder and remedy."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-  """What a shard says of one radiograph beside its pixels.
+  """What a shard says about one radiograph, in addition to its pixels.
 
   Attributes:
     image_id: file name of a public image, keyed hash of a hospital's.
     patient_id: keyed hash.
     label: 1 with a nodule or mass, else 0.
-    location_known: False for a nodule image whose nodules nobody located.
+    location_known: False for a nodule image whose nodules were not located.
     boxes: (x_min, y_min, x_max, y_max) of each located nodule, in pixels of the stored image.
     lung_box: the same four numbers around the lungs, without a margin.
     height, width: of the stored image, in pixels.
     sex: 'female', 'male' or 'unknown'.
-    age: in years; NaN where unknown, as are the numbers below.
+    age: in years; this and the numbers below are NaN if unknown.
     view: 'PA', 'AP' or 'unknown'.
     pixel_spacing_mm: (x, y) of the stored pixels, at the detector.
     nodule_diameter_mm: of the largest nodule.
@@ -57,7 +57,7 @@ class Case:
 
 
 class Shards:
-  """One split of a shard set, at random access.
+  """One split of a shard set, with random access.
 
   Args:
     directory: the folder that holds `dataset_info.json`, or one above it with a single such folder;
@@ -86,15 +86,15 @@ class Shards:
     return len(self._examples)
 
   def labels(self) -> list[int]:
-    """Of each radiograph, 1 with a nodule or mass, else 0; no pixels are decoded."""
+    """The label of each radiograph, 1 with a nodule or mass, else 0; no pixels are decoded."""
     return [int(self._examples[index]['label']) for index in range(len(self))]
 
   def column(self, name: Literal['image_id', 'patient_id']) -> list[str]:
-    """Of each radiograph, what it or its patient is called; no pixels are decoded."""
+    """A text feature of each radiograph, such as its name; no pixels are decoded."""
     return [self._examples[index][name].decode() for index in range(len(self))]
 
   def __getitem__(self, index: int) -> tuple[Case, np.ndarray, np.ndarray | None]:
-    """The case, its pixels u8|u16[H, W], and its mask u8[H, W] (None where nothing is marked)."""
+    """The case, its pixels u8|u16[H, W], and its mask u8[H, W] (None if nothing is marked)."""
     example = self._examples[index]
     image_id = example['image_id'].decode()
     pixels = decode_png(example['image'], image_id)
@@ -129,7 +129,7 @@ class Shards:
 
 
 def split_sizes(directory: epath.PathLike) -> dict[str, int]:
-  """How many radiographs each split of a shard set has; empty ones are left out.
+  """How many radiographs each split of a shard set has, without empty splits.
 
   Raises:
     ShardsError: there are no complete shards.
@@ -139,10 +139,11 @@ def split_sizes(directory: epath.PathLike) -> dict[str, int]:
 
 
 def describe_splits(directory: epath.PathLike) -> dict[str, Any]:
-  """What tells the splits train and tune of a shard set from those of another one, as JSON.
+  """Identifies the splits train and tune of a shard set, as JSON.
 
   Returns:
-    The set's name, and of each split the radiographs in each of its files and its size in bytes.
+    The name of the set, and for each split the number of radiographs in each of its files and its
+    size in bytes.
 
   Raises:
     ShardsError: there are no complete shards.
@@ -164,7 +165,7 @@ def find_shards(directory: epath.PathLike) -> epath.Path:
   directory = epath.Path(directory)
   if (directory / 'dataset_info.json').exists():
     return directory
-  # data_dir/name/config/version: never deeper than three levels, and never into half-built ones.
+  # data_dir/name/config/version: at most three levels deep, and not into half-built ones.
   found = sorted(
     info.parent
     for depth in ('*', '*/*', '*/*/*')
@@ -182,7 +183,7 @@ def find_shards(directory: epath.PathLike) -> epath.Path:
 
 
 def case_to_json(case: Case) -> dict:
-  """The case as JSON holds it: NaN, which JSON lacks, becomes None."""
+  """The case as a JSON object: NaN, which JSON lacks, becomes None."""
 
   def known(value: Any) -> Any:
     if isinstance(value, tuple):

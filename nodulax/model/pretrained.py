@@ -4,7 +4,7 @@ import os
 import pathlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -156,7 +156,6 @@ def load_published(path: str | os.PathLike[str], variables: Variables) -> tuple[
   except ValueError as error:
     raise WeightsError(str(error)) from error
   target = flatten_dict(variables, sep='/')
-  wanted = {name for name in target if '/backbone/' in name and '_excitation/' not in name}
   found: dict[str, np.ndarray] = {}
   unused = []
   for name, array in arrays.items():
@@ -170,20 +169,8 @@ def load_published(path: str | os.PathLike[str], variables: Variables) -> tuple[
       raise WeightsError(f'{path} holds two arrays for {here}; keep one network in the file')
     else:
       found[here] = _fit(array, target[here].shape) if here in target else array
-
-  faults = [f'{name} is missing' for name in sorted(wanted - found.keys())]
-  faults += [f'{name} has no place here' for name in sorted(found.keys() - wanted)]
-  faults += [
-    f'{name} is {found[name].shape} and not {target[name].shape}'
-    for name in sorted(wanted & found.keys())
-    if found[name].shape != target[name].shape
-  ]
-  faults += [
-    f'{name} holds numbers that are not finite'
-    for name in sorted(wanted & found.keys())
-    if not np.isfinite(np.asarray(found[name], np.float32)).all()
-  ]
-  if faults:
+  wanted = {name for name in target if '/backbone/' in name and '_excitation/' not in name}
+  if faults := _faults(found, {name: target[name].shape for name in wanted}):
     raise WeightsError(
       f'{path} does not fit: it holds {_architecture(found)}, and the network is '
       f'{_architecture(wanted)}. {len(faults)} faults, the first: {"; ".join(faults[:5])}. '
@@ -192,6 +179,25 @@ def load_published(path: str | os.PathLike[str], variables: Variables) -> tuple[
   result = target | {name: jnp.asarray(array, jnp.float32) for name, array in found.items()}
   report = Report(tuple(found), tuple(name for name in target if name not in found), tuple(unused))
   return unflatten_dict(result, sep='/'), report
+
+
+def _faults(found: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]]) -> list[str]:
+  """Why these arrays are not those of a backbone whose arrays have the wanted shapes."""
+  both = sorted(wanted.keys() & found.keys())
+  return [
+    *(f'{name} is missing' for name in sorted(wanted.keys() - found.keys())),
+    *(f'{name} has no place here' for name in sorted(found.keys() - wanted.keys())),
+    *(
+      f'{name} is {found[name].shape} and not {wanted[name]}'
+      for name in both
+      if found[name].shape != wanted[name]
+    ),
+    *(
+      f'{name} holds numbers that are not finite'
+      for name in both
+      if not np.isfinite(np.asarray(found[name], np.float32)).all()
+    ),
+  ]
 
 
 def _architecture(names: Iterable[str]) -> str:

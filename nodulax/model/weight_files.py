@@ -60,15 +60,13 @@ def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 def _read_keras(file: BinaryIO) -> dict[str, np.ndarray]:
   arrays: dict[str, np.ndarray] = {}
-  size = 0
 
   def visit(path: str, item: h5py.Group | h5py.Dataset) -> None:
-    nonlocal size
     if not isinstance(item, h5py.Dataset) or item.dtype.kind != 'f':
       return
     if item.external or item.is_virtual:
       raise ValueError(f'{path} lies in another file')
-    size += item.size * item.dtype.itemsize
+    size = sum(array.nbytes for array in arrays.values()) + item.size * item.dtype.itemsize
     if size > MAX_BYTES:
       raise ValueError(f'it unpacks to more than {MAX_BYTES >> 20} MiB')
     arrays[_keras_name(path, item)] = item[()]

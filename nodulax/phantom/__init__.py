@@ -1,4 +1,4 @@
-"""Simulated chest radiographs with known truth, and four virtual hospitals made of them."""
+"""Simulated chest radiographs whose truth is known, and four virtual hospitals built from them."""
 
 from nodulax.phantom.hospitals.aihub import write_aihub
 from nodulax.phantom.hospitals.gmc import write_gmc

@@ -1,6 +1,6 @@
 """python -m nodulax.phantom SOURCE --output=DIR --images=N --image_size=S --seed=K
 
-python -m nodulax.phantom implant --images=DIR --output=DIR puts nodules into real radiographs.
+python -m nodulax.phantom implant --images=DIR --output=DIR adds nodules to real radiographs.
 """
 
 import argparse
@@ -31,25 +31,25 @@ def main(arguments: Sequence[str]) -> None:
   parser = argparse.ArgumentParser(
     prog='python -m nodulax.phantom',
     description=main.__doc__,
-    epilog='To put nodules into real radiographs: python -m nodulax.phantom implant --help',
+    epilog='To add nodules to real radiographs: python -m nodulax.phantom implant --help',
   )
   parser.add_argument('source', choices=_WRITERS)
-  parser.add_argument('--output', required=True, help='the folder to make')
-  parser.add_argument('--images', type=int, required=True, help='how many')
+  parser.add_argument('--output', required=True, help='folder to create')
+  parser.add_argument('--images', type=int, required=True, help='how many radiographs')
   parser.add_argument('--image_size', type=int, default=1024, help='pixels along the longer side')
-  parser.add_argument('--seed', type=int, default=0, help='another seed, other patients')
-  parser.add_argument('--processes', type=int, default=None, help='default: one a core')
+  parser.add_argument('--seed', type=int, default=0, help='of the patients and their exposures')
+  parser.add_argument('--processes', type=int, default=None, help='default: one per core')
   parser.add_argument(
-    '--label_noise', type=float, help='nih alone: share of wrong labels, in either direction'
+    '--label_noise', type=float, help='nih only: share of wrong labels in each direction'
   )
-  parser.add_argument('--masses_only', action='store_true', help='easy: every nodule is a mass')
+  parser.add_argument('--masses_only', action='store_true', help='make every nodule a mass (easy)')
   given = parser.parse_args(arguments)
   options: dict[str, float | bool] = {}
   if given.masses_only:
     options['masses_only'] = True
   if given.label_noise is not None:
     if given.source != 'nih':
-      parser.error('--label_noise is for nih: the other sources have clean labels')
+      parser.error('--label_noise applies to nih only: the other sources have clean labels')
     options.update(false_positives=given.label_noise, false_negatives=given.label_noise)
   try:
     folder = _WRITERS[given.source](

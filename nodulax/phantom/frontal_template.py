@@ -2,7 +2,7 @@
 
   python -m nodulax.phantom.frontal_template --output=frontal_template.npz
 
-A minute on two cores. Simulated radiographs alone go into it.
+It takes a minute on two cores and uses simulated radiographs only.
 """
 
 import argparse
@@ -19,18 +19,18 @@ from nodulax.radiograph.lungs import find_lung_box
 
 
 def simulated_arrangement(seed: int) -> np.ndarray | None:
-  """The arrangement of a simulated radiograph; None where its lungs are not found."""
+  """The arrangement of a simulated radiograph; None if its lungs are not found."""
   pixels, _ = simulated(seed)
   lungs = find_lung_box(pixels)
   return arrangement(pixels, lungs) if lungs.found else None
 
 
 def main() -> None:
-  """Makes the mean frontal radiograph that images are compared with before they are read."""
+  """Makes the mean frontal radiograph that images are compared with before prediction."""
   parser = argparse.ArgumentParser(
     prog='python -m nodulax.phantom.frontal_template', description=main.__doc__
   )
-  parser.add_argument('--output', required=True, help='the .npz file to write')
+  parser.add_argument('--output', required=True, help='.npz file to write')
   parser.add_argument('--radiographs', type=int, default=400, help='how many to simulate')
   arguments = parser.parse_args()
   seeds = range(arguments.radiographs)

@@ -2,7 +2,7 @@
 
   python -m nodulax.phantom.train_lungs --output=lung_network.npz
 
-Some twenty minutes on two cores. `radiograph/lungs.py` reads what it writes, from beside it.
+It takes some twenty minutes on two cores. `radiograph/lungs.py` reads the file from its own folder.
 """
 
 import argparse
@@ -33,9 +33,10 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 def simulated(seed: int) -> Pair:
-  """Anybody in any X-ray room: u8[160, 160], bright where dense, and the lungs, bool[160, 160].
+  """A random patient in a random X-ray room: u8[160, 160], bright where dense, and the lungs,
+  bool[160, 160].
 
-  The ranges are our choice: wider than in any one hospital.
+  We chose ranges that are wider than in any single hospital.
   """
   cv2.setNumThreads(1)
   rng = np.random.default_rng(seed)
@@ -56,7 +57,7 @@ def simulated(seed: int) -> Pair:
 
 
 def spoilt(pixels: np.ndarray, lungs: np.ndarray, rng: np.random.Generator) -> Pair:
-  """The same body as archives have it: other crops, exposures, diseases and film borders.
+  """The same body as found in archives: with other crops, exposures, diseases and film borders.
 
   Returns:
     u8[160, 160], and how much of each pixel is lung, f32[160, 160] in [0, 1].
@@ -73,7 +74,7 @@ def spoilt(pixels: np.ndarray, lungs: np.ndarray, rng: np.random.Generator) -> P
 
 
 def _consolidated(film: np.ndarray, lungs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-  """Parts of the lungs, sometimes most of one, as dense as the soft tissue beside them."""
+  """Makes parts of the lungs, sometimes most of one, as dense as the soft tissue beside them."""
   rows, columns = np.mgrid[:_SIZE, :_SIZE].astype(np.float32)
   opacity = np.zeros_like(film)
   for _ in range(rng.poisson(0.7)):
@@ -87,7 +88,7 @@ def _consolidated(film: np.ndarray, lungs: np.ndarray, rng: np.random.Generator)
 
 
 def _exposed(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-  """Another gamma, window and evenness of the exposure; unsharp or equalized images."""
+  """Changes gamma, window and evenness of the exposure; some images are sharpened or equalized."""
   rows, columns = np.mgrid[-1 : 1 : _SIZE * 1j, -1 : 1 : _SIZE * 1j].astype(np.float32)
   slope = rng.normal(0, 0.12, 2)
   film = film + np.float32(slope[0]) * rows + np.float32(slope[1]) * columns
@@ -102,7 +103,7 @@ def _exposed(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _placed(film: np.ndarray, lungs: np.ndarray, rng: np.random.Generator) -> Pair:
-  """Another place, size, angle and proportion of the body in the image."""
+  """Changes place, size, angle and proportions of the body in the image."""
   mirrored = -1 if rng.random() < 0.5 else 1
   scale = np.exp(rng.uniform(np.log(0.6), np.log(1.6)))
   stretch = np.exp(rng.normal(0, 0.1))
@@ -110,7 +111,7 @@ def _placed(film: np.ndarray, lungs: np.ndarray, rng: np.random.Generator) -> Pa
   rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
   matrix = rotation @ np.array([[mirrored * stretch, shear], [0, 1 / stretch]]) * scale
   centre = np.array([_SIZE / 2, _SIZE / 2])
-  # An image larger than the body is not always centred on it, one as large usually is.
+  # An image larger than the body is not always centred on it; one of the same size usually is.
   shift = rng.normal(0, 0.03 + 0.12 * abs(np.log(scale)), 2) * _SIZE
   affine = np.column_stack([matrix, centre - matrix @ centre + shift])
   size = (_SIZE, _SIZE)
@@ -121,7 +122,7 @@ def _placed(film: np.ndarray, lungs: np.ndarray, rng: np.random.Generator) -> Pa
 
 
 def _collimated(film: np.ndarray, lungs: np.ndarray, rng: np.random.Generator) -> Pair:
-  """Blades or the film's edge, black or white, not quite parallel to the image's sides."""
+  """Adds collimator blades or film edges, black or white, slightly oblique to the image's sides."""
   film, lungs = film.copy(), lungs.copy()
   for side in range(4):
     if rng.random() < 0.2:
@@ -136,7 +137,7 @@ def _collimated(film: np.ndarray, lungs: np.ndarray, rng: np.random.Generator) -
 
 
 def _labelled(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-  """Labels and blacked-out names in the corners and at the edges."""
+  """Adds labels and blacked-out names in the corners and at the edges."""
   for _ in range(rng.poisson(1.0)):
     x, y = rng.integers(0, _SIZE, 2)
     width, height = rng.integers(3, 24, 2)
@@ -146,7 +147,7 @@ def _labelled(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def batches(library: list[Pair], size: int, rng: np.random.Generator) -> Iterator[Pair]:
-  """Yields (f32[size, 128, 128, 2], f32[size, 64, 64] in [0, 1]) for ever."""
+  """Yields (f32[size, 128, 128, 2], f32[size, 64, 64] in [0, 1]) forever."""
   target_size = (lung_network.OUTPUT_SIZE, lung_network.OUTPUT_SIZE)
   while True:
     films, targets = [], []
@@ -181,7 +182,7 @@ def loss(parameters: lung_network.Parameters, films: jax.Array, targets: jax.Arr
 def train(
   library: list[Pair], steps: int, batch_size: int, learning_rate: float, rng: np.random.Generator
 ) -> lung_network.Parameters:
-  """Adam with a one-cycle learning rate, whose highest value is given."""
+  """Trains with Adam and a one-cycle learning rate, whose highest value is given."""
   schedule = optax.cosine_onecycle_schedule(steps, learning_rate)
   optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
   parameters = initial_parameters(rng)
@@ -209,12 +210,12 @@ def main() -> None:
   parser = argparse.ArgumentParser(
     prog='python -m nodulax.phantom.train_lungs', description=main.__doc__
   )
-  parser.add_argument('--output', required=True, help='the .npz file to write')
+  parser.add_argument('--output', required=True, help='.npz file to write')
   parser.add_argument('--radiographs', type=int, default=3000, help='how many to simulate')
-  parser.add_argument('--steps', type=int, default=5000, help='batches to learn from')
-  parser.add_argument('--batch_size', type=int, default=16, help='radiographs a batch')
-  parser.add_argument('--learning_rate', type=float, default=2e-3, help='the highest of the cycle')
-  parser.add_argument('--seed', type=int, default=0, help='of all that is random')
+  parser.add_argument('--steps', type=int, default=5000, help='batches to train on')
+  parser.add_argument('--batch_size', type=int, default=16, help='radiographs per batch')
+  parser.add_argument('--learning_rate', type=float, default=2e-3, help='highest of the cycle')
+  parser.add_argument('--seed', type=int, default=0, help='seed of everything random')
   arguments = parser.parse_args()
   rng = np.random.default_rng(arguments.seed)
   seeds = rng.integers(2**63, size=arguments.radiographs).tolist()
@@ -223,7 +224,7 @@ def main() -> None:
     library = list(track(results, 'simulating', total=len(seeds)))
   cv2.setNumThreads(1)
   parameters = train(library, arguments.steps, arguments.batch_size, arguments.learning_rate, rng)
-  # Half precision moves the edges of the box by far less than a pixel.
+  # Half precision moves the edges of the box by much less than a pixel.
   halves: dict[str, Any] = jax.tree.map(lambda value: np.asarray(value, np.float16), parameters)
   np.savez_compressed(arguments.output, **halves)
   print(f'{arguments.output}: {os.path.getsize(arguments.output):,} bytes')

@@ -9,7 +9,7 @@ extra `dicom` (highdicom).
 import importlib.metadata
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import highdicom as hd
@@ -163,54 +163,44 @@ def structured_report(source: _Source, reading: Reading, prediction: Prediction)
     source.network, source.version, parameters=_notices(reading)
   )
   image = source.header.SOPClassUID, source.header.SOPInstanceUID
-  spacing, unit = reading.radiograph.spacing_mm, _MM
-  if spacing is None:
-    spacing, unit = (1.0, 1.0), _PIXELS
-  groups: list = [
-    sr.MeasurementsAndQualitativeEvaluations(
-      tracking_identifier=sr.TrackingIdentifier(source.uid('radiograph'), 'Whole radiograph'),
+  whole = sr.MeasurementsAndQualitativeEvaluations(
+    tracking_identifier=sr.TrackingIdentifier(source.uid('radiograph'), 'Whole radiograph'),
+    finding_type=_NODULE,
+    algorithm_id=algorithm,
+    measurements=[_percentage(_CERTAINTY_OF_IMPRESSION, prediction.probability)],
+    qualitative_evaluations=[
+      sr.QualitativeEvaluation(_NODULE, _DETECTED if prediction.positive else _NOT_DETECTED)
+    ],
+    source_images=[sr.SourceImageForMeasurementGroup(*image)],
+  )
+  marked = [
+    sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+      tracking_identifier=sr.TrackingIdentifier(
+        source.uid(f'finding {number}'), f'Finding {number}'
+      ),
+      referenced_region=sr.ImageRegion(
+        'POLYLINE', _outline(finding.box), sr.SourceImageForRegion(*image)
+      ),
       finding_type=_NODULE,
       algorithm_id=algorithm,
-      measurements=[_percentage(_CERTAINTY_OF_IMPRESSION, prediction.probability)],
-      qualitative_evaluations=[
-        sr.QualitativeEvaluation(_NODULE, _DETECTED if prediction.positive else _NOT_DETECTED)
+      finding_sites=[sr.FindingSite(_LUNG, laterality=_SIDES.get(place.laterality))],
+      measurements=[
+        _percentage(_CERTAINTY_OF_FINDING, finding.score),
+        *_extent(finding.box, reading.radiograph.spacing_mm),
       ],
-      source_images=[sr.SourceImageForMeasurementGroup(*image)],
     )
+    for number, (finding, place, shown) in enumerate(
+      zip(prediction.findings, prediction.places, prediction.marked, strict=True), 1
+    )
+    if shown
   ]
-  for number, (finding, place, shows) in enumerate(
-    zip(prediction.findings, prediction.places, prediction.marked, strict=True), 1
-  ):
-    if not shows:
-      continue
-    x_min, y_min, x_max, y_max = finding.box
-    # DICOM counts as we do: 0, 0 is the outer corner of the first pixel (PS3.3 C.18.6).
-    outline = [(x_min, y_min), (x_max, y_min), (x_max, y_max), (x_min, y_max), (x_min, y_min)]
-    groups.append(
-      sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(
-          source.uid(f'finding {number}'), f'Finding {number}'
-        ),
-        referenced_region=sr.ImageRegion(
-          'POLYLINE', np.array(outline), sr.SourceImageForRegion(*image)
-        ),
-        finding_type=_NODULE,
-        algorithm_id=algorithm,
-        finding_sites=[sr.FindingSite(_LUNG, laterality=_SIDES.get(place.laterality))],
-        measurements=[
-          _percentage(_CERTAINTY_OF_FINDING, finding.score),
-          sr.Measurement(_WIDTH, round((x_max - x_min) * spacing[0], 3), unit),
-          sr.Measurement(_HEIGHT, round((y_max - y_min) * spacing[1], 3), unit),
-        ],
-      )
-    )
   device = sr.DeviceObserverIdentifyingAttributes(
     source.uid('device'), name=source.network, manufacturer_name=_MANUFACTURER
   )
   content = sr.MeasurementReport(
     sr.ObservationContext(observer_device_context=sr.ObserverContext(codes.DCM.Device, device)),
     _CHEST_RADIOGRAPH,
-    groups,
+    [whole, *marked],
     title=codes.DCM.ImagingMeasurementReport,
   )
   report = sr.ComprehensiveSR([source.header], content, **source.series)
@@ -278,6 +268,27 @@ def _series(name: str, reading: Reading) -> str:
   """The description of a series."""
   forced = 'BY FORCE: ' if reading.objection else ''
   return f'{forced}{name}, for research, not a medical device'
+
+
+def _outline(box: Sequence[float]) -> np.ndarray:
+  """The corners of a box as a closed polyline, f[5, 2].
+
+  DICOM counts as we do: 0, 0 is the outer corner of the first pixel (PS3.3 C.18.6).
+  """
+  x_min, y_min, x_max, y_max = box
+  return np.array([(x_min, y_min), (x_max, y_min), (x_max, y_max), (x_min, y_max), (x_min, y_min)])
+
+
+def _extent(
+  box: Sequence[float], spacing_mm: tuple[float, float] | None
+) -> tuple[sr.Measurement, sr.Measurement]:
+  """The width and height of a box, in pixels where the spacing is unknown."""
+  x_min, y_min, x_max, y_max = box
+  (x, y), unit = ((1.0, 1.0), _PIXELS) if spacing_mm is None else (spacing_mm, _MM)
+  return (
+    sr.Measurement(_WIDTH, round((x_max - x_min) * x, 3), unit),
+    sr.Measurement(_HEIGHT, round((y_max - y_min) * y, 3), unit),
+  )
 
 
 def _percentage(name: Code, probability: float) -> sr.Measurement:

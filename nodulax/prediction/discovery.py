@@ -52,43 +52,48 @@ def radiographs_in(
   Raises:
     FileNotFoundError: there is not one radiograph.
   """
-  named: dict[str, pathlib.Path] = {}
-  found = False
-
-  def add(name: str, path: pathlib.Path) -> None:
-    nonlocal found
-    found = found or os.path.isfile(path)  # False too where the name is too long
-    # File names that are not text in this system's encoding could not be written to a table.
-    name = name.encode('utf-8', 'backslashreplace').decode()
-    unique, number = f'{len(named) + 1:06d}' if numbered else name, 2
-    while unique in named:
-      unique, number = f'{name} ({number})', number + 1
-    named[unique] = path
-
-  def add_all(files: Sequence[pathlib.Path]) -> None:
-    # Without '..', so that no name leads out of the output.
-    whole = [pathlib.Path(os.path.abspath(file)) for file in files]
-    common = os.path.commonpath([file.parent for file in whole])
-    for name, file in zip(whole, files, strict=True):
-      add(name.relative_to(common).as_posix(), file)
-
+  found: list[tuple[str, pathlib.Path]] = []
   for text in paths:
     path = pathlib.Path(text)
     if os.path.isdir(path):
       for file in _in_folder(path):
-        add(path.name if file == path else file.relative_to(path).as_posix(), file)
+        found.append((path.name if file == path else file.relative_to(path).as_posix(), file))
     elif not os.path.isfile(path) and glob.has_magic(text) and (matching := _matching(text)):
-      add_all(matching)
+      found += _by_path(matching)
     else:
-      add(path.name or text, path)
+      found.append((path.name or text, path))
   if listed:
     lines = map(pathlib.Path, listed)
-    add_all(
+    found += _by_path(
       [file for line in lines for file in (_in_folder(line) if os.path.isdir(line) else [line])]
     )
-  if not found:
+  if not any(os.path.isfile(path) for _, path in found):  # False too where a name is too long
     shown = ', '.join([*paths, *listed][:3])
     raise FileNotFoundError(f'{shown}: no {FORMATS} file is there; correct the path')
+  if numbered:
+    return {f'{number:06d}': path for number, (_, path) in enumerate(found, 1)}
+  return _uniquely_named(found)
+
+
+def _by_path(files: Sequence[pathlib.Path]) -> list[tuple[str, pathlib.Path]]:
+  """Files with their paths from the innermost folder that holds them all."""
+  # Without '..', so that no name leads out of the output.
+  whole = [pathlib.Path(os.path.abspath(file)) for file in files]
+  common = os.path.commonpath([file.parent for file in whole])
+  return [
+    (name.relative_to(common).as_posix(), file) for name, file in zip(whole, files, strict=True)
+  ]
+
+
+def _uniquely_named(files: Iterable[tuple[str, pathlib.Path]]) -> dict[str, pathlib.Path]:
+  named: dict[str, pathlib.Path] = {}
+  for name, path in files:
+    # File names that are not text in this system's encoding could not be written to a table.
+    name = name.encode('utf-8', 'backslashreplace').decode()
+    unique, number = name, 2
+    while unique in named:
+      unique, number = f'{name} ({number})', number + 1
+    named[unique] = path
   return named
 
 

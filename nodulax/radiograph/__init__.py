@@ -1,1 +1,1 @@
-"""What happens to one radiograph, NumPy in and NumPy out."""
+"""Everything that is done to a single radiograph: NumPy in, NumPy out."""

@@ -1,4 +1,4 @@
-"""Random changes of a training image: of its geometry, as of its mask, and of its greys alone."""
+"""Random changes to a training image: to the geometry, as of its mask, and to its greys."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-  """Ranges that each training image is drawn from anew.
+  """Ranges from which the changes to each training image are drawn.
 
   Attributes:
     flip: probability of a horizontal flip.
@@ -43,7 +43,7 @@ class Augmentation:
     return np.column_stack([linear, centre + shift - linear @ centre])
 
   def expose(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """`image u8[S, S]` with other greys; as it is where no range of theirs is open."""
+    """Changes the greys of `image u8[S, S]`; returns it unchanged if all their ranges are 0."""
     if not (self.gamma or self.sharpness or self.noise):
       return image
     film = image.astype(np.float32) / 255
@@ -54,13 +54,13 @@ class Augmentation:
 def exposed(
   film: np.ndarray, rng: np.random.Generator, *, gamma: float, sharpness: float, noise: float
 ) -> np.ndarray:
-  """Another tone curve, sharpness and noise, drawn from the ranges of `Augmentation`.
+  """Changes tone curve, sharpness and noise at random, within the ranges of `Augmentation`.
 
   Args:
     film: f32[H, W] in [0, 1].
 
   Returns:
-    f32[H, W], which noise may carry beyond [0, 1].
+    f32[H, W]; noise may push values outside [0, 1].
   """
   film = np.power(film, np.float32(np.exp(rng.normal(0, gamma))))
   weight = rng.uniform(-0.5, 1) * sharpness
@@ -72,6 +72,6 @@ def exposed(
 
 
 def warp(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
-  """`image u8[S, S]` moved by `affine f64[2, 3]`, bilinear; what comes into view is black."""
+  """`image u8[S, S]` moved by `affine f64[2, 3]`, bilinear; what was outside the image is black."""
   size = (image.shape[1], image.shape[0])
   return cv2.warpAffine(image, affine, size, flags=cv2.INTER_LINEAR, borderValue=0)

@@ -1,4 +1,4 @@
-"""Windows bitmaps, uncompressed: of 8 bits with a palette, 24 or 32 bits a pixel."""
+"""Windows bitmaps, uncompressed: with 8 bits and a palette, 24 or 32 bits per pixel."""
 
 import struct
 
@@ -12,7 +12,7 @@ _FILE_HEADER = 14  # bytes
 
 
 def is_bmp(data: bytes) -> bool:
-  """Whether these bytes begin as a bitmap does."""
+  """Whether these bytes begin like a bitmap."""
   if data[:2] != b'BM' or len(data) < _FILE_HEADER + 4:
     return False
   return struct.unpack_from('<I', data, _FILE_HEADER)[0] in _HEADERS
@@ -47,16 +47,16 @@ def decode_bmp(data: bytes, name: str) -> np.ndarray:
     raise _damaged(name)
   rows = np.frombuffer(data, np.uint8, stride * abs(height), start).reshape(abs(height), stride)
   samples = rows[:, : width * bits // 8].reshape(abs(height), width, bits // 8)
-  if height > 0:  # from the bottom up
+  if height > 0:  # stored from the bottom up
     samples = samples[::-1]
   if bits == 8:
     samples = _of_palette(samples[..., 0], data, palette_start, colours, name)
-  # Blue, green, red; the fourth byte says nothing.
+  # Blue, green, red; the fourth byte is unused.
   return as_grey(samples[..., :3], name)
 
 
 def _header(data: bytes) -> tuple[int, int, int, int, int, int]:
-  """(width, height, bits a pixel, compression, colours of the palette, where it begins)."""
+  """(width, height, bits per pixel, compression, palette colours, start of the palette)."""
   (size,) = struct.unpack_from('<I', data, _FILE_HEADER)
   if size == _OLD_HEADER:
     width, height, _, bits = struct.unpack_from('<HHHH', data, _FILE_HEADER + 4)
@@ -69,7 +69,7 @@ def _header(data: bytes) -> tuple[int, int, int, int, int, int]:
 def _of_palette(
   indices: np.ndarray, data: bytes, start: int, colours: int, name: str
 ) -> np.ndarray:
-  """The colours u8[H, W, 3] that `indices u8[H, W]` stand for."""
+  """The palette colours u8[H, W, 3] for `indices u8[H, W]`."""
   size = 3 if start == _FILE_HEADER + _OLD_HEADER else 4
   colours = min(colours, 256, (len(data) - start) // size)
   if indices.max() >= colours:

@@ -15,13 +15,13 @@ from nodulax.radiograph.record import OLDEST, Radiograph, RadiographError, Sex, 
 
 _SEXES: dict[str, Sex] = {'F': 'female', 'M': 'male'}
 _VIEWS: dict[str, View] = {'PA': 'PA', 'AP': 'AP'}
-# What a picture in colours does not have, whatever its file says.
+# A colour picture has none of these, whatever its file says.
 _NO_GREY_SCALE: dict = dict.fromkeys(('RescaleSlope', 'RescaleIntercept', 'WindowCenter'), [])
 _YEARS = {'D': 1 / 365.25, 'W': 7 / 365.25, 'M': 1 / 12, 'Y': 1.0, '': 1.0}
 
 
 def is_dicom(data: bytes) -> bool:
-  """Whether these bytes begin as a DICOM file does, with or without preamble and file meta."""
+  """Whether these bytes begin like a DICOM file, with or without preamble and file meta."""
   return data[128:132] == b'DICM' or data[:2] in (b'\x02\x00', b'\x08\x00', b'\x00\x08')
 
 
@@ -29,9 +29,9 @@ def decode_dicom(data: bytes, name: str) -> Radiograph:
   """Decodes a DICOM file.
 
   Uncompressed, deflated, RLE, JPEG (baseline, extended, lossless), JPEG-LS, JPEG 2000 and
-  high-throughput JPEG 2000 pixels are read, and RGB where every pixel is grey. How stored values
-  become grey is in `grayscale`. An attribute that is not valid is taken as absent, unless the
-  pixels cannot be read without it.
+  high-throughput JPEG 2000 pixels are read, and RGB if every pixel is grey. `grayscale` describes
+  how stored values become grey. An invalid attribute is treated as absent, unless the pixels cannot
+  be read without it.
 
   Args:
     data: the bytes of the file.
@@ -41,8 +41,8 @@ def decode_dicom(data: bytes, name: str) -> Radiograph:
     The radiograph, upright. Its spacing is Pixel Spacing, else Imager Pixel Spacing.
 
   Raises:
-    RadiographError: the file holds no single grey image, is too large, truncated, damaged or
-      invalid, or is compressed in a way that is not read.
+    RadiographError: the file does not hold exactly one grey image, is too large, truncated,
+      damaged or invalid, or has an unsupported compression.
   """
   try:
     header = read_header(data, name)
@@ -52,19 +52,19 @@ def decode_dicom(data: bytes, name: str) -> Radiograph:
   except RadiographError:
     raise
   except Exception:
-    # Broken files make pydicom raise almost anything, with values of the file in the message.
+    # On broken files pydicom raises almost anything, with values from the file in the message.
     raise RadiographError(
       f'{name}: the DICOM file is truncated, damaged or invalid; export it again'
     ) from None
 
 
 def _radiograph(header: Header, layout: Layout, stored: Stored, name: str) -> Radiograph:
-  if layout.channels == 3:  # a picture that is shown as it is
+  if layout.channels == 3:  # a picture that is displayed unchanged
     header = dataclasses.replace(
       header, values=header.values | _NO_GREY_SCALE, luts=dict.fromkeys(header.luts, [])
     )
   grey = grayscale.grey_table(header, stored.lowest, stored.bits, name)
-  # A lossy decoder may step over the ends of the stored range.
+  # A lossy decoder may exceed the stored range.
   pixels = grey.take(stored.values - stored.lowest, mode='clip')
   pixels[stored.padded] = 0
   letters, orientation_doubt = _orientation(header, pixels)
@@ -94,17 +94,18 @@ def _spacing_mm(header: Header) -> tuple[float, float] | None:
 
 
 def _age(header: Header) -> float:
-  """Years from an age string such as 062Y or 018M; NaN where there is none that anyone reaches."""
+  """Years from an age string such as 062Y or 018M; NaN if it is missing or implausible."""
   match = re.fullmatch(r'(\d{1,3})([DWMY]?)', header.text('PatientAge'), re.ASCII)
   years = int(match[1]) * _YEARS[match[2]] if match else math.nan
   return years if years <= OLDEST else math.nan
 
 
 def _orientation(header: Header, pixels: np.ndarray) -> tuple[str, str | None]:
-  """Patient Orientation, by its first letters, and doubts about it.
+  """The first letters of Patient Orientation, and doubts about them.
 
-  A radiograph without it is taken to be shown as if one faced the patient, as all viewers do; and
-  one that it calls turned, while its stored `pixels` show an upright chest, is left as it is.
+  A radiograph without it is assumed to be stored as if one faced the patient, as all viewers do.
+  If it says that the image is turned, but the stored `pixels` show an upright chest, the image is
+  not turned.
   """
   directions = [direction for direction in header.texts('PatientOrientation') if direction]
   if not directions:

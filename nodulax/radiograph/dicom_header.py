@@ -1,8 +1,8 @@
-"""The header of a DICOM file, read patiently: hospitals' files hold what the standard forbids.
+"""The header of a DICOM file, read tolerantly: hospitals' files hold what the standard forbids.
 
-A value that is not of its kind is as good as absent, and whoever needs it decides what follows. Of
-a file only the attributes named below are parsed, so that no name or identifier of a patient can
-reach a message or a log.
+An invalid value counts as absent, and the code that needs it decides what follows. Only the
+attributes named below are parsed, so that no name or identifier of a patient can reach a message or
+a log.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ _VALUES = (
   'PatientAge', 'ViewPosition', 'PatientOrientation', 'SOPClassUID', 'Modality',
   'BodyPartExamined',
 )  # fmt: skip
-# Coded attributes, of which the codes' meanings are taken.
+# Coded attributes, of which the meanings of the codes are read.
 _CODES = ('ViewCodeSequence', 'AnatomicRegionSequence')
 _LUTS = ('ModalityLUTSequence', 'VOILUTSequence')
 # Overlay Bit Position of the sixteen groups that an overlay can have (C.9.2).
@@ -53,8 +53,8 @@ class LookUpTable:
 
   Attributes:
     entries: f64[N], at least one.
-    first: the input value that the first entry belongs to; unsigned where the file does not say.
-    bits: of an entry, as the file states them.
+    first: the input value of the first entry; unsigned if the file does not say.
+    bits: of an entry, as stated in the file.
   """
 
   entries: np.ndarray
@@ -64,17 +64,17 @@ class LookUpTable:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Header:
-  """What a DICOM file says of its image.
+  """What a DICOM file says about its image.
 
   Attributes:
-    values: of each attribute, by keyword: text without padding, numbers where they are binary.
+    values: of each attribute, by keyword: text without padding, or numbers if they are binary.
     luts: the valid LUTs of each sequence, by keyword.
     overlay_bits: the bits of a pixel that belong to overlays.
-    pixel_data: as it lies in the file; None where there is none.
+    pixel_data: as stored in the file; None if there is none.
     words: whether the pixels are stored as 16-bit words.
     undefined_length: whether the pixels are stored without their length, as compressed ones are.
-    little_endian: the order of bytes.
-    syntax: the transfer syntax, where the file states it.
+    little_endian: the byte order.
+    syntax: the transfer syntax, if the file states it.
   """
 
   values: dict[str, list[str | int]]
@@ -91,12 +91,12 @@ class Header:
     return [str(value).upper() for value in self.values[keyword]]
 
   def text(self, keyword: str) -> str:
-    """The one value of an attribute as upper-case text; empty where there is none, or several."""
+    """The only value of an attribute as upper-case text; empty if there is none or several."""
     texts = self.texts(keyword)
     return texts[0] if len(texts) == 1 else ''
 
   def numbers(self, keyword: str) -> list[float]:
-    """The values of an attribute, NaN for each that is no number; a decimal comma is read."""
+    """The values of an attribute, NaN if not a number; decimal commas are accepted."""
     texts = [str(value).replace(',', '.') for value in self.values[keyword]]
     numbers = [float(text) if _NUMBER.fullmatch(text) else math.nan for text in texts]
     return [number if math.isfinite(number) else math.nan for number in numbers]
@@ -106,20 +106,20 @@ class Header:
     return set(re.findall('[A-Z]+', ' '.join(self.texts(keyword))))
 
   def number(self, keyword: str, default: float) -> float:
-    """The first value of an attribute: `default` where it is absent or empty, NaN where invalid."""
+    """The first value of an attribute: `default` if absent or empty, NaN if invalid."""
     return self.numbers(keyword)[0] if any(self.texts(keyword)[:1]) else default
 
   def whole(self, keyword: str, default: int | None = None) -> int:
-    """A whole number that the pixels cannot be read without.
+    """A whole number that is needed to read the pixels.
 
     Raises:
-      ValueError: it is absent and has no default, or it is no number.
+      ValueError: it is absent and has no default, or it is not a number.
     """
     return int(self.number(keyword, math.nan if default is None else default))
 
 
 def read_header(data: bytes, name: str) -> Header:
-  """Parses the attributes that are used, all of them now.
+  """Parses all attributes that are used, at once.
 
   Args:
     data: the bytes of the file.
@@ -127,7 +127,7 @@ def read_header(data: bytes, name: str) -> Header:
 
   Raises:
     RadiographError: the file is deflated, and is damaged or too large.
-    Exception: almost anything from pydicom, where the file is broken.
+    Exception: almost anything from pydicom, if the file is broken.
   """
   data = inflated(data, name)
   tags = [*map(_tag, (*_VALUES, *_LUTS, *_CODES, 'PixelData')), *_OVERLAY_BIT_POSITIONS]
@@ -150,7 +150,7 @@ def read_header(data: bytes, name: str) -> Header:
 
 
 def inflated(data: bytes, name: str) -> bytes:
-  """A file of the deflated transfer syntax (PS3.5 A.5) as it was before; any other as it is.
+  """Inflates a file of the deflated transfer syntax (PS3.5 A.5); returns any other unchanged.
 
   pydicom would inflate such a file whole, however large it becomes.
 
@@ -171,7 +171,7 @@ def inflated(data: bytes, name: str) -> bytes:
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     with contextlib.suppress(zlib.error):
       body = stream.decompress(data[start:], MAX_BYTES)
-      # Stated where it is not looked for, the syntax would make pydicom inflate once more.
+      # A transfer syntax left in the file would make pydicom inflate it once more.
       if stream.eof and _DEFLATED not in meta + body[:4096]:
         return meta + body
       if len(body) == MAX_BYTES:
@@ -188,7 +188,7 @@ def inflated(data: bytes, name: str) -> bytes:
 def pydicom_silenced() -> Iterator[None]:
   """Keeps pydicom's warnings, which may quote any part of a broken file, from users and logs."""
   logger = logging.getLogger('pydicom')
-  # Warning filters and loggers belong to the whole process: one thread at a time.
+  # Warning filters and loggers belong to the whole process, hence one thread at a time.
   with _parsing, warnings.catch_warnings():
     warnings.simplefilter('ignore')
     logger.disabled = True
@@ -205,11 +205,11 @@ def _tag(keyword: str) -> int:
 
 
 def _values(dataset: pydicom.Dataset, tag: int) -> list[Any]:
-  """The values of an attribute; none where it is absent or cannot be read."""
+  """The values of an attribute; none if it is absent or cannot be read."""
   if tag not in dataset:
     return []
   element = dataset.get_item(tag)
-  # Text before pydicom makes numbers of it, which it does only where they are valid.
+  # The text before pydicom converts it to numbers, which works only for valid ones.
   if isinstance(element, RawDataElement):
     vr = dictionary_VR(tag) if element.VR in (None, 'UN') else element.VR
     if vr in _TEXTS:
@@ -223,7 +223,7 @@ def _values(dataset: pydicom.Dataset, tag: int) -> list[Any]:
 
 
 def _meanings(dataset: pydicom.Dataset, keyword: str) -> list[str | int]:
-  """The meanings of a sequence of codes; none where it cannot be read."""
+  """The meanings of a sequence of codes; none if it cannot be read."""
   with contextlib.suppress(Exception):
     return [str(item.get('CodeMeaning', '')) for item in dataset.get(keyword) or ()]
   return []
@@ -232,7 +232,7 @@ def _meanings(dataset: pydicom.Dataset, keyword: str) -> list[str | int]:
 def _look_up_tables(
   dataset: pydicom.Dataset, keyword: str, little_endian: bool
 ) -> list[LookUpTable]:
-  """The LUTs of a sequence, without those that are not valid."""
+  """The valid LUTs of a sequence."""
   luts = []
   with contextlib.suppress(Exception):  # a sequence that cannot be read holds none
     for item in dataset.get(keyword) or ():
@@ -242,16 +242,16 @@ def _look_up_tables(
 
 
 def _look_up_table(item: pydicom.Dataset, little_endian: bool) -> LookUpTable:
-  """Raises an exception, any one, where the item holds no LUT."""
+  """Parses a LUT; raises some exception if the item holds none."""
   count, first, bits = (int(number) for number in item.LUTDescriptor)
   count = count or 1 << 16
   order, given = '<' if little_endian else '>', item.LUTData
   as_bytes = isinstance(given, bytes)
   data = given if as_bytes else np.atleast_1d(given).astype(f'{order}u2').tobytes()
   words = np.frombuffer(data[: len(data) // 2 * 2], f'{order}u2')
-  # Bytes may be padded by one to an even number of them.
+  # A padding byte may make the number of bytes even.
   single = np.frombuffer(data, np.uint8)[:count]
-  # Of exactly as many bytes as entries, they are single bytes, whatever the descriptor says.
+  # With exactly as many bytes as entries, each entry is a byte, whatever the descriptor says.
   packed = (as_bytes and bits <= 8 and len(data) <= count + 1) or (
     bits > 8 and count > 2 and len(data) == count + count % 2
   )

@@ -26,9 +26,9 @@ _UNCOMPRESSED = (
   *(uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian),
   *(uid.DeflatedExplicitVRLittleEndian, None),
 )
-# A lossy decoder may step over the ends of the stored range by this part of it.
+# A lossy decoder may exceed the stored range by this share of it.
 _OVERSHOOT = 1 / 8
-# Where more than so many pixels do, by less: else they hold values that need more bits.
+# If more than this share of the pixels exceed it, their values need more bits instead.
 _OVERSHOT_SHARE, _OVERSHOOT_OF_MANY = 0.02, 0.01
 
 
@@ -48,8 +48,8 @@ class Layout:
     """Reads the layout.
 
     Raises:
-      RadiographError: it is not that of one image that may be grey.
-      ValueError: an attribute that the pixels cannot be read without is absent or invalid.
+      RadiographError: it is not the layout of a single image that may be grey.
+      ValueError: an attribute that is needed to read the pixels is absent or invalid.
     """
     if header.pixel_data is None:
       raise RadiographError(
@@ -88,10 +88,10 @@ class Stored:
 
   Attributes:
     values: i32[H, W].
-    padded: bool[H, W], where there was no detector.
+    padded: bool[H, W], True where there was no detector.
     lowest: the lowest of the `2 ** bits` values that can be stored.
-    bits: of a value: as the header states them, or more where the values need more.
-    doubt: the message where they do.
+    bits: of a value: as stated in the header, or more if the values need more.
+    doubt: the message if they do.
   """
 
   values: np.ndarray
@@ -105,9 +105,8 @@ def stored_values(header: Header, layout: Layout, name: str) -> Stored:
   """Decodes the pixels.
 
   Raises:
-    RadiographError: they are truncated, damaged, in colour, or compressed in a way that is not
-      read.
-    Exception: almost anything from a decoder, where they are damaged.
+    RadiographError: they are truncated, damaged, in colour, or have an unsupported compression.
+    Exception: almost anything from a decoder, if they are damaged.
   """
   values = _signed(_samples(header, layout, name), layout)
   ends = grayscale.padding(header, layout.signed, layout.bits_stored)
@@ -148,11 +147,11 @@ def _is_overshoot(values: np.ndarray, header: Header, layout: Layout) -> bool:
 
 
 def _signed(samples: np.ndarray, layout: Layout) -> np.ndarray:
-  """The values that samples stand for, i32[H, W]."""
+  """The values of the samples, i32[H, W]."""
   values = samples.astype(np.int32)
   if not layout.signed or samples.dtype.kind == 'i':
     return values
-  # Two's complement, which not all codecs know, of the stored bits alone or of all that there are.
+  # Two's complement, which not all codecs support, of the stored bits alone or of all bits.
   bits = layout.bits_stored
   if samples.max() >= 1 << bits:
     bits = 8 * samples.itemsize
@@ -160,9 +159,9 @@ def _signed(samples: np.ndarray, layout: Layout) -> np.ndarray:
 
 
 def _samples(header: Header, layout: Layout, name: str) -> np.ndarray:
-  """The decompressed grey pixels, u or i[H, W]; bit 0 is the lowest that is stored."""
+  """The decompressed grey pixels, u or i[H, W]; bit 0 is the lowest stored bit."""
   pixels = header.pixel_data
-  assert pixels is not None  # or there is no layout
+  assert pixels is not None  # otherwise there is no layout
   compressed = header.undefined_length or (
     header.syntax not in _UNCOMPRESSED and pixels.startswith(_ITEM)
   )
@@ -177,7 +176,7 @@ def _samples(header: Header, layout: Layout, name: str) -> np.ndarray:
 def _compressed_samples(pixels: bytes, header: Header, layout: Layout, name: str) -> np.ndarray:
   with pydicom_silenced():
     frame = next(generate_frames(pixels, number_of_frames=1))
-  # The stream tells better than the transfer syntax what it is: some archives confuse them.
+  # Identified from the stream and not from the transfer syntax, which some archives get wrong.
   if frame.startswith(jpeg.SIGNATURE):
     frame_header = jpeg.frame_header(frame, name)
     shape = frame_header.shape
@@ -191,7 +190,7 @@ def _compressed_samples(pixels: bytes, header: Header, layout: Layout, name: str
     return _native_samples(planes, header, layout, True, name)
   else:
     raise unsupported(getattr(header.syntax, 'name', 'an unknown transfer syntax'), name)
-  # The decoders take memory for the size in the stream, so that is looked at first.
+  # Decoders allocate memory for the size in the stream, so it is checked first.
   samples = decode(frame) if shape == layout.shape else None
   expected = layout.shape if layout.channels == 1 else (*layout.shape, layout.channels)
   if samples is None or samples.shape != expected:
@@ -202,7 +201,7 @@ def _compressed_samples(pixels: bytes, header: Header, layout: Layout, name: str
 
 
 def _check_rle(frame: bytes, layout: Layout, name: str) -> None:
-  """Refuses a header (PS3.5 G.5) with segments outside the frame, on which the decoder crashes."""
+  """Refuses a header (PS3.5 G.5) with segments outside the frame, which crash the decoder."""
   count, *offsets = struct.unpack_from('<16I', frame)
   segments = layout.channels * layout.bits_allocated // 8
   starts = [*offsets[:segments], len(frame)]
@@ -215,7 +214,7 @@ def _check_rle(frame: bytes, layout: Layout, name: str) -> None:
 def _native_samples(
   data: bytes | bytearray, header: Header, layout: Layout, planar: bool, name: str
 ) -> np.ndarray:
-  """Little-endian pixels, u[H, W], without overlays and the bits below the stored ones."""
+  """Little-endian pixels, u[H, W], without overlays and without the bits below the stored ones."""
   count = layout.shape[0] * layout.shape[1] * layout.channels
   size = layout.bits_allocated // 8
   if len(data) < count * size:
@@ -244,7 +243,7 @@ def _without_chroma(samples: np.ndarray, header: Header, name: str) -> np.ndarra
     return as_grey(samples, name)
   if photometric != 'YBR_FULL' or samples.dtype != np.uint8:
     raise unsupported(photometric, name)
-  # Chroma of 128 is none (PS3.3 C.7.6.3.1.2).
+  # A chroma of 128 means no colour (PS3.3 C.7.6.3.1.2).
   if np.any(np.abs(samples[..., 1:].astype(np.int16) - 128) > 1):
     raise RadiographError(
       f'{name}: the image has colours, where a radiograph is grey; export it again as MONOCHROME2'

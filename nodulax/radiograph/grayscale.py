@@ -1,18 +1,18 @@
-"""From the stored values of a DICOM image to grey in which dense tissue is bright.
+"""Converts the stored values of a DICOM image to grey in which dense tissue is bright.
 
 The steps of DICOM PS3.3 C.11.1 (modality) and C.11.2 (values of interest):
 
 1. The first valid modality LUT, else rescale slope and intercept, give the modality value.
 2. The first valid VOI LUT, else the first valid window (linear, linear exact or sigmoid), gives a
-   grey value from 0 to 1. Where the file has neither, the modality values of all storable values
-   are spread linearly over 0 to 1, so that nothing is clipped.
-3. MONOCHROME1 is turned over. Presentation LUT Shape never turns anything over: it must be IDENTITY
-   for MONOCHROME2 and INVERSE for MONOCHROME1 (C.8.11.3), and where it is not, it is the shape that
-   is known to be wrong in the field.
+   grey value from 0 to 1. If the file has neither, the modality values of all storable values
+   are mapped linearly to 0 to 1, so that nothing is clipped.
+3. MONOCHROME1 is inverted. Presentation LUT Shape never inverts anything: it must be IDENTITY for
+   MONOCHROME2 and INVERSE for MONOCHROME1 (C.8.11.3), and if it is not, experience shows that the
+   shape is wrong.
 4. Files of at most 8 bits without LUT, rescaling or window give `round(255 * grey)` in u8: for 8
    bits, the stored values themselves. All others give `round(65535 * grey)` in u16.
 
-A stored value has at most 16 bits, so the whole is worked out once, in float64, as a table.
+A stored value has at most 16 bits, so all steps are computed once, in float64, as a table.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ import scipy.special
 from nodulax.radiograph.dicom_header import Header, LookUpTable
 from nodulax.radiograph.record import RadiographError
 
-# Entries of a LUT that end so close to a full number of bits are meant to fill it.
+# A LUT whose entries end this close to a full number of bits is meant to fill it.
 _NEARLY_WHITE = 0.99
 
 
@@ -40,7 +40,7 @@ def grey_table(header: Header, lowest: int, bits: int, name: str) -> np.ndarray:
   Raises:
     RadiographError: the rescaling is invalid.
   """
-  with np.errstate(all='ignore'):  # numbers of 1e300 give infinities, which are seen below
+  with np.errstate(all='ignore'):  # numbers such as 1e300 give infinities, which are checked below
     return _grey_table(header, lowest, bits, name)
 
 
@@ -67,14 +67,14 @@ def _grey_table(header: Header, lowest: int, bits: int, name: str) -> np.ndarray
 
 
 def padding(header: Header, signed: bool, bits: int) -> tuple[int, int] | None:
-  """The lowest and the highest stored value that fill the image where there was no detector.
+  """The lowest and highest stored value that pad the image where there was no detector.
 
   A value that no pixel can have matches none (C.7.5.1.1.2).
 
   Args:
     header: of the file.
     signed: whether the pixels are.
-    bits: of a stored value, as the header states them.
+    bits: of a stored value, as stated in the header.
   """
   value = header.number('PixelPaddingValue', np.nan)
   if not np.isfinite(value):
@@ -83,13 +83,13 @@ def padding(header: Header, signed: bool, bits: int) -> tuple[int, int] | None:
   ends = [int(value), int(limit if np.isfinite(limit) else value)]
   # The values are 16 bits wide, and may have been written with the wrong sign.
   patterns = [_signed(end, bits) if signed else end & 0xFFFF for end in ends]
-  # An end that no pixel can have belongs to nothing, and the other stands alone.
+  # A limit that no pixel can have is ignored, and the other one is the only value.
   possible = [end for end in patterns if signed or end < 1 << bits] or patterns
   return min(possible), max(possible)
 
 
 def polarity_doubt(header: Header) -> str | None:
-  """The doubt where the header contradicts itself about the polarity."""
+  """The doubt if the header contradicts itself about the polarity."""
   photometric, shape = header.text('PhotometricInterpretation'), header.text('PresentationLUTShape')
   right = {'MONOCHROME1': 'INVERSE', 'MONOCHROME2': 'IDENTITY'}.get(photometric, shape)
   if shape == right or shape not in ('INVERSE', 'IDENTITY'):
@@ -115,7 +115,7 @@ def _modality_values(header: Header, stored: np.ndarray) -> np.ndarray:
 
 
 def _values_of_interest(header: Header, modality: np.ndarray) -> np.ndarray | None:
-  """Grey in [0, 1], or None where the file has no valid LUT or window."""
+  """Grey in [0, 1], or None if the file has no valid LUT or window."""
   for lut in header.luts['VOILUTSequence']:
     if lut.entries.min() < lut.entries.max():
       return _look_up(lut, modality) / _white(lut)
@@ -129,8 +129,8 @@ def _values_of_interest(header: Header, modality: np.ndarray) -> np.ndarray | No
 def _window(values: np.ndarray, center: float, width: float, function: str) -> np.ndarray:
   if function == 'SIGMOID':
     return scipy.special.expit(4 * (values - center) / width)
-  # C.11.2.1.2.1: the ends of a linear window are the centres of grey levels, so one of a width
-  # below 1, which the standard forbids, can only be meant as an exact one.
+  # C.11.2.1.2.1: the ends of a linear window are the centres of grey levels, so a width below 1,
+  # which the standard forbids, can only be meant as an exact window.
   if function != 'LINEAR_EXACT' and width >= 1:
     center, width = center - 0.5, width - 1
   if width == 0:
@@ -139,7 +139,7 @@ def _window(values: np.ndarray, center: float, width: float, function: str) -> n
 
 
 def _look_up(lut: LookUpTable, values: np.ndarray) -> np.ndarray:
-  """The entries for `values`, f64; values beyond the LUT's ends take the end's entry."""
+  """The entries for `values`, f64; values outside the LUT get its first or last entry."""
   first = lut.first
   if values.min() < 0 and first >= 1 << 15:  # a negative number that was parsed as unsigned
     first -= 1 << 16
@@ -148,7 +148,7 @@ def _look_up(lut: LookUpTable, values: np.ndarray) -> np.ndarray:
 
 
 def _white(lut: LookUpTable) -> float:
-  """The entry that is white: of the bits that the file states, or more where entries need it."""
+  """The value of white, from the bits that the file states, or more if the entries need them."""
   stated, largest = (1 << lut.bits) - 1, lut.entries.max()
   full = (1 << int(largest).bit_length()) - 1
   return max(stated, full if largest >= _NEARLY_WHITE * full else largest)

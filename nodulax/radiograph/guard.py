@@ -1,9 +1,9 @@
-"""Whether an image is a frontal chest radiograph at all: nothing else may get a probability.
+"""Checks that an image is a frontal chest radiograph: nothing else may get a probability.
 
-Two questions are asked. The header, where there is one, may say outright that the image is
-something else: another kind of object, another part of the body, a lateral view. And the pixels
-must look like an upright frontal chest: not blank, not painted in a few greys, with two lungs in
-the usual arrangement. The usual arrangement is the mean of simulated radiographs
+There are two checks. The header, if there is one, may state that the image is something else:
+another kind of object, another part of the body, a lateral view. And the pixels must look like an
+upright frontal chest: not blank, with more than a few greys, and with two lungs in the usual
+arrangement, which is the mean of simulated radiographs
 (`python -m nodulax.phantom.frontal_template`).
 """
 
@@ -19,26 +19,26 @@ import numpy as np
 
 from nodulax.radiograph.lungs import LungBox, find_lung_box, network_input, outline_logits
 
-if TYPE_CHECKING:  # the exported network uses this module where there is no pydicom
+if TYPE_CHECKING:  # the exported network uses this module without pydicom
   from nodulax.radiograph.dicom_header import Header
 
 TEMPLATE = pathlib.Path(__file__).with_name('frontal_template.npz')
 # The grids on which the arrangement is compared: cells along a side, samples along each cell.
 _CELLS, _SAMPLES = 16, 4
-# Around the lung box, as a part of its sides: the shoulders, the heart and the diaphragm count too.
+# Margin around the lung box, as a share of its sides, to include shoulders, heart and diaphragm.
 _MARGIN = 0.1
-# The lung network's logits beyond this say no more than that it is sure.
+# Beyond this the lung network's logits only mean that it is certain.
 _SURE = 6.0
-# tests/radiograph/guard_figures.py measures what these refuse of real radiographs and of others.
+# tests/radiograph/guard_figures.py measures how many radiographs and other images these refuse.
 LEAST_LIKENESS = 0.44
-# Below this a picture may lie on its side or upside down: it does where it is more alike by so much
-# when it is turned.
+# Below this a picture may lie on its side or upside down; it does if turning it raises the likeness
+# by at least the second number.
 _DOUBTFUL_LIKENESS, _LEAD = 0.65, 0.1
 _TURNS = {1: 'by 90 degrees clockwise', 2: 'by 180 degrees', 3: 'by 90 degrees anticlockwise'}
 _TURNED_SIDE = 256  # pixels of the small copy that is turned
-# Of 1,727 real radiographs of 8 bits the poorest had 115 greys; a mask or a chart has few.
+# The poorest of 1,727 real 8-bit radiographs had 115 greys; a mask or a chart has few.
 _FEWEST_GREYS = 16
-# The most of its pixels that may be of its darkest or its brightest grey; of those it was half.
+# Largest share of pixels that may have the darkest or brightest grey; in those it was up to half.
 _MOST_EXTREME = 0.8
 # The storage classes that can hold a chest radiograph, or a picture of one (PS3.4 B.5): Computed
 # Radiography, Digital X-Ray, X-Ray Angiography and Radiofluoroscopy, Secondary Capture.
@@ -47,8 +47,8 @@ _RADIOGRAPH_CLASSES = re.compile(
 )
 _STORAGE = '1.2.840.10008.5.1.4.1.1.'
 _MODALITIES = ('', 'CR', 'DX', 'DR', 'RG', 'RF', 'XA', 'OT', 'SC')
-# Words of Body Part Examined that rule a chest out (PS3.16 annex L, and what devices write), where
-# no word says that it is one. What neither rules out, such as PORTABLE, may still be a chest.
+# Words in Body Part Examined that rule out a chest (PS3.16 annex L, and what devices write), unless
+# another word says that it is one. Other words, such as PORTABLE, do not rule it out.
 _OTHER_PARTS = {
   'ABDOMEN', 'ABDOMENPELVIS', 'ANKLE', 'ARM', 'BREAST', 'CALCANEUS', 'CSPINE', 'ELBOW', 'EXM',
   'EXTREMITY', 'FACIALBONES', 'FEMUR', 'FINGER', 'FOOT', 'FOREARM', 'HAND', 'HEAD', 'HIP',
@@ -57,21 +57,22 @@ _OTHER_PARTS = {
   'WRIST', 'ZYGOMA',
 }  # fmt: skip
 _CHEST = {'CHEST', 'THORAX', 'LUNG', 'LUNGS', 'RIB', 'RIBS', 'CHESTABDOMEN'}
-# How the standard's terms for other views begin (LL, RL, LLD, RLD, LLO, RLO), and LATERAL, OBLIQUE.
+# Beginnings of the standard's terms for other views (LL, RL, LLD, RLD, LLO, RLO), and LATERAL,
+# OBLIQUE.
 _OTHER_VIEWS = ('L', 'R', 'OBL')
-# The same as words of what devices write, such as CHEST LAT, and of the meaning of a view's code.
+# The same as words in what devices write, such as CHEST LAT, and in the meaning of a view's code.
 _OTHER_VIEW_WORDS = {
   'LAT', 'LATERAL', 'LL', 'RL', 'LLD', 'RLD', 'LLO', 'RLO', 'LAO', 'RAO', 'LPO', 'RPO', 'OBL',
   'OBLIQUE', 'AX', 'AXIAL', 'DECUBITUS',
 }  # fmt: skip
-# Fewer show no lung; the smallest real radiographs in use have 224 a side.
+# With fewer pixels no lung is visible; the smallest real radiographs in use are 224 on a side.
 _FEWEST_PIXELS = 64
 
 
 def header_objection(header: Header) -> str:
-  """Why a DICOM header rules out that the image is a frontal chest radiograph; '' if it does not.
+  """Why a DICOM header rules out a frontal chest radiograph; '' if it does not.
 
-  The words are the standard's or of a closed list, never free text of the file.
+  All words come from the standard or a closed list, never from free text in the file.
   """
   sop_class = header.text('SOPClassUID')
   if sop_class.startswith(_STORAGE) and not _RADIOGRAPH_CLASSES.fullmatch(sop_class):
@@ -83,7 +84,7 @@ def header_objection(header: Header) -> str:
   for words in (header.words_of('BodyPartExamined'), header.words_of('AnatomicRegionSequence')):
     if (other := words & _OTHER_PARTS) and not words & _CHEST:
       return f'its header states another part of the body ({min(other).lower()})'
-  # Rows or columns that run to the front or to the back of the patient.
+  # Rows or columns that run towards the front or the back of the patient.
   directions = header.texts('PatientOrientation')
   words = header.words_of('ViewPosition') | header.words_of('ViewCodeSequence')
   if (
@@ -96,11 +97,11 @@ def header_objection(header: Header) -> str:
 
 
 def pixel_objection(pixels: np.ndarray, lungs: LungBox) -> str:
-  """Why pixels do not look like an upright frontal chest radiograph; '' where they do.
+  """Why pixels do not look like an upright frontal chest radiograph; '' if they do.
 
   Args:
     pixels: u8 or u16[H, W], bright where tissue is dense.
-    lungs: as `lungs.find_lung_box` finds them in `pixels`.
+    lungs: from `lungs.find_lung_box(pixels)`.
   """
   if min(pixels.shape) < _FEWEST_PIXELS:
     return f'it has only {pixels.shape[1]} x {pixels.shape[0]} pixels'
@@ -113,7 +114,7 @@ def pixel_objection(pixels: np.ndarray, lungs: LungBox) -> str:
   if greys <= _FEWEST_GREYS:
     return f'it has only {greys} grey levels, as a mask or a chart has'
   if count[0] + count[-1] > _MOST_EXTREME * count.sum():
-    return 'nearly all of it is black or white, as of a mask'
+    return 'nearly all of it is black or white, as in a mask'
   like = likeness(pixels, lungs)
   if like < _DOUBTFUL_LIKENESS and (turn := _needed_turn(pixels, like)):
     return f'it does not lie upright; turn it {_TURNS[turn]}'
@@ -125,10 +126,10 @@ def pixel_objection(pixels: np.ndarray, lungs: LungBox) -> str:
 
 
 def likeness(pixels: np.ndarray, lungs: LungBox) -> float:
-  """How like the mean frontal radiograph the surroundings of the lungs are, from -1 to 1.
+  """How similar the area around the lungs is to the mean frontal radiograph, from -1 to 1.
 
-  It is the correlation of what `arrangement` gives, over all cells of both maps; -1 where the lungs
-  were not found.
+  This is the correlation of the two arrangements over all cells of both maps; -1 if the lungs were
+  not found.
   """
   if not lungs.found:
     return -1.0
@@ -146,7 +147,7 @@ def arrangement(pixels: np.ndarray, lungs: LungBox) -> np.ndarray:
 
 
 def _needed_turn(pixels: np.ndarray, like: float) -> int:
-  """Quarter turns clockwise after which a picture of this likeness is upright; 0 for none."""
+  """How many clockwise quarter turns make a picture of this likeness upright; 0 for none."""
   size = (_TURNED_SIDE, _TURNED_SIDE)
   small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
   turned = {turn: np.ascontiguousarray(np.rot90(small, -turn)) for turn in _TURNS}
@@ -156,13 +157,13 @@ def _needed_turn(pixels: np.ndarray, like: float) -> int:
 
 
 def _around(a_map: np.ndarray, shape: tuple[int, ...], lungs: LungBox) -> np.ndarray:
-  """A map of the whole image, averaged in 16 x 16 cells over the lung box and its margin."""
+  """Averages a map of the whole image in 16 x 16 cells over the lung box and its margin."""
   x_min, y_min, x_max, y_max = lungs.box
   across, down = _MARGIN * (x_max - x_min), _MARGIN * (y_max - y_min)
   count = _CELLS * _SAMPLES
 
   def places(low: float, high: float, image_side: int, map_side: int) -> np.ndarray:
-    # Beyond the image its edge is repeated.
+    # The edge of the image is repeated beyond it.
     middles = low + (np.arange(count) + 0.5) / count * (high - low)
     return np.clip(middles / image_side * map_side, 0, map_side - 1).astype(int)
 

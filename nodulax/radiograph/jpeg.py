@@ -1,4 +1,4 @@
-"""JPEG streams (ITU-T T.81 and, for JPEG-LS, T.87): what their headers say before decoding."""
+"""JPEG streams (ITU-T T.81 and, for JPEG-LS, T.87), whose headers are checked before decoding."""
 
 import struct
 from typing import NamedTuple
@@ -10,13 +10,13 @@ from nodulax.radiograph.record import RadiographError, as_grey, check_size
 
 SIGNATURE = b'\xff\xd8\xff'
 _JPEG_LS = 0xF7
-# C4, C8 and CC in this range begin Huffman tables, an extension and arithmetic conditioning.
+# In this range C4, C8 and CC mark Huffman tables, an extension and arithmetic conditioning.
 _START_OF_FRAME = {*range(0xC0, 0xD0), _JPEG_LS} - {0xC4, 0xC8, 0xCC}
-# Markers without a segment behind them; within a header they hide what a decoder would see.
+# Markers without a segment; within a header they would hide what a decoder sees.
 _WITHOUT_SEGMENT = {0x00, 0x01, *range(0xD0, 0xDA)}
 _START_OF_SCAN = b'\xff\xda'
 _END_OF_IMAGE = b'\xff\xd9'
-# Chroma, rounded: the channels of a grey JPEG may lie so far apart, of 255.
+# Because chroma is rounded, the channels of a grey JPEG may differ by this much of 255.
 GREY_TOLERANCE = 8
 
 
@@ -28,7 +28,7 @@ def decode_jpeg(data: bytes, name: str) -> np.ndarray:
     name: of the file, for messages.
 
   Returns:
-    u8 or u16[H, W]. RGB is accepted where every pixel is grey but for rounding. An EXIF
+    u8 or u16[H, W]. RGB is accepted if every pixel is grey up to rounding. An EXIF
     orientation is not applied, because boxes and masks are in stored pixels.
 
   Raises:
@@ -41,13 +41,13 @@ def decode_jpeg(data: bytes, name: str) -> np.ndarray:
     raise damaged(name) from None
   if samples.ndim == 3 and samples.shape[2] == 4:
     raise RadiographError(
-      f'{name}: the JPEG is of inks (CMYK), where a radiograph is grey; export it as greyscale'
+      f'{name}: the JPEG has ink colours (CMYK), but a radiograph is grey; export it as greyscale'
     )
   return as_grey(samples, name, tolerance=GREY_TOLERANCE)
 
 
 class FrameHeader(NamedTuple):
-  """What a JPEG or JPEG-LS stream says of its image."""
+  """What a JPEG or JPEG-LS stream says about its image."""
 
   shape: tuple[int, int]
   is_jpeg_ls: bool
@@ -57,10 +57,10 @@ def frame_header(data: bytes, name: str) -> FrameHeader:
   """Reads the frame header of a JPEG or JPEG-LS stream without decoding it.
 
   Raises:
-    RadiographError: there is no frame header, or the stream stops before its end (decoders fill
-      the missing part with grey and say nothing).
+    RadiographError: there is no frame header, or the stream is cut off (decoders silently fill the
+      missing part with grey).
   """
-  # Marker codes cannot occur within coded pixels, so the last scan must be followed by the end.
+  # Marker codes cannot occur within coded pixels, so an end marker must follow the last scan.
   if data.rfind(_END_OF_IMAGE) < data.rfind(_START_OF_SCAN):
     raise damaged(name)
   position = 2

@@ -22,27 +22,27 @@ _TYPES = {
 
 
 def is_metaimage(data: bytes) -> bool:
-  """Whether these bytes begin as a MetaImage file does."""
+  """Whether these bytes begin like a MetaImage file."""
   return _BEGINS.match(data[:64]) is not None
 
 
 def decode_metaimage(data: bytes, name: str) -> Radiograph:
   """Decodes a MetaImage of one grey image with its pixels in the same file.
 
-  Whole numbers from 0 to 65535 stay as they are; others, and fractions, are spread linearly over 16
-  bits from the lowest to the highest.
+  Whole numbers from 0 to 65535 are kept; others, and fractions, are mapped linearly to 16 bits,
+  from the lowest to the highest.
 
   Args:
     data: the bytes of the file.
     name: of the file, for messages.
 
   Returns:
-    The radiograph. A spacing of 1 mm, which ITK writes where none is known, is unknown: a chest
-    would be a metre wide.
+    The radiograph. A spacing of 1 mm, which ITK writes if it knows none, counts as unknown: the
+    chest would be a metre wide.
 
   Raises:
-    RadiographError: the file is truncated or damaged, too large, of several images or channels, or
-      its pixels lie in another file.
+    RadiographError: the file is truncated or damaged, too large, has several images or channels,
+      or its pixels are in another file.
   """
   header, start = _header(data, name)
   shape = _shape(header, name)
@@ -69,7 +69,7 @@ def decode_metaimage(data: bytes, name: str) -> Radiograph:
     pixels = b''
     with contextlib.suppress(zlib.error):
       pixels = stream.decompress(data[start:], size)
-      # The checksum of the stream lies behind its last byte.
+      # The checksum follows the last byte of the stream.
       pixels += stream.decompress(stream.unconsumed_tail, 1)
     if not stream.eof:
       raise _damaged(name)
@@ -80,14 +80,14 @@ def decode_metaimage(data: bytes, name: str) -> Radiograph:
 
 
 def _header(data: bytes, name: str) -> tuple[dict[str, str], int]:
-  """The keys of the header and where the pixels begin."""
+  """The keys of the header, and the position of the pixels."""
   last = _LAST_KEY.search(data[:_LONGEST_HEADER])
   if last is None:
     raise _damaged(name)
   where = last[1].strip().decode('latin-1')
   if where.upper() != 'LOCAL':
     raise RadiographError(
-      f'{name}: a MetaImage whose pixels lie in another file; write both as one .mha'
+      f'{name}: a MetaImage whose pixels are in another file; write both as one .mha'
     )
   lines = data[: last.start()].decode('latin-1').splitlines()
   pairs = (line.partition('=') for line in lines)
@@ -95,7 +95,7 @@ def _header(data: bytes, name: str) -> tuple[dict[str, str], int]:
 
 
 def _shape(header: dict[str, str], name: str) -> tuple[int, int]:
-  """(height, width); a third dimension may be of one image."""
+  """(height, width); a third dimension may hold one image."""
   sides = header.get('DimSize', '').split()
   if len(sides) not in (2, 3) or not all(re.fullmatch('[0-9]{1,9}', side) for side in sides):
     raise _damaged(name)
@@ -120,7 +120,7 @@ def _grey(elements: np.ndarray, name: str) -> np.ndarray:
     return elements.astype(np.uint16)
   if low == high:
     return np.zeros(elements.shape, np.uint16)
-  # Halves, because the range of the largest numbers is none itself.
+  # Halved, because the range of the largest numbers overflows.
   spread = (elements.astype(np.float64) / 2 - low / 2) / (high / 2 - low / 2)
   return np.rint(spread * 65535).astype(np.uint16)
 

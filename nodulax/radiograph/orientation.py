@@ -1,9 +1,9 @@
-"""Which way up a radiograph is stored, and how it is turned to be looked at.
+"""How a radiograph is oriented in its file, and how it is turned upright for display.
 
-Patient Orientation (DICOM PS3.3 C.7.6.1.1.1) names the side of the patient to which the rows and
-the columns of the pixels run. A frontal chest radiograph is looked at with rows that run to the
-patient's left and columns that run to the feet: L and F. Every other way that L, R, H and F can be
-put on two axes is one of eight turns and reflections away from it.
+Patient Orientation (DICOM PS3.3 C.7.6.1.1.1) names the sides of the patient towards which the rows
+and the columns of the pixels run. A frontal chest radiograph is displayed with rows that run to the
+patient's left and columns that run to the feet: L and F. Every other assignment of L, R, H and F to
+two axes is one of eight turns and reflections of it.
 """
 
 import dataclasses
@@ -15,13 +15,13 @@ import numpy as np
 Box = tuple[float, float, float, float]  # x_min, y_min, x_max, y_max
 
 UPRIGHT = 'LF'
-# Neither names an axis of a frontal view: the pixels stay as they are, the sides are unknown.
+# Not the axes of a frontal view: the pixels are not turned, and the sides are unknown.
 UNKNOWN = ''
 
 
 @dataclasses.dataclass(frozen=True)
 class Turn:
-  """How stored pixels become upright: transposed first, then reversed along x and y."""
+  """How stored pixels are made upright: transposed first, then reversed along x and y."""
 
   transposed: bool = False
   reversed_x: bool = False
@@ -29,10 +29,10 @@ class Turn:
 
   @classmethod
   def of(cls, orientation: str) -> Self:
-    """The turn of pixels whose rows and columns run to these two sides, such as 'FL' or 'RF'.
+    """The turn for pixels whose rows and columns run to these two sides, such as 'FL' or 'RF'.
 
     Raises:
-      ValueError: it is not one letter of L and R and one of H and F.
+      ValueError: the text is not one letter of L and R and one of H and F.
     """
     if orientation == UNKNOWN:
       return cls()
@@ -47,12 +47,12 @@ class Turn:
 
   @property
   def orientation(self) -> str:
-    """The sides to which rows and columns of the stored pixels run."""
+    """The sides to which the rows and columns of the stored pixels run."""
     across, down = 'R' if self.reversed_x else 'L', 'H' if self.reversed_y else 'F'
     return down + across if self.transposed else across + down
 
   def upright(self, pixels: np.ndarray) -> np.ndarray:
-    """Stored `pixels[H, W]`, turned upright."""
+    """Turns stored `pixels[H, W]` upright."""
     if self.transposed:
       pixels = pixels.T
     return np.ascontiguousarray(self._reversed(pixels))
@@ -63,7 +63,7 @@ class Turn:
     return np.ascontiguousarray(pixels.T if self.transposed else pixels)
 
   def upright_box(self, box: Sequence[float], shape: tuple[int, ...]) -> Box:
-    """A box (x_min, y_min, x_max, y_max) of stored pixels, in those of the upright image.
+    """Converts a box (x_min, y_min, x_max, y_max) from stored to upright pixels.
 
     Args:
       box: in stored pixels.
@@ -80,7 +80,7 @@ class Turn:
     return (y_min, x_min, y_max, x_max) if self.transposed else (x_min, y_min, x_max, y_max)
 
   def swapped(self, spacing: tuple[float, float]) -> tuple[float, float]:
-    """A pixel spacing along x and y of one of the two images, in the other."""
+    """Converts a pixel spacing along x and y between the two images, in either direction."""
     x, y = spacing
     return (y, x) if self.transposed else (x, y)
 
@@ -97,7 +97,7 @@ class Turn:
 
 
 def frontal_letters(directions: Sequence[str]) -> str:
-  """The two directions by their first letters, such as 'LF'; `UNKNOWN` where no frontal view fits.
+  """The first letters of two directions, such as 'LF'; `UNKNOWN` if they fit no frontal view.
 
   Args:
     directions: of the rows and of the columns, such as ['L', 'F'] or ['LA', 'FR'].

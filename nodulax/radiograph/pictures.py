@@ -1,4 +1,4 @@
-"""Pictures for people: a radiograph with its heat map, the true outline and findings."""
+"""Pictures to look at: a radiograph with its heat map, the true outline and findings."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ def overlay(
   mask: np.ndarray | None = None,
   opacity: float = 0.5,
 ) -> np.ndarray:
-  """Colours a radiograph by its heat map and outlines the truth.
+  """Colours a radiograph by its heat map, and outlines the truth.
 
   Args:
     image: u8[H, W].
-    heat_map: f[h, w] in [0, 1], enlarged to the image bilinearly; where it is 0 the radiograph
-      stays as it is.
+    heat_map: f[h, w] in [0, 1], enlarged bilinearly to the image's size; where it is 0 the
+      radiograph is unchanged.
     mask: u8 or bool [H, W], outlined where it is non-zero.
     opacity: of the colour where the heat map is 1.
 
@@ -60,7 +60,7 @@ def caption(picture: np.ndarray, text: str, row: int) -> np.ndarray:
 
   Args:
     picture: u8[H, W, 3].
-    text: in ASCII, made as small as the width asks for.
+    text: in ASCII, made small enough to fit the width.
     row: of the text, counted from the top, or from the bottom where it is negative.
   """
   picture = np.array(picture)
@@ -77,9 +77,9 @@ def caption(picture: np.ndarray, text: str, row: int) -> np.ndarray:
 
 
 def heat_layer(heat_map: np.ndarray, lowest: float = 0.0) -> np.ndarray:
-  """A heat map as a layer of colour that is as opaque as it is hot.
+  """A heat map as a layer of colour, whose opacity is the heat.
 
-  Laid over a radiograph at some opacity it gives `overlay` where the heat map reaches `lowest`.
+  Over a radiograph, at some opacity, it looks like `overlay` where the heat map reaches `lowest`.
 
   Args:
     heat_map: f[H, W] in [0, 1].
@@ -93,13 +93,13 @@ def heat_layer(heat_map: np.ndarray, lowest: float = 0.0) -> np.ndarray:
 
 
 def colour_scale(steps: int) -> list[str]:
-  """The colours of a heat map from 0 to 1, as CSS writes them: '#rrggbb'."""
+  """The colours of a heat map from 0 to 1 in CSS notation: '#rrggbb'."""
   heat = np.linspace(0, 255, steps).round().astype(np.uint8)[None]
   return ['#' + bytes(colour).hex() for colour in _colours(heat)[0].tolist()]
 
 
 def _colours(heat: np.ndarray) -> np.ndarray:
-  """`u8[H, W]` to RGB u8[H, W, 3]."""
+  """Converts `u8[H, W]` to RGB u8[H, W, 3]."""
   return cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO)[..., ::-1]
 
 
@@ -111,7 +111,7 @@ def contact_sheet(pictures: list[np.ndarray], columns: int) -> np.ndarray:
 
 
 def png(picture: np.ndarray) -> bytes:
-  """`u8[H, W]` or `u8[H, W, 3 or 4]` (RGB, RGB and alpha) as the bytes of a PNG file."""
+  """Encodes `u8[H, W]` or `u8[H, W, 3 or 4]` (RGB, or RGB and alpha) as a PNG file."""
   if picture.ndim == 3:
     picture = np.dstack([picture[..., 2::-1], picture[..., 3:]])
   return cv2.imencode('.png', picture)[1].tobytes()

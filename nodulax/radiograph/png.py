@@ -11,8 +11,8 @@ from nodulax.radiograph.record import RadiographError, as_grey, check_size
 
 SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _GREY = 0  # the PNG colour type
-# Chunks that hold or describe pixels in numbers, and tell when the file was written, as all of NIH
-# ChestX-ray14's do. Any other, a colour profile (iCCP) too, may hold text, so a patient's name.
+# Chunks that hold pixels, describe them in numbers, or give the time of writing (as in all files of
+# NIH ChestX-ray14). Others, even a colour profile (iCCP), may hold text such as a patient's name.
 _PIXEL_CHUNKS = {b'IHDR', b'IDAT', b'IEND', b'cHRM', b'gAMA', b'pHYs', b'sBIT', b'sRGB', b'tIME'}
 
 
@@ -24,7 +24,7 @@ def decode_png(data: bytes, name: str) -> np.ndarray:
     name: of the file, for messages.
 
   Returns:
-    u8 or u16[H, W]. RGB and RGBA are accepted where every pixel is grey and opaque.
+    u8 or u16[H, W]. RGB and RGBA are accepted if every pixel is grey and opaque.
 
   Raises:
     RadiographError: the file is not a PNG, is truncated or damaged (every checksum is verified),
@@ -34,7 +34,7 @@ def decode_png(data: bytes, name: str) -> np.ndarray:
 
 
 def png_samples(data: bytes, name: str) -> np.ndarray:
-  """Like `decode_png`, with colours and transparency: u8 or u16[H, W] or [H, W, C]."""
+  """Like `decode_png`, but allows colours and transparency: u8 or u16[H, W] or [H, W, C]."""
   for _ in _chunks(data, name):
     pass
   try:
@@ -44,15 +44,15 @@ def png_samples(data: bytes, name: str) -> np.ndarray:
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-  """The lossless PNG file of `pixels`, u8 or u16[H, W]; the same bytes for the same pixels."""
+  """Encodes `pixels`, u8 or u16[H, W], as a lossless PNG file; equal pixels give equal bytes."""
   return bytes(imagecodecs.png_encode(pixels, level=3))
 
 
 def passes_through(data: bytes) -> bool:
-  """Whether these bytes are an undamaged one-channel 8- or 16-bit PNG that says nothing but pixels.
+  """Whether these bytes are an undamaged one-channel 8- or 16-bit PNG with nothing but pixels.
 
-  Such a file goes into a shard without being encoded again. One with text in it is encoded again:
-  the text might name the patient.
+  Such a file goes into a shard unchanged. A file with text in it is encoded again, because the text
+  might name the patient.
   """
   if not data.startswith(SIGNATURE):
     return False
@@ -65,7 +65,7 @@ def passes_through(data: bytes) -> bool:
 
 
 def _chunks(data: bytes, name: str) -> Iterator[bytes]:
-  """Yields the type of every chunk, after its length and checksum and the image size are seen."""
+  """Yields the type of every chunk, after checking its length and checksum and the image size."""
   if not data.startswith(SIGNATURE):
     raise RadiographError(f'{name}: not a PNG file; give a PNG')
   view = memoryview(data)

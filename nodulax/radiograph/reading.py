@@ -1,4 +1,4 @@
-"""Radiographs from files of every kind that is read, told apart by what is in them."""
+"""Reads radiographs from files of every supported kind, which are recognised by their content."""
 
 import os
 import pathlib
@@ -21,17 +21,17 @@ __all__ = [
 ]
 
 FORMATS = 'DICOM, PNG, JPEG, TIFF, BMP or MetaImage (.mha)'
-# So many bytes tell a file's kind.
+# How many bytes are needed to recognise a file.
 _BEGINNING = 512
 _GZIP = b'\x1f\x8b'
-# The size of a NIfTI header, 1 or 2, in either order of bytes.
+# The size of a NIfTI header, version 1 or 2, in either byte order.
 _NIFTI = (b'\x5c\x01\0\0', b'\0\0\x01\x5c', b'\x1c\x02\0\0', b'\0\0\x02\x1c')
 
 _NIFTI_MAGIC = {b'n+1', b'ni1', b'n+2', b'ni2'}
 
 
 def read_radiograph(path: str | os.PathLike[str]) -> Radiograph:
-  """Reads a radiograph from a file of one of `FORMATS`, whatever its name ends with.
+  """Reads a radiograph from a file in one of `FORMATS`, whatever its suffix.
 
   Raises:
     RadiographError: the file is missing or empty, larger than `MAX_BYTES`, of another kind,
@@ -55,7 +55,7 @@ def read_radiograph(path: str | os.PathLike[str]) -> Radiograph:
 
 
 def beginning_of(path: str | os.PathLike[str]) -> bytes:
-  """The first bytes of a file, which tell its kind.
+  """The first bytes of a file, by which it is recognised.
 
   Raises:
     OSError: it cannot be read.
@@ -65,7 +65,7 @@ def beginning_of(path: str | os.PathLike[str]) -> bytes:
 
 
 def begins_as_radiograph(beginning: bytes) -> bool:
-  """Whether a file that begins so is one of `FORMATS`."""
+  """Whether a file that begins like this is in one of `FORMATS`."""
   signatures = (png.SIGNATURE, jpeg.SIGNATURE, *tiff.SIGNATURES)
   others = (dicom.is_dicom, bmp.is_bmp, metaimage.is_metaimage)
   return beginning.startswith(signatures) or any(begins(beginning) for begins in others)
@@ -74,8 +74,8 @@ def begins_as_radiograph(beginning: bytes) -> bool:
 def decode_radiograph(data: bytes, name: str) -> Radiograph:
   """Like `read_radiograph`, from the bytes of a file; `name` is for messages.
 
-  Files other than DICOM give their pixels, MetaImage also their spacing, and are taken to show
-  dense tissue bright.
+  Files other than DICOM give only their pixels (MetaImage also the spacing), and are assumed to
+  show dense tissue bright.
   """
   if data.startswith(png.SIGNATURE):
     return Radiograph(decode_png(data, name))
@@ -93,7 +93,7 @@ def decode_radiograph(data: bytes, name: str) -> Radiograph:
 
 
 def _why_unknown(data: bytes) -> str:
-  """What to tell of a file of another kind, and what to do with it."""
+  """What another kind of file is, and what to do with it."""
   if not data:
     return 'the file is empty; copy it again from its source'
   if data.startswith(_NIFTI) and {data[344:347], data[4:7]} & _NIFTI_MAGIC:

@@ -1,4 +1,4 @@
-"""What reading a radiograph gives, and how large a radiograph may be."""
+"""The result of reading a radiograph, and how large a radiograph may be."""
 
 import dataclasses
 import math
@@ -14,7 +14,7 @@ from nodulax.radiograph.orientation import UPRIGHT, Turn
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 256 * 2**20
 
-# Older than anyone was: such ages are slips of a keyboard, and the age is taken as unknown.
+# No one has been older: such ages are typing errors, and count as unknown.
 OLDEST = 120  # years
 
 Sex = Literal['female', 'male', 'unknown']
@@ -32,17 +32,17 @@ class Radiograph:
   Attributes:
     pixels: u8 or u16[H, W], bright where tissue is dense.
     spacing_mm: distance between the centres of neighbouring `pixels` along x and along y, at the
-      detector; None where the file does not say.
+      detector; None if the file does not say.
     sex: of the patient.
-    age: of the patient in years; NaN where unknown.
+    age: of the patient in years; NaN if unknown.
     view: direction of the X-rays.
-    objection: why the file's header rules out a frontal chest radiograph; '' where it does not.
-    orientation: the patient's side, L or R, to which rows of `pixels` run, and H or F, to which
-      columns run. Readers turn what is stored otherwise upright, as if one faced the patient: LF.
-      Empty where the file states something else, so that nobody knows left from right.
-    turn: that made stored pixels `pixels`.
-    doubts: what the file states against itself or the standard, and how it was read all the same; a
-      sentence each, without anything of the patient.
+    objection: why the file's header rules out a frontal chest radiograph; '' if it does not.
+    orientation: the patient's side, L or R, to which the rows of `pixels` run, and H or F, to which
+      the columns run. Readers turn other images upright, as if one faced the patient: LF. Empty
+      if the file states something else, so that left and right are unknown.
+    turn: the turn that made `pixels` from the stored pixels.
+    doubts: where the file contradicts itself or the standard, and how it was read nevertheless;
+      one sentence each, without information about the patient.
   """
 
   pixels: np.ndarray
@@ -57,11 +57,11 @@ class Radiograph:
 
 
 def check_size(height: int, width: int, name: str) -> None:
-  """Refuses an image size before any memory is taken for it.
+  """Refuses an image size before memory is allocated for it.
 
   Args:
-    height: rows that the header of the file claims.
-    width: columns that it claims.
+    height: number of rows according to the file's header.
+    width: number of columns.
     name: of the file, for the message.
 
   Raises:
@@ -75,12 +75,12 @@ def check_size(height: int, width: int, name: str) -> None:
 
 
 def as_grey(samples: np.ndarray, name: str, tolerance: int = 0) -> np.ndarray:
-  """The one channel of an image that is grey, however it is stored.
+  """The single channel of a grey image, however it is stored.
 
   Args:
     samples: u8 or u16[H, W] or [H, W, C]: grey, grey and alpha, RGB, or RGB and alpha.
     name: of the file, for the message.
-    tolerance: how far the channels of a grey pixel may lie apart.
+    tolerance: how much the channels of a grey pixel may differ.
 
   Returns:
     u8 or u16[H, W].
@@ -108,10 +108,10 @@ def as_grey(samples: np.ndarray, name: str, tolerance: int = 0) -> np.ndarray:
 
 
 def as_film(pixels: np.ndarray) -> np.ndarray:
-  """Pixels in [0, 1], f32: the very same numbers for a picture of 8 bits and, times 257, of 16.
+  """Pixels as f32 in [0, 1]; 8-bit pixels and, times 257, 16-bit ones give identical numbers.
 
   Args:
-    pixels: u8 or u16 of any shape, or f32, which stays as it is.
+    pixels: u8 or u16 of any shape, or f32, which is returned unchanged.
   """
   if pixels.dtype.kind == 'f':
     return np.ascontiguousarray(pixels, np.float32)

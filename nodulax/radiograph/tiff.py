@@ -13,10 +13,10 @@ SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT, _DEPTH = 277, 322, 323, 339, 32997
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR = 0, 1, 2, 6
-_JPEG = (6, 7)  # compressions, which lose a little
+_JPEG = (6, 7)  # lossy compressions
 _NUMBERS = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}  # the types of whole numbers
 _MOST_PAGES = 64
-# Of a tag; no more is looked at.
+# How many values of a tag are read.
 _MOST_VALUES = 4
 
 Page = dict[int, list[int]]
@@ -30,12 +30,12 @@ def decode_tiff(data: bytes, name: str) -> np.ndarray:
     name: of the file, for messages.
 
   Returns:
-    u8 or u16[H, W], bright where the file says that it is. RGB is accepted where every pixel is
-    grey. An orientation tag is not applied, because boxes and masks are in stored pixels.
+    u8 or u16[H, W], with the file's polarity. RGB is accepted if every pixel is grey. An
+    orientation tag is not applied, because boxes and masks are in stored pixels.
 
   Raises:
-    RadiographError: the file is truncated or damaged, too large, not grey, of several pages, or its
-      samples are no whole numbers of 8 or 16 bits.
+    RadiographError: the file is truncated or damaged, too large, not grey, has several pages, or
+      its samples are not whole numbers of 8 or 16 bits.
   """
   try:
     pages = list(_pages(data))
@@ -57,7 +57,7 @@ def decode_tiff(data: bytes, name: str) -> np.ndarray:
 
 
 def _only_page(pages: list[Page], name: str) -> Page:
-  # A page whose lowest bit here is set is a smaller copy of another.
+  # If the lowest bit is set, the page is a smaller copy of another.
   whole = [page for page in pages if not _first(page, _SUBFILE, 0) & 1]
   if len(whole) != 1 or whole[0] is not pages[0]:
     raise RadiographError(
@@ -67,7 +67,7 @@ def _only_page(pages: list[Page], name: str) -> Page:
 
 
 def _check(page: Page, shape: tuple[int, int], name: str) -> None:
-  """Raises RadiographError for a page that is no grey image of a size that is read."""
+  """Raises RadiographError for a page that is not a grey image of an accepted size."""
   check_size(*shape, name)
   tile = _first(page, _TILE_HEIGHT, 1), _first(page, _TILE_WIDTH, 1)
   check_size(*tile, name)
@@ -90,10 +90,10 @@ def _check(page: Page, shape: tuple[int, int], name: str) -> None:
 
 
 def _pages(data: bytes) -> Iterator[Page]:
-  """Yields the tags of each page, of which those that are not whole numbers are left out.
+  """Yields the tags of each page, except those that are not whole numbers.
 
   Raises:
-    struct.error, IndexError, OverflowError: the file ends before they do, or there are too many.
+    struct.error, IndexError, OverflowError: the file is cut off, or has too many pages.
   """
   order, big = '<' if data[:2] == b'II' else '>', data[2:4] in (b'+\0', b'\0+')
   offset_form, count_form = (order + form for form in ('QQ' if big else 'IH'))
@@ -107,7 +107,7 @@ def _pages(data: bytes) -> Iterator[Page]:
     start += struct.calcsize(count_form)
     size = 20 if big else 12
     if start + count * size > len(data):
-      raise IndexError('a page that is cut')
+      raise IndexError('a page that is cut off')
     page: Page = {}
     for at in range(start, start + count * size, size):
       tag, numbers = _values(data, at, order, big)
@@ -117,7 +117,7 @@ def _pages(data: bytes) -> Iterator[Page]:
 
 
 def _values(data: bytes, at: int, order: str, big: bool) -> tuple[int, list[int]]:
-  """The tag at this place and its first values; none where they are not whole numbers."""
+  """The tag at this position and its first values; none if they are not whole numbers."""
   tag, kind = struct.unpack_from(order + 'HH', data, at)
   (count,) = struct.unpack_from(order + ('Q' if big else 'I'), data, at + 4)
   if kind not in _NUMBERS or not count:

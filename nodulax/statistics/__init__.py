@@ -1,4 +1,4 @@
-"""The evidence: statistics on labels, scores, heat maps and findings, in float64 NumPy.
+"""Statistics on labels, scores, heat maps and findings, in float64 NumPy.
 
-Of use on its own, with any model's output: it knows nothing of networks, and no JAX.
+It can be used alone, with any model's output: it needs neither the networks nor JAX.
 """

@@ -1,6 +1,7 @@
 """Tests between areas under ROC curves: paired, unpaired, and contrasts of several.
 
-DeLong's where each patient has one image, Obuchowski's clustered forms otherwise; see `delong`.
+They are DeLong's if each patient has one image, otherwise Obuchowski's clustered forms; see
+`delong`.
 """
 
 import dataclasses
@@ -23,15 +24,15 @@ from nodulax.statistics.delong import areas, clustered_covariance, count_wins, d
 
 @dataclasses.dataclass(frozen=True)
 class AucTest:
-  """Two areas compared.
+  """Two areas, compared.
 
   Attributes:
     auc_a: the first area.
     auc_b: the second area.
     difference: `auc_a - auc_b`.
-    interval: (low, high) of the difference; NaN where its variance cannot be estimated.
-    z: the difference in standard errors; NaN where not estimable.
-    p_value: two-sided; 1 where both rank every image alike, NaN where not estimable.
+    interval: (low, high) of the difference; NaN if its variance cannot be estimated.
+    z: the difference in standard errors; NaN if not estimable.
+    p_value: two-sided; 1 if both rank every image alike, NaN if not estimable.
   """
 
   auc_a: float
@@ -49,9 +50,9 @@ class ContrastTest:
   Attributes:
     estimates: f64[r], the contrasts.
     covariance: f64[r, r], their covariance.
-    chi_square: the statistic; NaN where not estimable.
+    chi_square: the statistic; NaN if not estimable.
     degrees_of_freedom: the rank of `covariance`.
-    p_value: 1 where every contrast is exactly zero for every image, NaN where not estimable.
+    p_value: 1 if every contrast is exactly zero for every image, NaN if not estimable.
   """
 
   estimates: Floats
@@ -75,7 +76,7 @@ def delong_test(
     labels: [n], 0 or 1.
     scores_a: f[n], the first model's.
     scores_b: f[n], the second model's.
-    patients: [n], who each image is of, for Obuchowski's clustered form; None where each image
+    patients: [n], the patient of each image, for Obuchowski's clustered form; None if each image
       has its own patient.
     confidence: of the interval of the difference.
 
@@ -113,8 +114,8 @@ def unpaired_test(
     scores_a: f[n].
     labels_b: [m], 0 or 1.
     scores_b: f[m].
-    patients_a: [n], who each of the first images is of; None where each has its own patient.
-    patients_b: [m], who each of the second images is of. No patient may be in both.
+    patients_a: [n], the patient of each of the first images; None if each has its own patient.
+    patients_b: [m], the patient of each of the second images. No patient may be in both.
     confidence: of the interval of the difference.
 
   Raises:
@@ -144,11 +145,12 @@ def contrast_test(
     labels: [n], 0 or 1.
     scores: f[k, n], a row for each score set.
     contrast: f[r, k], a row for each contrast, such as [[1, 0, -1], [0, 1, -1]].
-    patients: [n], who each image is of, for the clustered form; None where each image has its
+    patients: [n], the patient of each image, for the clustered form; None if each image has its
       own patient.
 
   Raises:
-    ValueError: a class is missing, lengths differ, a score is NaN, or `contrast` has not k columns.
+    ValueError: a class is missing, lengths differ, a score is NaN, or `contrast` does not have k
+      columns.
   """
   positive = as_labels(labels)
   sets = as_score_sets(scores, positive.size)
@@ -167,7 +169,7 @@ def contrast_test(
   covariance = clustered_covariance(wins, losses, positive, numbers)
   if not (own_variances[rows.any(axis=0)] > 0).all():
     return ContrastTest(estimates, np.full_like(covariance, np.nan), math.nan, 0, math.nan)
-  # A contrast that follows from others adds no more than rounding to the rank.
+  # A contrast that depends on others adds nothing but rounding errors to the rank.
   inverse, rank = linalg.pinvh(covariance, rtol=1e-10, return_rank=True)
   unexplained = estimates - covariance @ inverse @ estimates
   if np.abs(unexplained).max() > 1e-9:
@@ -181,7 +183,7 @@ def contrast_test(
 def _compare(
   area_a: float, area_b: float, difference: float, variance: float, confidence: float
 ) -> AucTest:
-  """The z-test of a difference; NaN throughout where the variance is."""
+  """The z-test of a difference; all NaN if the variance is."""
   error = math.sqrt(variance)
   reach = special.ndtri(0.5 + as_confidence(confidence) / 2) * error
   low, high = np.clip([difference - reach, difference + reach], -1, 1)

@@ -1,4 +1,4 @@
-"""Resampling by patient: what several images of one patient ask of every interval."""
+"""Resampling by patient, which every interval needs if patients have several images."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from scipy import special
 from nodulax.statistics.checks import Integers, as_confidence
 from nodulax.statistics.estimate import Estimate
 
-# Patients drawn at a time, over all resamples of a chunk: bounds the memory to some 100 MB.
+# Patients drawn at a time, over all resamples of a chunk, which limits memory to some 100 MB.
 _DRAWS_AT_ONCE = 4_000_000
 
 
@@ -43,7 +43,7 @@ def ratio_interval(
     seed: of the draws.
 
   Returns:
-    The ratio; its bounds are NaN where it does not vary between patients.
+    The ratio; its bounds are NaN if it does not vary between patients.
   """
   sums, weights = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
   sums, weights = sums[weights > 0], weights[weights > 0]

@@ -1,4 +1,4 @@
-"""Do the probabilities mean what they say, and would acting on them do good?"""
+"""Are the probabilities right, and would acting on them be beneficial?"""
 
 import dataclasses
 
@@ -9,17 +9,17 @@ from scipy import optimize, special
 from nodulax.statistics.checks import Floats, Integers, as_labels, as_probabilities
 from nodulax.statistics.operating_point import clopper_pearson
 
-# Temperatures beyond these say that the fit has no optimum, as under perfect separation.
+# Beyond these temperatures the fit has no optimum, as with perfect separation.
 COLDEST, HOTTEST = 1 / 20, 20.0
 
-# A sigmoid in single precision rounds probabilities nearer to 1 than this; exact zeros and ones
+# In single precision a sigmoid rounds probabilities closer to 1 than this; exact zeros and ones
 # have no logit.
 _NEAREST = 1e-7
 
 
 @dataclasses.dataclass(frozen=True)
 class ReliabilityCurve:
-  """What became of images with about the same probability; bins without images are left out.
+  """Outcomes of images with about the same probability; bins without images are left out.
 
   Attributes:
     predicted: f64[b], the mean probability.
@@ -44,8 +44,8 @@ class Brier:
     score: the mean squared difference of probability and label.
     reliability: how far bins' probabilities are from what was observed; 0 is best.
     resolution: how far bins' observations are from the prevalence; more is better.
-    uncertainty: prevalence times its complement, whatever the model.
-    within_bins: what the bins hide: within them, the probabilities' variance less twice their
+    uncertainty: prevalence times its complement; the same for every model.
+    within_bins: what the bins hide: the probabilities' variance within bins, minus twice their
       covariance with the labels.
   """
 
@@ -58,7 +58,7 @@ class Brier:
 
 @dataclasses.dataclass(frozen=True)
 class DecisionCurve:
-  """Net benefit, in true positives an image, of acting at each threshold probability.
+  """Net benefit, in true positives per image, of acting at each threshold probability.
 
   Attributes:
     thresholds: f64[t], the probability from which one would act.
@@ -143,7 +143,7 @@ def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
   """The mean cross-entropy of the probabilities against the labels, in nats.
 
   Raises:
-    ValueError: a class is missing, lengths differ, or a probability is none.
+    ValueError: a class is missing, lengths differ, or a probability is invalid.
   """
   positive = as_labels(labels)
   values = as_probabilities(probabilities, positive.size).clip(_NEAREST, 1 - _NEAREST)
@@ -151,7 +151,7 @@ def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
 
 
 def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> float:
-  """The temperature by which logits are divided for the best likelihood; fit on the tune split.
+  """The temperature that, dividing the logits, maximises the likelihood; fit it on the tune split.
 
   Guo et al., ICML 2017. It is 1 where the probabilities are calibrated already, and above 1 where
   the network is too sure of itself. It stops at 1/20 and 20, where there is no optimum: the classes
@@ -179,7 +179,7 @@ def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> float:
 
 
 def apply_temperature(probabilities: ArrayLike, temperature: float) -> Floats:
-  """Probabilities f64[n] after their logits are divided by `temperature`, which is above 0."""
+  """Probabilities f64[n] after dividing their logits by `temperature`, which is above 0."""
   values = np.asarray(probabilities, dtype=np.float64)
   return special.expit(_logits(as_probabilities(values, values.size)) / temperature)
 
@@ -193,15 +193,15 @@ def decision_curve(
 ) -> DecisionCurve:
   """Net benefit of acting at each threshold probability.
 
-  Vickers and Elkin, Medical Decision Making 2006;26:565: true positives less false positives
-  weighted by the odds of the threshold, an image.
+  Vickers and Elkin, Medical Decision Making 2006;26:565: true positives minus false positives
+  weighted by the odds of the threshold, per image.
 
   Args:
     labels: [n], 0 or 1.
-    probabilities: f[n] in [0, 1]; at or above a threshold one acts.
+    probabilities: f[n] in [0, 1]; one acts at or above a threshold.
     thresholds: f[t] in (0, 1).
     prevalence: of nodules where the model would be used; None for that of the data, which means
-      little where normals were drawn to match the nodules.
+      little if normals were drawn to match the nodules.
 
   Raises:
     ValueError: a class is missing, lengths differ, or a probability, a threshold or the prevalence

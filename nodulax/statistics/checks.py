@@ -1,4 +1,4 @@
-"""What every statistic asks of its labels, scores, patients and probabilities."""
+"""Checks of labels, scores, patients and probabilities that all statistics share."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,7 +85,7 @@ def as_probabilities(probabilities: ArrayLike, n: int) -> Floats:
 def as_patients(patients: ArrayLike | None, n: int) -> Integers:
   """Returns the patients, any values that compare equal, numbered: i64[n] in [0, patients).
 
-  Without patients each image is a patient of its own.
+  Without patients, each image counts as a separate patient.
 
   Raises:
     ValueError: the length is not `n`, or a patient is NaN.
@@ -96,7 +96,7 @@ def as_patients(patients: ArrayLike | None, n: int) -> Integers:
   if array.shape != (n,):
     raise ValueError(f'patients must be {n} values, one for each image, got shape {array.shape}')
   if array.dtype.kind == 'f' and np.isnan(array).any():
-    raise ValueError('a patient is NaN; give an image of an unknown patient a name of its own')
+    raise ValueError('a patient is NaN; give an image of an unknown patient a unique name')
   return np.unique(array, return_inverse=True)[1].astype(np.int64)
 
 

@@ -1,4 +1,4 @@
-"""Several comparisons together, and what that does to p-values."""
+"""Corrects p-values for several comparisons."""
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -1,17 +1,17 @@
-"""Do the intervals cover and the tests hold their level? A simulation that anyone can repeat.
+"""Do the intervals cover, and do the tests keep their level? A simulation that anyone can repeat.
 
     python -m nodulax.statistics.coverage [--repeats=N] [--seed=K]
 
 prints the tables of this folder's README. Scores are binormal, so the true area is known. Images of
-a patient share a part of their score: half of its variance, the patient's own.
+a patient share part of their score, which accounts for half of its variance.
 """
 
 import argparse
 import dataclasses
+import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy import special
@@ -23,7 +23,7 @@ from nodulax.statistics.roc import delong_test
 AREAS = (0.6, 0.7, 0.8, 0.9, 0.95)
 SIZES = (100, 200, 500, 1000, 2000)
 
-# Share of a score's variance that images of one patient have in common.
+# Share of a score's variance that the images of one patient have in common.
 PATIENT_SHARE = 0.5
 
 # Correlation of two models' scores within a class.
@@ -32,11 +32,11 @@ MODELS_SHARE = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Design:
-  """Which images a simulated study has.
+  """The images of a simulated study.
 
   Attributes:
     labels: bool[n].
-    patients: i64[n], who each image is of, or None where each has its own patient.
+    patients: i64[n], the patient of each image; None if each has its own patient.
   """
 
   labels: Bools
@@ -44,12 +44,12 @@ class Design:
 
 
 def independent(images: int, prevalence: float) -> Design:
-  """One image a patient."""
+  """One image per patient."""
   return Design(np.arange(images) < round(images * prevalence))
 
 
 def clustered(images: int, prevalence: float, each: int, mixed: bool) -> Design:
-  """`each` images a patient: of one class, or where `mixed` of either as they happen to fall."""
+  """`each` images per patient, all of one class, or of random classes if `mixed`."""
   patients = np.arange(images) // each
   if mixed:
     patients = np.random.default_rng(0).permutation(patients)
@@ -75,9 +75,9 @@ def simulate_scores(
 def interval_coverage(
   design: Design, area: float, repeats: int, seed: int, *, know_patients: bool = True
 ) -> float:
-  """How often the 95 % interval holds the true area; one that is not estimable does not.
+  """How often the 95 % interval covers the true area; one that is not estimable does not.
 
-  `know_patients=False` takes every image for a patient, to show what that costs.
+  `know_patients=False` treats every image as a separate patient, to show what that costs.
   """
   generator = np.random.default_rng(seed)
   patients = design.patients if know_patients else None
@@ -90,7 +90,7 @@ def interval_coverage(
 
 
 def rejection_rate(design: Design, area: float, repeats: int, seed: int) -> float:
-  """How often the paired test finds a difference at p < 0.05 between two models that have none."""
+  """How often the paired test finds p < 0.05 between two models that do not differ."""
   generator = np.random.default_rng(seed)
   rejected = 0
   for _ in range(repeats):
@@ -100,7 +100,7 @@ def rejection_rate(design: Design, area: float, repeats: int, seed: int) -> floa
 
 
 def _table(title: str, corner: str, header: Sequence[object], rows: Iterable[Sequence]) -> None:
-  """Prints a table in Markdown, shares as percentages."""
+  """Prints a table in Markdown, with shares as percentages."""
   print(f'\n{title}\n')
   print(f'| {corner} | ' + ' | '.join(map(str, header)) + ' |')
   print('| --- |' + ' ---: |' * len(header))
@@ -118,56 +118,35 @@ def main() -> None:
   error = 100 * math.sqrt(0.05 * 0.95 / repeats)
   print(f'{repeats} simulated studies a number: standard error {error:.2f} percentage points.')
 
-  def across(designs: Sequence[Design], measure: Callable, **options: Any) -> list[list]:
-    return [
-      [
-        f'AUC {area}',
-        *(measure(design, area, repeats, next(seeds), **options) for design in designs),
-      ]
-      for area in AREAS
-    ]
-
-  balanced = [independent(size, 0.5) for size in SIZES]
-  _table(
-    '**Interval, balanced classes** (coverage, %)',
-    'images',
-    SIZES,
-    across(balanced, interval_coverage),
-  )
-  _table(
-    '**Paired test of a true null, balanced classes** (rejected at 0.05, %)',
-    'images',
-    SIZES,
-    across(balanced, rejection_rate),
-  )
   unbalanced = list(itertools.product((100, 500, 2000), (0.2, 0.05)))
-  _table(
-    '**Interval, unbalanced classes** (coverage, %)',
+  cases = list(itertools.product((100, 500, 2000), (False, True)))
+  one_each = ('images', SIZES, [independent(size, 0.5) for size in SIZES])
+  few_nodules = (
     'images, nodules',
     [f'{size}, {round(size * share)}' for size, share in unbalanced],
-    across([independent(*case) for case in unbalanced], interval_coverage),
+    [independent(*case) for case in unbalanced],
   )
-  cases = list(itertools.product((100, 500, 2000), (False, True)))
-  names = [f'{size}, {"mixed" if mixed else "one class"}' for size, mixed in cases]
-  designs = [clustered(size, 0.5, 4, mixed) for size, mixed in cases]
-  _table(
-    '**Interval, four images a patient, balanced classes** (coverage, %)',
+  four_each = (
     'images, patients of',
-    names,
-    across(designs, interval_coverage),
+    [f'{size}, {"mixed" if mixed else "one class"}' for size, mixed in cases],
+    [clustered(size, 0.5, 4, mixed) for size, mixed in cases],
   )
-  _table(
-    '**The same, had every image been taken for a patient** (coverage, %)',
-    'images, patients of',
-    names,
-    across(designs, interval_coverage, know_patients=False),
-  )
-  _table(
-    '**Paired test of a true null, four images a patient** (rejected at 0.05, %)',
-    'images, patients of',
-    names,
-    across(designs, rejection_rate),
-  )
+  covered = (interval_coverage, 'coverage, %')
+  rejected = (rejection_rate, 'rejected at 0.05, %')
+  ignorant = (functools.partial(interval_coverage, know_patients=False), 'coverage, %')
+  for title, (measure, unit), (corner, header, designs) in (
+    ('Interval, balanced classes', covered, one_each),
+    ('Paired test of a true null, balanced classes', rejected, one_each),
+    ('Interval, unbalanced classes', covered, few_nodules),
+    ('Interval, four images a patient, balanced classes', covered, four_each),
+    ('The same, had every image been taken for a patient', ignorant, four_each),
+    ('Paired test of a true null, four images a patient', rejected, four_each),
+  ):
+    rows = (
+      [f'AUC {area}', *(measure(design, area, repeats, next(seeds)) for design in designs)]
+      for area in AREAS
+    )
+    _table(f'**{title}** ({unit})', corner, header, rows)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
-"""Sensitivity against false alarms: one construction under the ROC and the free-response ROC.
+"""Sensitivity against false alarms: the basis of both the ROC and the free-response ROC.
 
-Both ask how much of the truth is found as the threshold falls, against how many false alarms that
-costs; in the ROC an alarm is an image, in the free-response ROC a place in one.
+Both show how much of the truth is found as the threshold falls, against the number of false alarms;
+in the ROC an alarm is an image, in the free-response ROC a place in an image.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ class Band:
   """Sensitivity at given rates of false alarms, with pointwise bootstrap intervals over patients.
 
   Attributes:
-    rates: f64[r], false alarms a unit.
+    rates: f64[r], false alarms per unit.
     sensitivity: f64[r].
     low: f64[r], lower bounds.
     high: f64[r], upper bounds.
@@ -38,15 +38,16 @@ class Band:
 
 @dataclasses.dataclass(frozen=True)
 class Alarms:
-  """Alarms, with the truth they are held against.
+  """Alarms, and the truth with which they are compared.
 
   Attributes:
     scores: f64[a].
-    patients: i64[a], whose image each alarm is in.
+    patients: i64[a], the patient of the image that each alarm is in.
     hit: bool[a], whether it finds a target.
-    false: bool[a], whether it is a false alarm; one that is neither counts for nothing.
-    targets: i64[p], targets of each patient.
-    units: i64[p], of each patient, what false alarms are counted by: images, or normal images.
+    false: bool[a], whether it is a false alarm; an alarm that is neither is not counted.
+    targets: i64[p], number of targets of each patient.
+    units: i64[p], number of images, or normal images, of each patient, by which false alarms are
+      divided.
   """
 
   scores: Floats
@@ -57,9 +58,10 @@ class Alarms:
   units: Integers
 
   def curve(self) -> tuple[Floats, Floats, Floats]:
-    """False alarms a unit, sensitivity and thresholds, f64[t] each, from none called on.
+    """False alarms per unit, sensitivity and thresholds, f64[t] each.
 
-    The first threshold is infinite; then follow the distinct scores, falling.
+    The first threshold is infinite, so that nothing is called; then follow the distinct scores,
+    falling.
     """
     order, last = self._falling()
     rates, sensitivity = _cumulated(
@@ -68,7 +70,7 @@ class Alarms:
     return rates, sensitivity, np.concatenate([[np.inf], self.scores[order][last]])
 
   def band(self, rates: Floats, *, confidence: float, resamples: int, seed: int) -> Band:
-    """Sensitivity at `rates`, linear between the curve's points and level after its last."""
+    """Sensitivity at `rates`: linear between the curve's points, constant after the last one."""
     order, last = self._falling()
     hit, false, patients = self.hit[order], self.false[order], self.patients[order]
     resampled = []
@@ -88,7 +90,7 @@ class Alarms:
     return Band(rates, sensitivity, low, high, mean, float(mean_low), float(mean_high))
 
   def _falling(self) -> tuple[Integers, Integers]:
-    """The order of falling scores, and where in it each run of equal scores ends."""
+    """The order of falling scores, and the end of each run of equal scores in it."""
     order = np.argsort(-self.scores, kind='stable')
     falling = self.scores[order]
     ends = np.ones(order.size, dtype=bool)
@@ -99,7 +101,7 @@ class Alarms:
 def _cumulated(
   hits: ArrayLike, false: ArrayLike, last: Integers, targets: int, units: int
 ) -> tuple[Floats, Floats]:
-  """False alarms a unit and sensitivity after each run of equal scores, from (0, 0) on."""
+  """False alarms per unit and sensitivity after each run of equal scores, starting from (0, 0)."""
   rates, sensitivity = np.zeros(last.size + 1), np.zeros(last.size + 1)
   rates[1:] = np.cumsum(false)[last] / units
   sensitivity[1:] = np.cumsum(hits)[last] / targets

@@ -1,12 +1,12 @@
 """Areas under ROC curves, with their covariance.
 
-DeLong, DeLong and Clarke-Pearson, Biometrics 1988;44:837, in O(n log n) as since Sun and Xu, IEEE
-Signal Processing Letters 2014;21:1389. Where a patient has several images, Obuchowski's
-extension to clustered data, Biometrics 1997;53:567, which is DeLong's where each has one.
+DeLong, DeLong and Clarke-Pearson, Biometrics 1988;44:837, in O(n log n) after Sun and Xu, IEEE
+Signal Processing Letters 2014;21:1389. If patients have several images, Obuchowski's extension to
+clustered data is used, Biometrics 1997;53:567, which equals DeLong's if each has one.
 
-Everything is counted in wins: how many images of the other class an image outranks, a tie being
+Everything is counted in wins: how many images of the other class an image outranks, with a tie as
 half a win. Wins are half-integers, exact in float64, so equal rankings give differences and
-variances of exactly zero and no rounding passes for evidence.
+variances of exactly zero, and rounding errors cannot look like evidence.
 """
 
 import math
@@ -29,7 +29,7 @@ from nodulax.statistics.estimate import Estimate
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> float:
-  """The area under the ROC curve: how often a nodule image outranks a normal one, ties half.
+  """The area under the ROC curve: how often a nodule image outranks a normal one; ties are half.
 
   Args:
     labels: [n], 0 or 1.
@@ -51,13 +51,13 @@ def delong_covariance(
   Args:
     labels: [n], 0 or 1.
     scores: f[k, n], a row for each score set.
-    patients: [n], who each image is of, for Obuchowski's clustered covariance; None where
-      each image has its own patient.
+    patients: [n], the patient of each image, for Obuchowski's clustered covariance; None if each
+      image has its own patient.
 
   Returns:
     `aucs` f64[k] and `covariance` f64[k, k]. The rows and columns of a set whose variance cannot
-    be estimated are NaN: one that separates the classes perfectly or gives all images one score.
-    All are where a class comes from a single patient.
+    be estimated are NaN: a set that separates the classes perfectly or gives all images one score.
+    All are NaN if a class comes from a single patient.
 
   Raises:
     ValueError: a class is missing, lengths differ, or a score is NaN.
@@ -83,14 +83,14 @@ def delong_interval(
   Args:
     labels: [n], 0 or 1.
     scores: f[n], higher means more suspicious.
-    patients: [n], who each image is of, for Obuchowski's clustered variance; None where each
+    patients: [n], the patient of each image, for Obuchowski's clustered variance; None if each
       image has its own patient.
     confidence: of the interval.
     method: 'logit', symmetric in the log odds of the area and so within (0, 1); or 'plain',
-      symmetric in the area and cut off at 0 and 1.
+      symmetric in the area and clipped to 0 and 1.
 
   Returns:
-    The area; its bounds are NaN where the variance cannot be estimated (`delong_covariance`).
+    The area; its bounds are NaN if the variance cannot be estimated (`delong_covariance`).
 
   Raises:
     ValueError: a class is missing, lengths differ, a score is NaN, or the method is unknown.
@@ -112,7 +112,7 @@ def delong_interval(
 def count_wins(positive: Bools, scores: Floats) -> tuple[Floats, Floats]:
   """Wins f64[k, m] of the positives over the negatives, and losses f64[k, n - m] of the negatives.
 
-  One sort a score set and running sums over its distinct scores take the place of midranks.
+  One sort per score set and running sums over its distinct scores replace midranks.
   """
   wins, losses = [], []
   for row in scores:
@@ -126,7 +126,7 @@ def count_wins(positive: Bools, scores: Floats) -> tuple[Floats, Floats]:
 
 
 def areas(wins: Floats, positive: Bools) -> Floats:
-  """f64[k]: wins as a share of all pairs."""
+  """The areas f64[k]: wins as a share of all pairs."""
   abnormal = int(positive.sum())
   return wins.sum(axis=1) / (abnormal * (positive.size - abnormal))
 
@@ -134,7 +134,7 @@ def areas(wins: Floats, positive: Bools) -> Floats:
 def clustered_covariance(
   wins: Floats, losses: Floats, positive: Bools, patients: Integers
 ) -> Floats:
-  """Obuchowski's covariance f64[k, k] of the areas; NaN where a class is of a single patient."""
+  """Obuchowski's covariance f64[k, k] of the areas; NaN if a class is from a single patient."""
   count = int(patients.max()) + 1
 
   def by_patient(values: Floats, of: Integers) -> tuple[Floats, float]:

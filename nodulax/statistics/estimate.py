@@ -1,4 +1,4 @@
-"""A number with its confidence interval, in the shape in which every room here hands it out."""
+"""A number with its confidence interval, as all modules here return it."""
 
 import dataclasses
 import math
@@ -10,8 +10,8 @@ class Estimate:
 
   Attributes:
     value: the point estimate.
-    low: lower bound of the interval; NaN where the variance cannot be estimated.
-    high: upper bound of the interval; NaN where the variance cannot be estimated.
+    low: lower bound of the interval; NaN if the variance cannot be estimated.
+    high: upper bound of the interval; NaN if the variance cannot be estimated.
   """
 
   value: float
@@ -20,5 +20,5 @@ class Estimate:
 
   @property
   def estimable(self) -> bool:
-    """Whether the data at hand could carry an interval."""
+    """Whether the data were enough for an interval."""
     return not (math.isnan(self.low) or math.isnan(self.high))

@@ -12,8 +12,8 @@ from scipy import ndimage
 
 from nodulax.statistics.checks import Floats, Integers
 
-# What `match` says of a finding that hits no nodule, and of one that hits none but those that a
-# finding of a higher score has hit already.
+# What `match` returns for a finding that hits no nodule, and for one that only hits nodules that
+# findings with higher scores have already hit.
 FALSE_POSITIVE = -1
 REPEAT = -2
 
@@ -43,7 +43,7 @@ def components(heat_map: ArrayLike, threshold: float) -> list[Finding]:
   """Connected regions at or above a threshold, the highest score first.
 
   Pixels that touch at a corner are connected. The centre is the region's centre of heat, or its
-  hottest pixel where that centre lies outside the region.
+  hottest pixel if that centre lies outside the region.
 
   Args:
     heat_map: f[H, W], 0 or more.
@@ -61,8 +61,8 @@ def peaks(heat_map: ArrayLike, threshold: float, separation: float) -> list[Find
   """Local maxima at or above a threshold, the highest score first.
 
   A peak is the maximum within `separation` pixels along x and y; a plateau is one peak. Its extent
-  is what is connected to it at half of its height or more and lies nearer to it than to another
-  peak, so that two nodules that run into each other are two findings.
+  is the region connected to it at half of its height or more that is closer to it than to another
+  peak, so that two nodules that touch are two findings.
 
   Args:
     heat_map: f[H, W], 0 or more.
@@ -89,16 +89,16 @@ def peaks(heat_map: ArrayLike, threshold: float, separation: float) -> list[Find
   return _sorted(_describe(heat, extents))
 
 
-# How well a finding fits a nodule that it does not hit.
+# The fit of a finding and a nodule that it does not hit.
 NO_HIT = -np.inf
 
 
 def hits_in_mask(centres: ArrayLike, nodules: ArrayLike) -> Floats:
-  """A finding hits a nodule where its centre lies in the nodule's mask.
+  """A finding hits a nodule if its centre lies in the nodule's mask.
 
   Args:
     centres: f[f, 2], the findings' (x, y) in pixels of `nodules`; a point outside hits none.
-    nodules: i[H, W], 0 outside, and 1 to k in the k nodules, as `scipy.ndimage.label` gives.
+    nodules: i[H, W], 0 outside, and 1 to k in the k nodules, as from `scipy.ndimage.label`.
 
   Returns:
     f64[f, k]: 0 for a hit, else `NO_HIT`.
@@ -113,7 +113,7 @@ def hits_in_mask(centres: ArrayLike, nodules: ArrayLike) -> Floats:
 
 
 def hits_by_overlap(boxes: ArrayLike, nodule_boxes: ArrayLike, above: float = 0.2) -> Floats:
-  """A finding hits a nodule where the IoU of their boxes is above `above`.
+  """A finding hits a nodule if the IoU of their boxes is above `above`.
 
   Args:
     boxes: f[f, 4], the findings' (x_min, y_min, x_max, y_max).
@@ -133,13 +133,13 @@ def hits_by_distance(
   spacing_mm: tuple[float, float],
   within_mm: float,
 ) -> Floats:
-  """A finding hits a nodule where their centres lie within a distance of each other.
+  """A finding hits a nodule if their centres lie within a distance of each other.
 
   Args:
     centres: f[f, 2], the findings' (x, y) in pixels.
     nodule_centres: f[k, 2], the nodules' (x, y) in pixels.
-    spacing_mm: (x, y), mm a pixel at the detector.
-    within_mm: the distance up to which it is a hit.
+    spacing_mm: (x, y), mm per pixel at the detector.
+    within_mm: the largest distance of a hit.
 
   Returns:
     f64[f, k]: the distance of a hit in mm, negated, else `NO_HIT`.
@@ -161,18 +161,18 @@ def box_iou(boxes: ArrayLike, other_boxes: ArrayLike) -> Floats:
 
 
 def match(scores: ArrayLike, fits: ArrayLike) -> Integers:
-  """Gives the nodules of an image to the findings that hit them.
+  """Assigns the nodules of an image to the findings that hit them.
 
   Findings choose in order of their scores, and each takes the free nodule that it fits best, so
   the order in which nodules are listed does not matter.
 
   Args:
     scores: f[f], the findings'.
-    fits: f[f, k], how well each finding fits each nodule, from one of the hit rules.
+    fits: f[f, k], how well each finding fits each nodule, from one of the functions above.
 
   Returns:
-    i64[f]: the nodule, 0 to k - 1, that each finding is given; `FALSE_POSITIVE` where it hits none;
-    `REPEAT` where it hits none but those already taken.
+    i64[f]: the nodule, 0 to k - 1, assigned to each finding; `FALSE_POSITIVE` if it hits none;
+    `REPEAT` if it only hits nodules that are already assigned.
   """
   table = np.array(fits, dtype=np.float64)
   hit_any = (table > NO_HIT).any(axis=1)
@@ -202,7 +202,7 @@ def _describe(heat: Floats, regions: Integers) -> list[Finding]:
     inside = regions[window] == number
     local = np.where(inside, heat[window], 0)
     y, x = ndimage.center_of_mass(local)
-    # The middle of a crescent is not part of it.
+    # The centre of a crescent is not part of it.
     if not inside[round(y), round(x)]:
       y, x = np.unravel_index(int(local.argmax()), local.shape)
     found.append(

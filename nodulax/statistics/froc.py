@@ -1,8 +1,8 @@
 """The free-response ROC: does the network point at the nodule, and how often elsewhere?
 
-The way here: findings from a heat map (`components`, `peaks`), which nodules they hit (a hit rule
-and `match`), and then `Detections` over all images. Images with a nodule whose place is unknown
-cannot be judged, and do not belong here.
+First find the findings of a heat map (`components`, `peaks`) and the nodules that they hit (a
+`hits_` function and `match`), then collect `Detections` over all images. Leave out images with a
+nodule whose location is unknown, since they cannot be judged.
 """
 
 import dataclasses
@@ -52,20 +52,20 @@ __all__ = [
   'sensitivity_at',
 ]
 
-# False positives an image at which sensitivity is averaged (LUNA16's).
+# False positives per image at which sensitivity is averaged (those of LUNA16).
 RATES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)
 
 
 @dataclasses.dataclass(frozen=True)
 class Detections:
-  """The findings of a set of images, held against its nodules.
+  """The findings in a set of images, matched with its nodules.
 
   Attributes:
-    scores: f64[f], of each finding.
+    scores: f64[f], of the findings.
     images: i64[f], the image of each finding, 0 to n - 1.
     matched: i64[f], the nodule of that image that it hits, `FALSE_POSITIVE` or `REPEAT`.
     nodules: i64[n], how many nodules each image has, found or not.
-    patients: [n], who each image is of, or None where each has its own patient.
+    patients: [n], the patient of each image; None if each has its own patient.
 
   Raises:
     ValueError: a score is NaN, lengths differ, an image or a nodule is out of range, a nodule is
@@ -103,7 +103,7 @@ class FrocCurve:
   """The empirical free-response ROC curve.
 
   Attributes:
-    false_positives: f64[t], false positives an image, rising from 0.
+    false_positives: f64[t], false positives per image, rising from 0.
     sensitivity: f64[t], the share of nodules found, rising from 0.
     thresholds: f64[t], infinite and then the distinct scores, falling.
   """
@@ -114,17 +114,17 @@ class FrocCurve:
 
 
 def froc_curve(detections: Detections) -> FrocCurve:
-  """The empirical free-response ROC curve, a point for each distinct score.
+  """The empirical free-response ROC curve, with a point for each distinct score.
 
-  False positives are counted on all images, with nodule and without; repeats count for nothing.
+  False positives are counted on all images, with nodules and without; repeats are not counted.
   """
   return FrocCurve(*_alarms(detections).curve())
 
 
 def sensitivity_at(curve: FrocCurve, rates: ArrayLike = RATES) -> Floats:
-  """Sensitivity f64[r] at f[r] false positives an image.
+  """Sensitivity f64[r] at f[r] false positives per image.
 
-  Linear between the curve's points; after its last one, level.
+  It is linear between the curve's points and constant after the last one.
   """
   return np.interp(np.asarray(rates, np.float64), curve.false_positives, curve.sensitivity)
 
@@ -137,7 +137,7 @@ def froc_band(
   resamples: int = 1000,
   seed: int = 0,
 ) -> Band:
-  """Sensitivity at f[r] false positives an image and its mean, with intervals over patients.
+  """Sensitivity at f[r] false positives per image and its mean, with intervals over patients.
 
   The intervals are percentiles of a bootstrap that draws patients.
   """
@@ -147,10 +147,10 @@ def froc_band(
 
 
 def node21_score(labels: ArrayLike, scores: ArrayLike, detections: Detections) -> float:
-  """NODE21's ranking score: 0.75 AUROC + 0.25 sensitivity at 0.25 false positives an image.
+  """NODE21's ranking score: 0.75 AUROC + 0.25 sensitivity at 0.25 false positives per image.
 
   Sogancioglu et al., IEEE Transactions on Medical Imaging 2024;43:2839. There a finding is a hit
-  where its box's IoU with the nodule's is above 0.2 (`hits_by_overlap`).
+  if the IoU of its box with the nodule's is above 0.2 (`hits_by_overlap`).
 
   Args:
     labels: [n], 0 or 1, of the images.
@@ -164,8 +164,8 @@ def node21_score(labels: ArrayLike, scores: ArrayLike, detections: Detections) -
 def jafroc(detections: Detections, *, confidence: float = 0.95) -> Estimate:
   """The JAFROC figure of merit: how often a nodule outranks a normal image's worst false positive.
 
-  A nodule that is not found, and a normal image without a finding, rank below every score; ties
-  count half. Chakraborty and Berbaum, Medical Physics 2004;31:2313. The figure is an area under a
+  A nodule that is not found and a normal image without findings rank below every score; ties count
+  as half. Chakraborty and Berbaum, Medical Physics 2004;31:2313. The figure is an area under a
   ROC curve, of nodules against normal images, so its interval is Obuchowski's with patients as
   clusters, in place of their jackknife.
 
@@ -194,7 +194,7 @@ def jafroc(detections: Detections, *, confidence: float = 0.95) -> Estimate:
 
 
 def mean_average_precision(detections: Detections) -> float:
-  """Mean average precision; with the one class 'nodule' it is that class's average precision.
+  """Mean average precision, which for the single class 'nodule' is its average precision.
 
   The area under the precision envelope, over all points, as in Pascal VOC since 2010 and in
   VinBigData's challenge, where a hit is an IoU above 0.4 (`hits_by_overlap`). Repeats count as
@@ -210,7 +210,7 @@ def mean_average_precision(detections: Detections) -> float:
 
 
 def _alarms(detections: Detections) -> Alarms:
-  """Every finding an alarm, every nodule a target, false alarms by the image."""
+  """Every finding is an alarm, every nodule a target, and false alarms are counted per image."""
   nodules, matched = np.asarray(detections.nodules), np.asarray(detections.matched)
   patients = as_patients(detections.patients, nodules.size)
   return Alarms(

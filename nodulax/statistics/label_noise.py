@@ -1,9 +1,9 @@
-"""Wrong labels: how often they are wrong, and what figures against them say of the truth.
+"""Wrong labels: how often they are wrong, and how to correct figures measured against them.
 
-A label is wrong with one rate where the truth is normal and another where it is nodule, and given
-the truth its being wrong has nothing to do with the score that is judged. Noise that falls on the
-inconspicuous breaks this: then the corrected figures are too low, because the score errs on the
-same radiographs as the label.
+Labels are assumed to be wrong at one rate if the truth is normal and at another if it is nodule,
+and given the truth, independently of the score that is judged. If inconspicuous nodules are
+mislabelled more often, this does not hold, and the corrected figures are too low, because the score
+errs on the same radiographs as the label.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ class NoiseRates:
   Attributes:
     wrong_normal: share of the true normals that are labelled nodule.
     wrong_nodule: share of the true nodules that are labelled normal.
-    draws: f64[m, 2], both as drawn from what is known of them; of exact rates a single row.
+    draws: f64[m, 2], random draws of both rates, given the data; a single row for exact rates.
   """
 
   wrong_normal: Estimate
@@ -42,7 +42,7 @@ class NoiseRates:
 
 @dataclasses.dataclass(frozen=True)
 class Corrected:
-  """Figures against wrong labels, and what they say of the truth.
+  """Figures against wrong labels, and the corrected figures.
 
   Attributes:
     auc, sensitivity, specificity: against the truth.
@@ -61,7 +61,8 @@ def known_rates(wrong_normal: float, wrong_nodule: float) -> NoiseRates:
   """Rates that are given, not estimated.
 
   Raises:
-    ValueError: a rate lies outside [0, 1), or they sum to 1 or more: such labels tell nothing.
+    ValueError: a rate lies outside [0, 1), or they sum to 1 or more: such labels carry no
+      information.
   """
   for name, rate in (('wrong_normal', wrong_normal), ('wrong_nodule', wrong_nodule)):
     if not 0 <= rate < 1:
@@ -87,10 +88,10 @@ def rates_from_second_reading(
   draws: int = 10_000,
   seed: int = 0,
 ) -> NoiseRates:
-  """Rates from radiographs that were read again, by somebody whose answer is taken for the truth.
+  """Rates from radiographs that were read again by someone whose answers count as the truth.
 
-  Those of each label must be a random sample of all with that label; the labels may be sampled
-  unequally, as where half of those read again are labelled nodule. By Bayes' rule,
+  Those read again must be a random sample of each label; the labels may be sampled unequally, for
+  example so that half of those read again are labelled nodule. By Bayes' rule,
   P(label | truth) = P(truth | label) P(label) / P(truth).
 
   Args:
@@ -110,7 +111,7 @@ def rates_from_second_reading(
   counts = [(true[labelled == label].sum(), (labelled == label).sum()) for label in (True, False)]
 
   def rates(nodule: Floats, normal: Floats) -> Floats:
-    """From the shares of true nodules among those labelled nodule, and among those normal."""
+    """From the shares of true nodules among those labelled nodule and those labelled normal."""
     found, missed = nodule * share, normal * (1 - share)
     invented, right = (1 - nodule) * share, (1 - normal) * (1 - share)
     with np.errstate(invalid='ignore'):
@@ -128,11 +129,11 @@ def rates_from_second_reading(
 
 
 def rates_of_first(found: LatentTruth, *, confidence: float = 0.95) -> NoiseRates:
-  """The rates of the first of several readers, nobody being taken for the truth.
+  """The rates of the first of several readers, none of whom counts as the truth.
 
-  The labels are the first reader. With a network's scores as the only other evidence, the rates
-  rest on the scores' being normal in each true class with the same variance, which logits are
-  roughly and probabilities are not; without a second reading nothing can test it.
+  The labels are the first reader. If a network's scores are the only other evidence, this assumes
+  that they are normally distributed in each true class, with the same variance, which roughly holds
+  for logits but not for probabilities. It cannot be tested without a second reading.
 
   Args:
     found: by `latent_truth`, the labels in the first column of its answers.
@@ -154,23 +155,23 @@ def corrected_figures(
   resamples: int = 2000,
   seed: int = 0,
 ) -> Corrected:
-  """What figures against wrong labels say of the truth.
+  """Corrects figures against wrong labels to figures against the truth.
 
-  Of the AUC: (A' - 1/2) = (1 - x - y) (A - 1/2), where A' is measured, x of those labelled nodule
-  are normal and y of those labelled normal have a nodule (Menon et al., ICML 2015). Of those
-  called abnormal, the share among either label is a mixture of sensitivity and 1 - specificity.
-  The intervals carry the sampling of patients and the uncertainty of the rates.
+  For the AUC, (A' - 1/2) = (1 - x - y) (A - 1/2), where A' is measured, a share x of those labelled
+  nodule is normal, and a share y of those labelled normal has a nodule (Menon et al., ICML 2015).
+  Among either label, the share called abnormal is a mixture of sensitivity and 1 - specificity.
+  The intervals include the sampling of patients and the uncertainty of the rates.
 
   Args:
     labels: [n], 0 or 1, some of them wrong.
     scores: f[n].
-    threshold: at or above it a radiograph is called abnormal.
+    threshold: a radiograph with this score or more is called abnormal.
     rates: of wrong labels.
-    patients: [n], whose radiographs they are; None for one each.
+    patients: [n], the patient of each radiograph; None if each has its own patient.
 
   Raises:
-    ValueError: a class is missing, the rates sum to 1 or more, or there are fewer labels of a class
-      than errors alone would make.
+    ValueError: a class is missing, the rates sum to 1 or more, or a class has fewer labels than
+      the errors alone would produce.
   """
   labelled = as_labels(labels)
   score = as_scores(scores, labelled.size)
@@ -213,7 +214,7 @@ def _rates(value: Floats, drawn: Floats, confidence: float) -> NoiseRates:
 
 
 def _measured(labelled: Bools, score: Floats, threshold: float, weights: Floats) -> Floats:
-  """AUC, share of labels that are nodule, share called abnormal among these and among the others.
+  """AUC, share labelled nodule, and share called abnormal among these and among the others.
 
   Args:
     labelled: bool[n].
@@ -268,18 +269,18 @@ def ranking_figures(
 
   Args:
     wrong: [n], 1 where the label is wrong.
-    scores: f[n], the most suspect highest; ties count as their mean.
-    counts: the k to look at.
+    scores: f[n], higher means more suspect; ties get their mean.
+    counts: the values of k.
 
   Returns:
-    'precision', the share of the first k that is wrong, and 'recall', the share of all wrong ones
-    among the first k, by k.
+    'precision', the share of the first k that is wrong, and 'recall', the share of all wrong labels
+    that is among the first k, each by k.
   """
   positive = as_labels(wrong, both_classes=False)
   values, group, sizes = np.unique(
     -as_scores(scores, positive.size), return_inverse=True, return_counts=True
   )
-  # Of radiographs with equal scores, each place has the share of wrong ones among them.
+  # Among radiographs with equal scores, each position gets their share of wrong ones.
   share = np.bincount(group, positive, minlength=len(values)) / sizes
   found = np.cumsum(share[np.sort(group)])
   total = max(int(positive.sum()), 1)

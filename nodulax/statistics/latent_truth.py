@@ -1,10 +1,10 @@
-"""The truth that nobody saw, from several readers, or from labels and a network's scores.
+"""Estimates a truth that no one saw from several readers, or from labels and a network's scores.
 
 Dawid and Skene's model (Applied Statistics 1979;28:20): each reader has a sensitivity and a
-specificity, and given the truth the readers err independently of each other. A score may join them:
-given the truth it is normal, with a mean for each class and a common variance. The point estimates
-are the most likely ones (expectation maximisation); the intervals come from Gibbs sampling with
-Jeffreys's priors.
+specificity, and given the truth the readers err independently of each other. A score may be added:
+given the truth it is normally distributed, with a mean for each class and a common variance. The
+point estimates are the most likely ones (expectation maximisation); the intervals come from Gibbs
+sampling with Jeffreys's priors.
 """
 
 import dataclasses
@@ -17,21 +17,21 @@ from nodulax.statistics.checks import Bools, Floats, Integers, as_confidence, as
 from nodulax.statistics.estimate import Estimate
 
 _ROUNDS = 5000
-_SETTLED = 1e-10  # change of the posterior at which the estimate has converged
+_SETTLED = 1e-10  # largest change of the posterior that counts as converged
 _BURN_IN = 200
-_EDGE = 1e-9  # a rate of exactly 0 or 1 would forbid what another image may show
+_EDGE = 1e-9  # a rate of exactly 0 or 1 would rule out what another image may show
 
 
 @dataclasses.dataclass(frozen=True)
 class LatentTruth:
-  """What answers tell of the truth and of those who gave them.
+  """What the answers tell about the truth and about the readers.
 
   Attributes:
     prevalence: of the truth.
     sensitivity, specificity: of each of R readers.
     posterior: f64[n], the probability that the truth of each image is 1.
-    draws: f64[m, 1 + 2 R], prevalence, sensitivities and specificities as the sampler drew them,
-      for whatever follows from them.
+    draws: f64[m, 1 + 2 R], prevalence, sensitivities and specificities from the sampler, from
+      which intervals of other quantities can be derived.
   """
 
   prevalence: Estimate
@@ -43,11 +43,11 @@ class LatentTruth:
 
 @dataclasses.dataclass(frozen=True)
 class _Patterns:
-  """The p distinct rows of answers; with a score, which hardly repeats, every image is one.
+  """The p distinct rows of answers; with a score, which rarely repeats, there is one per image.
 
   Attributes:
     given: bool[p, R], where a reader answered 1.
-    read: bool[p, R], where he answered.
+    read: bool[p, R], where a reader answered.
     score: f64[p], or None.
     count: i64[p], images with these answers.
   """
@@ -60,7 +60,7 @@ class _Patterns:
 
 @dataclasses.dataclass
 class _Rates:
-  """Of one moment of the estimation; `means` and `variance` are of the score, if there is one."""
+  """Rates during the estimation; `means` and `variance` are those of the score, if there is one."""
 
   prevalence: float
   sensitivity: Floats
@@ -87,8 +87,8 @@ def latent_truth(
     seed: of the sampler.
 
   Raises:
-    ValueError: there are too few readers to tell prevalence from errors (three, or one and a
-      score), an answer is none of these, nobody read an image, or all answers are equal.
+    ValueError: there are too few readers to tell prevalence from errors (three are needed, or one
+      and a score), an answer is invalid, nobody read an image, or all answers are equal.
   """
   given, read = _checked(answers, scores)
   score = None if scores is None else as_scores(scores, len(given))
@@ -111,7 +111,7 @@ def latent_truth(
 
 
 def _checked(answers: ArrayLike, scores: ArrayLike | None) -> tuple[Bools, Bools]:
-  """Where a reader answered 1, and where he answered at all: bool[n, R] both."""
+  """Where a reader answered 1, and where a reader answered at all, both bool[n, R]."""
   table = np.asarray(answers, dtype=np.float64)
   if table.ndim != 2 or not table.size:
     raise ValueError(f'answers must be [images, readers], got shape {table.shape}')
@@ -121,12 +121,12 @@ def _checked(answers: ArrayLike, scores: ArrayLike | None) -> tuple[Bools, Bools
   if not read.any(axis=1).all():
     raise ValueError(f'nobody read image {int((~read.any(axis=1)).argmax())}; leave it out')
   if not read.any(axis=0).all():
-    raise ValueError(f'reader {int((~read.any(axis=0)).argmax())} read nothing; leave him out')
+    raise ValueError(f'reader {int((~read.any(axis=0)).argmax())} read nothing; leave them out')
   needed = 1 if scores is not None else 3
   if table.shape[1] < needed:
     raise ValueError(
       f'{table.shape[1]} reader(s) cannot tell errors from prevalence; three readers can, or one '
-      "and a network's scores, or a second reading that is taken for the truth"
+      "and a network's scores, or a second reading that counts as the truth"
     )
   if len(np.unique(table[read])) < 2:
     raise ValueError(f'all answers are {int(table[read][0])}, so nothing follows from them')
@@ -134,7 +134,7 @@ def _checked(answers: ArrayLike, scores: ArrayLike | None) -> tuple[Bools, Bools
 
 
 def _distinct(given: Bools, read: Bools, score: Floats | None) -> tuple[_Patterns, Integers]:
-  """The distinct answers, and which of them each image has."""
+  """The distinct answers, and the index of each image's answers among them."""
   if score is not None:
     return _Patterns(given, read, score, np.ones(len(given), np.int64)), np.arange(len(given))
   both = np.concatenate([given, read], axis=1)
@@ -144,7 +144,7 @@ def _distinct(given: Bools, read: Bools, score: Floats | None) -> tuple[_Pattern
 
 
 def _first_guess(patterns: _Patterns) -> Floats:
-  """The share of the answers that say 1, and the score's rank as one answer more: f64[p]."""
+  """The share of answers that are 1, with the score's rank as another answer: f64[p]."""
   total = patterns.given.sum(axis=1).astype(np.float64)
   answers = patterns.read.sum(axis=1)
   if (score := patterns.score) is not None:
@@ -154,7 +154,7 @@ def _first_guess(patterns: _Patterns) -> Floats:
 
 
 def _most_likely(patterns: _Patterns, posterior: Floats) -> _Rates:
-  """The rates that fit answers of which each is abnormal with this probability."""
+  """The rates that best fit the answers, given each pattern's probability of being abnormal."""
   given, read, score = patterns.given, patterns.read, patterns.score
   nodules, normals = patterns.count * posterior, patterns.count * (1 - posterior)
   sensitivity = nodules @ given / (nodules @ read).clip(_EDGE)

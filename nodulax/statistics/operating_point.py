@@ -1,6 +1,6 @@
 """A threshold, and the sensitivity and specificity at it.
 
-A radiograph is called abnormal where its score is at or above the threshold.
+A radiograph is called abnormal if its score is at or above the threshold.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ class Proportion(Estimate):
   Attributes:
     count: how many.
     total: out of how many.
-    method: how the interval was taken: 'Clopper-Pearson' or 'patient bootstrap'.
+    method: of the interval: 'Clopper-Pearson' or 'patient bootstrap'.
   """
 
   count: int
@@ -47,11 +47,11 @@ class OperatingPoint:
 
 
 def youden_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
-  """The threshold of the largest sensitivity + specificity - 1.
+  """The threshold with the largest sensitivity + specificity - 1.
 
-  It lies midway between the two neighbouring scores that it parts, so that a new image need not
-  reach the very score of an old one. Of several best ones it is the lowest, since a missed nodule
-  costs more than a second look.
+  It lies midway between the two neighbouring scores that it separates, so that a new image need not
+  reach the exact score of an old one. Of several best thresholds it is the lowest, since a missed
+  nodule costs more than a second look.
 
   Youden, Cancer 1950;3:32.
 
@@ -66,7 +66,7 @@ def youden_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
   values, group = np.unique(as_scores(scores, positive.size), return_inverse=True)
   abnormal = np.bincount(group[positive], minlength=values.size)
   normal = np.bincount(group[~positive], minlength=values.size)
-  # Youden's index times both class sizes, in whole numbers, so that equal ones tie exactly.
+  # Youden's index times both class sizes, in whole numbers, so that equal values tie exactly.
   called_abnormal = np.cumsum(abnormal[::-1])[::-1]
   called_falsely = np.cumsum(normal[::-1])[::-1]
   best = int(np.argmax(called_abnormal * normal.sum() - called_falsely * abnormal.sum()))
@@ -105,15 +105,16 @@ def operating_point(
 ) -> OperatingPoint:
   """Sensitivity and specificity at a threshold, with their intervals.
 
-  Clopper-Pearson's where every patient has one image of the class, and otherwise a bootstrap over
-  patients, as images of one patient are not independent. Where a class is called alike throughout,
-  no resample differs, and the interval is Clopper-Pearson's over patients instead of images.
+  The intervals are Clopper-Pearson's if every patient has one image of the class. Otherwise they
+  are from a bootstrap over patients, as images of one patient are not independent. If all images of
+  a class get the same call, all resamples are equal, and the interval is Clopper-Pearson's over
+  patients instead of images.
 
   Args:
     labels: [n], 0 or 1.
     scores: f[n].
     threshold: a score at or above it is called abnormal.
-    patients: [n], who each image is of; None where each has its own patient.
+    patients: [n], the patient of each image; None if each has its own patient.
     confidence: of the intervals.
     resamples: of the bootstrap.
     seed: of the bootstrap.
@@ -128,7 +129,7 @@ def operating_point(
   numbers = as_patients(patients, positive.size)
 
   def share(right: Bools, of: Integers) -> Proportion:
-    """The share of images of a class that are called right."""
+    """The share of the images of a class that are called correctly."""
     sizes = np.bincount(of)
     count, total = int(right.sum()), right.size
     if sizes.max() == 1:

@@ -1,9 +1,8 @@
 """How well a heat map covers the nodule: Dice and IoU at a threshold.
 
-The rule for images without a nodule: an image whose truth is empty has no Dice and no IoU. It
-gets NaN, whatever the heat map marks, and stays out of every mean; false marks on it are counted
-by `froc`. (With 1 for an empty map and 0 otherwise, the number of normal radiographs and not the
-network would decide the mean.)
+An image without a nodule has no Dice and no IoU. It gets NaN, whatever the heat map marks, and is
+left out of every mean; `froc` counts false marks on it. (With 1 for an empty map and 0 otherwise,
+the mean would depend on the number of normal radiographs and not on the network.)
 """
 
 import dataclasses
@@ -15,7 +14,7 @@ from nodulax.statistics.bootstrap import ratio_interval
 from nodulax.statistics.checks import Bools, Floats, as_patients
 from nodulax.statistics.estimate import Estimate
 
-# Thresholds that `dice_by_threshold` tries unless told otherwise.
+# Thresholds that `dice_by_threshold` tries by default.
 THRESHOLDS = np.linspace(0.01, 0.99, 99)
 
 # With fewer located images than this, the best threshold is mostly chance.
@@ -24,11 +23,11 @@ FEWEST_IMAGES = 30
 
 @dataclasses.dataclass(frozen=True)
 class OverlapThreshold:
-  """The threshold above which a heat map counts as nodule, frozen on the tune split.
+  """The threshold at which a heat map counts as nodule, frozen on the tune split.
 
   Attributes:
-    value: the threshold, or the fraction of each map's maximum where `relative`.
-    relative: True where `value` is a fraction of each map's maximum.
+    value: the threshold, or a fraction of each map's maximum if `relative`.
+    relative: whether `value` is a fraction of each map's maximum.
     images: how many located nodule images it was chosen on.
 
   Raises:
@@ -55,8 +54,8 @@ class MeanOverlap(Estimate):
   """A mean Dice or IoU with its interval over patients.
 
   Attributes:
-    images: how many nodule images it is taken over.
-    patients: how many patients these are of.
+    images: how many nodule images the mean is over.
+    patients: how many patients these images are from.
   """
 
   images: int
@@ -98,7 +97,7 @@ def dice_by_threshold(
   thresholds: ArrayLike = THRESHOLDS,
   truth_outside: float = 0.0,
 ) -> Floats:
-  """`dice` at each of f[t] rising thresholds, in one pass over the heat map: f64[t]."""
+  """`dice` at each of f[t] rising thresholds, computed in one pass over the heat map: f64[t]."""
   heat, nodule = _checked(heat_map, mask, truth_outside)
   levels = np.asarray(thresholds, dtype=np.float64)
   # How many thresholds each pixel reaches.
@@ -116,14 +115,14 @@ def choose_threshold(
 ) -> OverlapThreshold:
   """The threshold of the best mean Dice over the tune split's located nodule images.
 
-  Half of each map's maximum where there are fewer than `fewest_images` of these. Of several best
-  ones in a row it is the middle one.
+  It is half of each map's maximum if there are fewer than `fewest_images` of these images. Of
+  several equally good thresholds in a row it is the middle one.
 
   Args:
     dices: f[n, t], a row of `dice_by_threshold` for each image; rows of NaN (no nodule) are left
-      out. An empty list where the split has no located image.
+      out. An empty list if the split has no located image.
     thresholds: f[t], the thresholds of the columns.
-    fewest_images: with fewer than this, half of the maximum.
+    fewest_images: with fewer images than this, half of the maximum is used.
 
   Raises:
     ValueError: the columns of `dices` are not those of `thresholds`.
@@ -151,15 +150,15 @@ def mean_overlap(
   Two models are compared by giving the differences of their overlaps, image by image.
 
   Args:
-    overlaps: f[n], NaN where an image has no nodule or no known location: left out.
-    patients: [n], who each image is of; None where each has its own patient.
+    overlaps: f[n], NaN for an image without a nodule or a known location, which is left out.
+    patients: [n], the patient of each image; None if each has its own patient.
     confidence: of the interval.
     resamples: how many times patients are drawn.
     seed: of the draws.
 
   Returns:
-    The mean; NaN throughout where no image has an overlap, and NaN bounds where the overlap does
-    not vary between patients.
+    The mean; all NaN if no image has an overlap, and with NaN bounds if the overlap does not vary
+    between patients.
 
   Raises:
     ValueError: lengths differ.
@@ -206,7 +205,7 @@ def _checked(heat_map: ArrayLike, mask: ArrayLike, truth_outside: float) -> tupl
 def _areas(
   heat_map: ArrayLike, mask: ArrayLike, threshold: float, truth_outside: float
 ) -> tuple[float, float, float]:
-  """Pixels that are marked, that are nodule, and that are both."""
+  """The areas that are marked, that are nodule, and that are both."""
   heat, nodule = _checked(heat_map, mask, truth_outside)
   marked = heat >= threshold
   return float(marked.sum()), float(nodule.sum() + truth_outside), float((marked & nodule).sum())

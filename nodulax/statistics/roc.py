@@ -1,4 +1,4 @@
-"""The ROC curve and what is read from it; the one door to every statistic of labels and scores.
+"""The ROC curve and what follows from it; the entry point to all statistics of labels and scores.
 
 Areas and their covariance are in `delong`, their tests in `auc_tests`, thresholds in
 `operating_point`.
@@ -51,7 +51,7 @@ __all__ = [
   'youden_threshold',
 ]
 
-# Fine enough to draw from.
+# Fine enough for a drawing.
 DEFAULT_RATES = np.linspace(0, 1, 201)
 
 
@@ -86,7 +86,7 @@ class PrecisionRecallCurve:
 
 
 def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
-  """The empirical ROC curve, a point for each distinct score.
+  """The empirical ROC curve, with a point for each distinct score.
 
   Args:
     labels: [n], 0 or 1.
@@ -113,8 +113,8 @@ def roc_band(
   Args:
     labels: [n], 0 or 1.
     scores: f[n].
-    patients: [n], who each image is of; None where each has its own patient.
-    false_positive_rates: f[r], at which to read the curve.
+    patients: [n], the patient of each image; None if each has its own patient.
+    false_positive_rates: f[r], at which to evaluate the curve.
     confidence: of the intervals.
     resamples: how many times patients are drawn.
     seed: of the draws.
@@ -163,14 +163,9 @@ def partial_auc(
 
 
 def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> PrecisionRecallCurve:
-  """The empirical precision-recall curve, a point for each distinct score.
+  """The empirical precision-recall curve, with a point for each distinct score.
 
-  Args:
-    labels: [n], 0 or 1.
-    scores: f[n].
-
-  Raises:
-    ValueError: a class is missing, lengths differ, or a score is NaN.
+  Arguments and errors are those of `roc_curve`.
   """
   alarms = _alarms(labels, scores, None)
   false_positive_rate, recall, thresholds = (values[1:] for values in alarms.curve())
@@ -182,19 +177,14 @@ def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> PrecisionRec
 def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
   """Precision averaged over the steps in recall, without interpolation.
 
-  Args:
-    labels: [n], 0 or 1.
-    scores: f[n].
-
-  Raises:
-    ValueError: a class is missing, lengths differ, or a score is NaN.
+  Arguments and errors are those of `roc_curve`.
   """
   curve = precision_recall_curve(labels, scores)
   return float((np.diff(curve.recall, prepend=0) * curve.precision).sum())
 
 
 def _alarms(labels: ArrayLike, scores: ArrayLike, patients: ArrayLike | None) -> Alarms:
-  """Every image an alarm, every nodule image a target."""
+  """Every image is an alarm, every nodule image a target."""
   positive = as_labels(labels)
   numbers = as_patients(patients, positive.size)
   count = int(numbers.max()) + 1

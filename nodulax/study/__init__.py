@@ -1,1 +1,1 @@
-"""Studies: their plan, their runs and what they would take."""
+"""Studies: their plan, their runs, and estimates of their time and size."""

@@ -1,4 +1,4 @@
-"""What a study would do, how large it is and about how long it takes, before it does anything."""
+"""Shows what a study would do, how large it is and about how long it takes, without doing it."""
 
 import dataclasses
 import os
@@ -30,9 +30,9 @@ from nodulax.training.step import batch_shapes, state_shapes, step_function
 
 _HOSPITALS = {'nih': NIH, 'aihub': AIHUB, 'gmc': GMC, 'vindr': VINDR}
 _SHARES = {'train': 0.7, 'tune': 0.1, 'test': 0.2}
-_EXTERNAL = ('gmc_nodule', 'vindr_cxr')  # builders that write the split test alone by default
+_EXTERNAL = ('gmc_nodule', 'vindr_cxr')  # builders that by default write only the split test
 _STEPS_TIMED, _TIMED_IMAGES, _TIMED_PIXELS = 3, 8, 256
-# Inference is a training step without its backward pass, which costs two thirds.
+# Inference is a training step without its backward pass, which makes up two thirds of the cost.
 _INFERENCE = 1 / 3
 
 
@@ -42,7 +42,7 @@ class Source:
 
   Attributes:
     origin: in words.
-    counts: radiographs by split; upper bounds where they are still to be built.
+    counts: radiographs by split; upper bounds if they are still to be built.
     gigabytes: to be written.
     seconds: to simulate them on this machine.
   """
@@ -56,16 +56,16 @@ class Source:
 def print_plan(config: ConfigDict, folder: epath.PathLike) -> None:
   """Prints what a study would simulate, build, train and evaluate, with sizes and times.
 
-  The times follow from one simulated radiograph of each hospital, a few training steps of a tiny
-  network on this machine, and the bytes that a step of each network moves; take them for right
-  within a factor of two on a CPU, and for an upper bound on an accelerator.
+  The times are estimated from one simulated radiograph of each hospital, a few training steps of a
+  tiny network on this machine, and the bytes that a step of each network moves. Expect them to be
+  right within a factor of two on a CPU, and to be upper bounds on an accelerator.
 
   Args:
     config: as `configs/study.py` describes it.
     folder: the workdir; nothing is written there.
 
   Raises:
-    ShardsError, ValueError: shards, or what a sweep names, are not there.
+    ShardsError, ValueError: shards, or the experiments or options of a sweep, do not exist.
   """
   plan.check(config)
   folder = epath.Path(folder)
@@ -129,27 +129,29 @@ def _source(config: ConfigDict, folder: epath.Path, name: str) -> Source:
   visit = Visit(source.hospital, source.seed, source.image_size, number=1)
   radiograph, _ = take_radiograph(_HOSPITALS[source.hospital], visit)
   seconds = (time.perf_counter() - start) * source.images / (os.cpu_count() or 1)
-  size = 2 * len(encode_png(radiograph.pixels)) * source.images  # the download and the shards
+  size = (
+    2 * len(encode_png(radiograph.pixels)) * source.images
+  )  # for the download and for the shards
   return Source('simulated, at most', counts, size / 1e9, seconds)
 
 
 def _kind(config: ConfigDict) -> str:
-  """What training steps that cost the same have in common."""
+  """What determines the cost of a training step."""
   return str((config.model, config.preprocessing.image_size, config.train.batch_size))
 
 
 def _seconds_an_image(config: ConfigDict, bytes_a_second: float) -> float:
-  """Of training on all devices of this host, by the bytes that a step moves."""
+  """Seconds of training per image on all devices of this host, from the bytes that a step moves."""
   pixels, accumulate = config.preprocessing.image_size, config.train.accumulate or 1
   step, state, batch = _step(config.model, config, config.train.batch_size, pixels, accumulate)
   return _bytes_moved(step, state, batch) / config.train.batch_size / bytes_a_second
 
 
 def _bytes_a_second(config: ConfigDict) -> float:
-  """What this host's devices move in a step of a tiny network of a config's precision.
+  """Bytes per second that this host's devices move in a training step of a tiny network.
 
-  On two CPU cores training steps of networks from 'tiny' to '121', at 128 to 512 pixels, moved 23
-  to 34 GB a second by the count of `_bytes_moved`.
+  The network has the config's precision. On two CPU cores, training steps of networks from 'tiny'
+  to '121', at 128 to 512 pixels, moved 23 to 34 GB a second, as counted by `_bytes_moved`.
   """
   model = config.model.copy_and_resolve_references()
   model.size = 'tiny'
@@ -161,7 +163,7 @@ def _bytes_a_second(config: ConfigDict) -> float:
   numbers = parallel.replicate(jax.tree.map(_zeros, state), devices)
   images_of_zeros = parallel.split(jax.tree.map(_zeros, batch), devices)
   seconds = []
-  for _ in range(1 + _STEPS_TIMED):  # the first one compiles
+  for _ in range(1 + _STEPS_TIMED):  # the first step compiles
     start = time.perf_counter()
     jax.block_until_ready(mapped(numbers, images_of_zeros))
     seconds.append(time.perf_counter() - start)
@@ -180,9 +182,9 @@ def _step(
 
 
 def _bytes_moved(step: Callable, state: Any, batch: Any) -> float:
-  """Bytes that the operations of a step read and write, before the compiler joins them.
+  """Bytes that the operations of a step read and write, before the compiler fuses them.
 
-  Nothing is compiled and no memory taken: of the full study a single step would need 16 GB.
+  Nothing is compiled and no memory is allocated: a single step of the full study would need 16 GB.
   """
   on_one_device = jax.vmap(step, axis_name=parallel.AXIS)
   shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype), (state, batch))
@@ -199,7 +201,7 @@ def _training_images(config: ConfigDict, sources: dict[str, Source]) -> int:
 
 
 def _images_of_training(this: Run, sources: dict[str, Source]) -> float:
-  """How many radiographs' worth of training steps a run costs, evaluations included."""
+  """The cost of a run, including evaluations, as a number of radiographs trained on."""
   config = this.config
   tune = sources[config.data.train].counts.get('tune', 0)
   tested = sum(sources[name].counts['test'] for name in config.data.evaluate)

@@ -1,4 +1,4 @@
-"""What a study consists of: which networks are trained on what, in which order."""
+"""The plan of a study: which networks are trained on what, and in which order."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from nodulax.checkpoints.checkpoint import describe as describe_network
 from nodulax.errors import OptionError
 from nodulax.training.options import check_options
 
-# What a study's config holds beside the options of configs/default.py.
+# What a study's config holds in addition to the options of configs/default.py.
 OWN_OPTIONS = ('order', 'experiments', 'seeds', 'sweeps', 'sources')
 BUILDERS = ('nih_chestxray14', 'aihub_nodule', 'gmc_nodule', 'vindr_cxr')
 HOSPITALS = ('nih', 'aihub', 'gmc', 'vindr')
@@ -26,12 +26,12 @@ class Run:
   """One network to train.
 
   Attributes:
-    name: of its folder in the study's.
-    experiment: of which experiment it is.
+    name: of its folder within the study's.
+    experiment: the experiment that it belongs to.
     seed: of its training.
-    sweep: which sweep it belongs to; None for none.
-    value: of the sweep's options; None for none.
-    config: as `train` takes it; its data's shards and its start are filled in.
+    sweep: the sweep that it belongs to, or None.
+    value: of the sweep's options, or None.
+    config: as `train` takes it, with the shards and the initial network filled in.
   """
 
   name: str
@@ -45,9 +45,9 @@ class Run:
 def runs(config: ConfigDict, folder: epath.Path, shards: dict[str, str]) -> list[Run]:
   """The runs of a study, each after the one that it starts from.
 
-  The first seed's runs bear the experiments' names; the others' end in `_seed1` and so on, a
-  sweep's in its name and value. A run that starts from an experiment of the study starts from the
-  one of its own seed, a sweep's from that of the first seed.
+  The runs of the first seed have the experiments' names; other names end in `_seed1` and so on, or
+  in the name and value of a sweep. A run that starts from an experiment of the study starts from
+  that of its own seed, and a run of a sweep from that of the first seed.
 
   Args:
     config: of the study.
@@ -55,7 +55,7 @@ def runs(config: ConfigDict, folder: epath.Path, shards: dict[str, str]) -> list
     shards: folders, by source.
 
   Raises:
-    ValueError: a sweep names an experiment or an option that there is not.
+    ValueError: a sweep names an experiment or an option that does not exist.
   """
   return [
     Run(name, experiment, seed, sweep, value, _complete(run_config, config, folder, shards, seed))
@@ -67,7 +67,7 @@ def check(config: ConfigDict) -> None:
   """Checks a study's options before any work is done.
 
   Raises:
-    ValueError: one cannot be, of the study or of any of its runs; the message names it.
+    ValueError: an option of the study or of one of its runs is invalid; the message names it.
   """
   seeds = list(config.seeds)
   if not seeds or len(set(seeds)) < len(seeds) or any(type(seed) is not int for seed in seeds):
@@ -97,7 +97,7 @@ def check(config: ConfigDict) -> None:
 
 
 def _check_start(config: ConfigDict, run: Run) -> None:
-  """A run starts from an experiment of the study, from the shipped network, or from a run."""
+  """Checks that a run starts from an experiment of the study, the shipped network, or a run."""
   start = config.experiments[run.experiment].get('init', {}).get('checkpoint', '')
   if start and start not in config.order:
     describe_network(start)
@@ -122,7 +122,7 @@ def _check_sweep(config: ConfigDict, name: str, sweep: ConfigDict) -> None:
 
 
 def _check_source(name: str, source: ConfigDict) -> None:
-  """A source whose shards are still to be built."""
+  """Checks a source whose shards are still to be built."""
   option = f'--config.sources.{name}'
   for key, least in (('images', 1), ('image_size', 32), ('seed', 0)):
     if type(source[key]) is not int or source[key] < least:
@@ -135,15 +135,15 @@ def _check_source(name: str, source: ConfigDict) -> None:
 
 
 def sources(config: ConfigDict) -> list[str]:
-  """Whatever the study trains or is scored on, each once."""
+  """The sources that the study trains on or is scored on, each once."""
   trained_on = (config.experiments[name].data.train for name in config.order)
   return list(dict.fromkeys((*trained_on, *config.data.evaluate)))
 
 
 def describe(planned: list[Run], config: ConfigDict) -> dict[str, Any]:
-  """study.json, from which the report knows what its runs are.
+  """The content of study.json, which describes the runs to the report.
 
-  `unchanged` says of each sweep what the sweep's options are at without the sweep.
+  `unchanged` holds, for each sweep, the values of its options without the sweep.
   """
   return {
     'runs': {
@@ -181,7 +181,7 @@ def _named(
 def _experiment(
   config: ConfigDict, experiment: str, changes: Sequence[dict[str, Any]]
 ) -> ConfigDict:
-  """The shared options, the experiment's own, and the sweep's."""
+  """Merges the shared options, those of the experiment, and those of the sweep."""
   shared = config.copy_and_resolve_references()
   with shared.unlocked():
     for option in OWN_OPTIONS:
@@ -195,7 +195,7 @@ def _experiment(
 
 
 def _keep_steps(config: ConfigDict, radiographs: int, whole: int) -> None:
-  """As many steps on fewer radiographs, to the nearest epoch: more epochs, learning rates alike."""
+  """Trains more epochs on fewer radiographs, with the same steps and learning rates."""
   share = (radiographs // config.train.batch_size) / (whole // config.train.batch_size)
   config.train.epochs = round(config.train.epochs / share)
   config.optimizer.drop_epochs = tuple(
@@ -224,7 +224,7 @@ def _nested(option: str, value: Any) -> dict[str, Any]:
 
 
 def write_description(folder: epath.Path, planned: list[Run], config: ConfigDict) -> None:
-  """Writes study.json, if it is not there yet as it is to be."""
+  """Writes study.json, unless it exists already with the same content."""
   path = folder / 'study.json'
   text = json.dumps(describe(planned, config), indent=2) + '\n'
   if not path.exists() or path.read_text() != text:

@@ -1,4 +1,4 @@
-"""Several experiments in order: shards, networks, evaluations, one report."""
+"""Runs several experiments in order: shards, networks, evaluations, and one report."""
 
 import json
 import pathlib
@@ -24,18 +24,18 @@ from nodulax.training import workdir
 
 
 class StudyError(NodulaxError):
-  """A part of the study failed; says which command."""
+  """A part of the study failed; the message names the command."""
 
 
 def run(config: ConfigDict, folder: epath.PathLike) -> None:
-  """Runs a study, or resumes it; what is finished is recognised and not done again.
+  """Runs a study, or resumes it without repeating what is finished.
 
   Args:
     config: as `configs/study.py` describes it.
     folder: the workdir; holds raw/, shards/, cache/, a folder for each run, and report/ afterwards.
 
   Raises:
-    ValueError: an option cannot be, or there are fewer radiographs than a run needs.
+    ValueError: an option is invalid, or there are fewer radiographs than a run needs.
     StudyError: a command of the preparation failed.
     Interrupted, and whatever else `train` raises.
   """
@@ -60,7 +60,7 @@ def run(config: ConfigDict, folder: epath.PathLike) -> None:
 
 
 def prepare(config: ConfigDict, folder: epath.Path, name: str) -> str:
-  """The folder of a source's shards, built first where the config names none.
+  """The folder of a source's shards, which are built first if the config names none.
 
   Raises:
     StudyError: a command failed.
@@ -109,7 +109,7 @@ def _simulate(source: ConfigDict, raw: epath.Path) -> epath.Path:
 
 
 def _public_key(folder: pathlib.Path) -> pathlib.Path:
-  """A key known to all: nobody is behind a simulated radiograph, and shards are in its order."""
+  """A public key: simulated radiographs show no one, and the order of shards depends on it."""
   key = folder / 'hash.key'
   key.touch(mode=0o600)
   key.write_bytes(b'nodulax: nobody is in this image')
@@ -117,13 +117,13 @@ def _public_key(folder: pathlib.Path) -> pathlib.Path:
 
 
 def score_against_true_labels(folder: epath.Path, this: Run) -> None:
-  """Beside a simulated set whose labels are wrong on purpose, the scores with the right ones."""
+  """Also scores simulated sets with deliberately wrong labels against the right labels."""
   for source in this.config.data.evaluate:
     truth = folder / 'shards' / source / TRUTH
     evaluations = folder / this.name / 'evaluation'
     if not hosts.first_says(truth.exists() and not (evaluations / f'{source}_true').exists()):
       continue
-    thresholds = checkpoint.describe(folder / this.name).thresholds  # read by all hosts together
+    thresholds = checkpoint.describe(folder / this.name).thresholds  # read on all hosts together
     if hosts.is_first():
       score_against_truth(
         pathlib.Path(evaluations / source),
@@ -135,7 +135,7 @@ def score_against_true_labels(folder: epath.Path, this: Run) -> None:
 
 
 def report(folder: epath.Path) -> epath.Path:
-  """The page of the report, written anew where an evaluation is younger than it."""
+  """The page of the report, which is written again if an evaluation is newer."""
   page = folder / 'report' / 'index.html'
   evaluations = folder.glob('*/evaluation/*/metrics.json')
   if page.exists() and all(page.stat().mtime >= path.stat().mtime for path in evaluations):
@@ -144,11 +144,11 @@ def report(folder: epath.Path) -> epath.Path:
 
 
 def print_results(folder: epath.PathLike, order: tuple[str, ...]) -> None:
-  """Table 2: every experiment on every set; and where everything lies.
+  """Prints Table 2, every experiment on every set, and where the results are.
 
   Args:
     folder: the workdir.
-    order: the experiments' folders in it; '.' where the workdir is an experiment's own.
+    order: the experiments' folders in it; '.' if the workdir is that of a single experiment.
   """
   table = Table(title='Table 2', title_justify='left', caption=NOTICE)
   # Narrow enough for 80 columns.
@@ -188,7 +188,7 @@ def _shown(estimate: dict[str, float | None] | None, interval: bool = False) -> 
 
 
 def _command(module: str, *arguments: str) -> None:
-  """Runs one of the project's commands as a user would, with its output on the screen."""
+  """Runs one of the project's commands as a user would, with its output on the terminal."""
   finished = subprocess.run([sys.executable, '-m', module, *arguments], check=False)
   if finished.returncode:
     raise StudyError(f'this command failed: python -m {module} {" ".join(arguments)}')

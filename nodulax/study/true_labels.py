@@ -1,4 +1,4 @@
-"""Scores an evaluation anew against true labels, which a virtual hospital alone can have."""
+"""Scores an evaluation again, against true labels, which only a virtual hospital has."""
 
 import csv
 import json
@@ -12,16 +12,16 @@ from nodulax.errors import NodulaxError
 from nodulax.evaluation.measures import measure
 from nodulax.files import whole_folder
 
-# Of the truth's table and of predictions.csv.
+# Columns of the truth's table and of predictions.csv.
 _TRUTH_COLUMNS = ('image', 'label', 'diameters_mm', 'zones', 'conspicuities', 'boxes')
 
 
 def score_against_truth(
   evaluation: pathlib.Path, thresholds: Thresholds, truth: pathlib.Path, output: pathlib.Path
 ) -> None:
-  """The same radiographs and probabilities, other labels.
+  """Scores the same radiographs and probabilities against other labels.
 
-  Location is left out: predictions.csv then says that nobody located the nodules.
+  Locations are left out: predictions.csv then says that the nodules were not located.
 
   Args:
     evaluation: the folder that `evaluate` wrote.
@@ -61,7 +61,7 @@ def score_against_truth(
 
 
 def _read_truth(path: pathlib.Path) -> dict[str, dict[str, str]]:
-  """What changes in each radiograph's row, by image_id."""
+  """The cells that change in each radiograph's row, by image_id."""
   with path.open(newline='') as file:
     reader = csv.DictReader(file)
     if missing := set(_TRUTH_COLUMNS) - set(reader.fieldnames or ()):
@@ -89,7 +89,7 @@ def _cells(row: dict[str, str]) -> dict[str, str]:
 
 
 def _unlocated(path: pathlib.Path) -> tuple[list[str], list[dict[str, str]]]:
-  """The findings, held against nothing."""
+  """The findings without their matches."""
   with path.open(newline='') as file:
     reader = csv.DictReader(file)
     return list(reader.fieldnames or ()), [{**row, 'nodule': ''} for row in reader]

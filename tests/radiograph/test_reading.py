@@ -195,7 +195,7 @@ REFUSED = {
   'text': (b'image,patient_id,label\n', 'not a DICOM, PNG, JPEG, TIFF, BMP or MetaImage.*convert'),
   'JPEG of inks': (
     file_of(Image.fromarray(GREY).resize((64, 64)).convert('CMYK'), 'JPEG'),
-    'inks .CMYK.*greyscale',
+    'ink colours .CMYK.*greyscale',
   ),
   'NIfTI': (b'\x5c\x01\0\0' + bytes(340) + b'n+1\0' + bytes(99), 'NIfTI.*convert it to .mha'),
   'NIfTI 2': (b'\x1c\x02\0\0n+2\0\r\n\x1a\n' + bytes(600), 'NIfTI.*convert it to .mha'),

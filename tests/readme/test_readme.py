@@ -150,6 +150,20 @@ def test_what_is_installed_and_tested_is_declared():
   assert all(name in markers for c in COMMANDS for name in re.findall(r'pytest -m (\w+)', c))
 
 
+def test_every_python_that_is_declared_is_tried():
+  script = (ROOT / '.ci' / 'versions').read_text()
+  tried = re.findall(r'tests/[\w/.]+', script)
+  assert tried and all((ROOT / path).exists() for path in tried)
+  workflow = (ROOT / '.github' / 'workflows' / 'ci.yml').read_text()
+  pythons = re.findall(r'\{python: "([\d.]+)"', workflow)
+  project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+  versions = [
+    match[1] for text in project['classifiers'] if (match := re.fullmatch(r'.*:: (3\.\d+)', text))
+  ]
+  assert versions == pythons
+  assert project['requires-python'] == f'>={pythons[0]}'
+
+
 @pytest.mark.parametrize('line', [c for c in COMMANDS if c.startswith(tuple(ELSEWHERE))])
 def test_a_test_of_its_own_runs(line):
   start, test = next(entry for entry in ELSEWHERE.items() if line.startswith(entry[0]))

@@ -81,7 +81,7 @@ def test_annotations_that_name_things_differently(aihub, build, tmp_path):
     ('{"labels": {"Nodule": "mass"}}', 'the labels mass are not known'),
     ('{"fields": ["file"]}', 'not a JSON object'),
     ('{"labels": {"Nodule": ["nodule"]}}', "the labels ['nodule'] are not known"),
-    ('{"fields": {"image": 3}}', 'a field is named by text'),
+    ('{"fields": {"image": 3}}', 'each field must be a string'),
     ('[1]', 'not a JSON object'),
     ('{', 'not a JSON object'),
   ],
@@ -122,7 +122,7 @@ def test_two_annotations_of_one_image_are_refused(aihub, build):
   rewrite(aihub / 'annotations' / '0012.json', image='0003.png')
   err = build('aihub_nodule', aihub).err
   assert '1 faults\nimage twice: 1\n  annotation 4 (annotations/0003.json): ' in err
-  assert 'annotation 13 (annotations/0012.json) is of the same image' in err
+  assert 'annotation 13 (annotations/0012.json) is for the same image' in err
 
 
 @pytest.mark.parametrize('text', ['{"image": ', '"text"', '[' * 100_000])

@@ -87,7 +87,7 @@ def test_what_was_built_before_is_left_alone(nih, build):
 def test_a_key_beside_the_shards_is_refused_before_anything_is_read(nih, build):
   outcome = build('nih_chestxray14', nih, f'--hash_key={nih.parent}/shards/hash.key')
   assert outcome.status == 1
-  assert 'must not lie beside the shards' in outcome.err
+  assert 'must not be beside the shards' in outcome.err
   assert 'Looking at' not in outcome.err
 
 

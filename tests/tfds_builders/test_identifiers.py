@@ -60,7 +60,7 @@ def test_what_is_no_key_is_refused_and_left_as_it_is(tmp_path, content):
 
 
 def test_a_key_beside_the_shards_is_refused(tmp_path):
-  with pytest.raises(SourceError, match='must not lie beside the shards'):
+  with pytest.raises(SourceError, match='must not be beside the shards'):
     load_key(tmp_path / 'shards' / 'hash.key', tmp_path / 'shards')
   assert not (tmp_path / 'shards').exists()
 

@@ -243,7 +243,10 @@ def test_bad_rows_of_both_tables_are_told_at_once(nih, build, change_csv):
   assert 'row malformed: 2\n  00000005_000.png: BBox_List_2017.csv line 4: 9 cells' in err
   assert '\n  00000012_000.png: Data_Entry_2017_v2020.csv line 13: 12 cells under 11' in err
   assert 'label unknown: 1\n  00000003_000.png: line 4' in err
-  assert 'box malformed: 1\n  00000004_000.png: BBox_List_2017.csv line 3: not four numbers' in err
+  assert (
+    'box malformed: 1\n  00000004_000.png: BBox_List_2017.csv line 3 needs four finite numbers'
+    in err
+  )
   outcome = build('nih_chestxray14', nih, '--allow_faulty')
   assert outcome.status == 0, outcome.err
   left_out = {f'{number:08d}_000.png' for number in (3, 4, 5, 12)}

@@ -25,7 +25,7 @@ from tfds_builders.records import (
   read_text,
 )
 
-# Where each thing is in an annotation: keys joined by dots, positions in lists as numbers.
+# Where each field is in an annotation: keys joined by dots, positions in lists as numbers.
 FIELDS = {
   'image': 'image',
   'patient_id': 'patient_id',
@@ -47,30 +47,30 @@ class Options(base.Options):
 
   mapping: str = base.option(
     '',
-    'JSON file that says how annotations name things, where they differ from the README',
+    'JSON file that maps names in the annotations to those of the README, if they differ',
     shows='content',
   )
 
 
 class Builder(base.RadiographBuilder):
-  """AI-HUB, CT-confirmed nodules with boxes, one image a patient, and as many normal ones."""
+  """AI-HUB: CT-confirmed nodules with boxes, one image per patient, and as many normal images."""
 
   RELEASE_NOTES = {'1.0.0': 'First release.'}
-  BUILDER_CONFIGS = [Options(name='default', description='One image a patient.')]
+  BUILDER_CONFIGS = [Options(name='default', description='One image per patient.')]
   MANUAL_DOWNLOAD_INSTRUCTIONS = """
   From https://aihub.or.kr (which asks for an account), put into one folder:
     images/: PNG, JPEG, DICOM, TIFF, BMP or .mha files
     annotations/: one JSON file for each image, {"image": "<file name>", "patient_id": "...",
       "label": "nodule" or "normal", "boxes": [[x_min, y_min, x_max, y_max], ...], ...}
-  tfds_builders/aihub_nodule/README.md says what each holds, and how to read files that name
-  things differently (--mapping).
+  tfds_builders/aihub_nodule/README.md describes the files, and how to read files that use other
+  names (--mapping).
   """
   ONE_A_PATIENT = True
   EXAMPLE = '--exclude=low_quality.txt --mapping=fields.json'
   PAPER = Paper(
     images={'cohort': (3177, 3177), 'train': (2223, 2223)},
     remark='The paper takes 3,177 of 3,500 nodule images, without 323 of low quality (--exclude), '
-    'and draws as many of 10,000 normal ones.',
+    'and draws as many of the 10,000 normal images.',
   )
 
   @classmethod
@@ -98,7 +98,7 @@ class Builder(base.RadiographBuilder):
         first = table.names.setdefault(image, name) if image else name
         if first != name:
           table.faults.append(
-            Fault('image twice', first, f'{name} is of the same image; remove one of them')
+            Fault('image twice', first, f'{name} is for the same image; remove one of them')
           )
           continue
         record = _record(annotation, fields, labels, name, files)
@@ -112,10 +112,10 @@ class Builder(base.RadiographBuilder):
 
 
 def _read_mapping(path: str) -> tuple[dict[str, str], dict[str, Label]]:
-  """The fields and labels of the user's mapping file over the default ones.
+  """The default fields and labels, updated with those of the user's mapping file.
 
   Raises:
-    SourceError: the file is missing, not JSON, or maps things that are not known.
+    SourceError: the file is missing, is not JSON, or maps unknown names.
   """
   if not path:
     return FIELDS, LABELS
@@ -134,7 +134,7 @@ def _read_mapping(path: str) -> tuple[dict[str, str], dict[str, Label]]:
         f'--mapping: the {what} {", ".join(unknown)} are not known; they may be {", ".join(known)}'
       )
   if not all(isinstance(field, str) for field in fields.values()):
-    raise SourceError('--mapping: a field is named by text, its keys joined by dots')
+    raise SourceError('--mapping: each field must be a string, its keys joined by dots')
   return FIELDS | fields, labels
 
 
@@ -160,7 +160,7 @@ def _record(
     raise Misfit(
       'annotation does not fit',
       f'there is no {", no ".join(map(repr, absent))}; the file has the keys '
-      f'{", ".join(_keys(annotation)) or "(none)"}; say with --mapping which of them to read',
+      f'{", ".join(_keys(annotation)) or "(none)"}; choose which of them to read with --mapping',
     )
   if str(values['label']) not in labels:
     raise Misfit('label unknown', f'{fields["label"]!r} is none of {", ".join(labels)}')
@@ -190,7 +190,7 @@ def _record(
 
 
 def _look_up(annotation: Any, path: str) -> Any:
-  """What stands at `path`, None where nothing does."""
+  """The value at `path`; None if there is none."""
   for key in path.split('.'):
     if isinstance(annotation, dict):
       annotation = annotation.get(key)

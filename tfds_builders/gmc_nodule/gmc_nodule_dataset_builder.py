@@ -1,7 +1,8 @@
-"""A hospital's own radiographs, as the study had them from Gil Medical Center."""
+"""A hospital's own radiographs, such as those of Gil Medical Center in the study."""
 
 import collections
 import dataclasses
+import functools
 import os
 import pathlib
 import re
@@ -29,13 +30,13 @@ _OPTIONAL = (
   'mask', 'boxes', 'sex', 'age', 'view', 'pixel_spacing_mm', 'nodule_diameter_mm', 'zone',
   'conspicuity',
 )  # fmt: skip
-# What people write in a cell of which they know nothing.
+# What people write in a cell whose value they do not know.
 _NOT_KNOWN = ('na', 'n/a', 'nan', 'none', 'null', 'unknown', '-', '?')
 _LABELS = {
   **dict.fromkeys(('nodule', 'yes', 'true', '1', 'positive'), 'nodule'),
   **dict.fromkeys(('normal', 'no', 'false', '0', 'negative'), 'normal'),
 }
-# Short numbers, of which no patient is made.
+# Short numbers, which cannot identify a patient.
 _NUMBERS = re.compile(r'[-+]?\d{1,4}([ ;.,]+[-+]?\d{1,4}){0,40}')
 Listings = dict[pathlib.Path, dict[str, str]]
 
@@ -54,8 +55,10 @@ class Builder(base.RadiographBuilder):
 
   RELEASE_NOTES = {'1.0.0': 'First release.'}
   BUILDER_CONFIGS = [
-    Options(name='external', description='Everything for testing, as in the paper.'),
-    Options(name='hospital', split='random', description='Own data to train, tune and test on.'),
+    Options(name='external', description='Everything is test data, as in the paper.'),
+    Options(
+      name='hospital', split='random', description='Your own data, to train, tune and test on.'
+    ),
   ]
   MANUAL_DOWNLOAD_INSTRUCTIONS = """
   One folder with the images (DICOM, PNG, JPEG, TIFF, BMP or .mha) and manifest.csv, a table with
@@ -63,7 +66,7 @@ class Builder(base.RadiographBuilder):
     image, patient_id, label ('nodule' or 'normal')
   and, where known,
     mask, boxes, sex, age, view, pixel_spacing_mm, nodule_diameter_mm, zone, conspicuity.
-  tfds_builders/gmc_nodule/README.md says what each means.
+  tfds_builders/gmc_nodule/README.md describes each column.
   """
   EXAMPLE = '--config=hospital --seed=1'
   PAPER = Paper(
@@ -99,72 +102,8 @@ class Builder(base.RadiographBuilder):
     return table
 
 
-def _read_row(
-  folder: pathlib.Path, name: str, row: dict[str, str], listings: Listings
-) -> tuple[Record | None, list[Fault]]:
-  """The record of a row, None where there are faults."""
-  faults = []
-
-  def parse(column: str, parser: Callable, remedy: str) -> Any:
-    text = row.get(column, '')
-    if column in _OPTIONAL and text.lower() in _NOT_KNOWN:
-      text = ''
-    try:
-      return parser(text)
-    except ValueError:
-      kind = 'label unknown' if column == 'label' else f'{column} malformed'
-      # Cells may name a patient: only short numbers are quoted.
-      quoted = f', not {text!r}' if _NUMBERS.fullmatch(text) else ''
-      faults.append(Fault(kind, name, f'{column} must be {remedy}{quoted}'))
-      return None
-
-  def within(text: str) -> pathlib.Path:
-    try:
-      path = _find(folder, text, listings).resolve()
-    except (OSError, RuntimeError):  # links in a circle
-      raise ValueError from None
-    if not text or not path.is_relative_to(folder.resolve()):
-      raise ValueError
-    return path
-
-  path_remedy = "the file's path within the folder of the manifest"
-  patient = parse(
-    'patient_id', _identifier, "the patient's identifier, not rounded as spreadsheets do (1.23E+11)"
-  )
-  image = parse('image', within, path_remedy)
-  mask = parse('mask', lambda text: within(text) if text else None, path_remedy)
-  label = parse('label', _label, "'nodule' or 'normal'")
-  boxes = parse('boxes', _boxes, "'x_min y_min x_max y_max; ...' in pixels")
-  values = {
-    'sex': parse('sex', parse_sex, 'F, M or empty'),
-    'age': parse('age', parse_age, 'years or empty'),
-    'view': parse('view', parse_view, 'PA, AP or empty'),
-    'spacing_mm': parse('pixel_spacing_mm', _spacing, "'x y' or one number, in mm, or empty"),
-    'diameter_mm': parse('nodule_diameter_mm', parse_length, 'mm or empty'),
-    'zone': parse('zone', _word, 'a word'),
-    'conspicuity': parse('conspicuity', _word, 'a word'),
-  }
-  if label == 'normal' and boxes:
-    faults.append(Fault('box on a normal image', name, 'correct the label or remove the boxes'))
-  if faults:
-    return None, faults
-  return (
-    Record(
-      key=row['image'],
-      name=name,
-      path=str(image) if os.path.isfile(image) else None,  # False too where the name is too long
-      patient=patient,
-      label=label,
-      boxes=boxes,
-      mask=str(mask) if mask else None,
-      **values,
-    ),
-    faults,
-  )
-
-
 def _find(folder: pathlib.Path, text: str, listings: Listings) -> pathlib.Path:
-  """The file that a cell names, also where it is written as Windows does: `\\`, `1.PNG`."""
+  """The file that a cell names, also if it is written in the Windows style: `\\`, `1.PNG`."""
   named = folder / text
   for path in (named, folder / text.replace('\\', '/')):
     if os.path.exists(path):
@@ -177,14 +116,14 @@ def _find(folder: pathlib.Path, text: str, listings: Listings) -> pathlib.Path:
 
 
 def _by_lower_case(folder: pathlib.Path) -> dict[str, str]:
-  """The names in a folder by their lower case, of those that it tells apart."""
+  """The names in a folder by their lower case; names that differ only in case are left out."""
   names = os.listdir(folder) if os.path.isdir(folder) else []
   count = collections.Counter(name.casefold() for name in names)
   return {name.casefold(): name for name in names if count[name.casefold()] == 1}
 
 
 def _identifier(text: str) -> str:
-  # What a spreadsheet made of a long number is the same for many patients.
+  # Long numbers that a spreadsheet has rounded are the same for many patients.
   if not text or re.fullmatch(r'\d[.,]\d+E[+]\d+', text, re.IGNORECASE):
     raise ValueError
   return text
@@ -214,3 +153,69 @@ def _spacing(text: str) -> tuple[float, float] | None:
   x, *rest = map(parse_length, text.split())
   (y,) = rest or (x,)
   return x, y
+
+
+def _within(folder: pathlib.Path, listings: Listings, text: str) -> pathlib.Path:
+  try:
+    path = _find(folder, text, listings).resolve()
+  except (OSError, RuntimeError):  # circular links
+    raise ValueError from None
+  if not text or not path.is_relative_to(folder.resolve()):
+    raise ValueError
+  return path
+
+
+_IDENTIFIER = "the patient's identifier, not rounded as spreadsheets do (1.23E+11)"
+_PATH = "the file's path within the folder of the manifest"
+# Of each column: the field of a record that it fills, what parses it, and what it must be.
+_CELLS: dict[str, tuple[str, Callable[[str], Any], str]] = {
+  'patient_id': ('patient', _identifier, _IDENTIFIER),
+  'label': ('label', _label, "'nodule' or 'normal'"),
+  'boxes': ('boxes', _boxes, "'x_min y_min x_max y_max; ...' in pixels"),
+  'sex': ('sex', parse_sex, 'F, M or empty'),
+  'age': ('age', parse_age, 'years or empty'),
+  'view': ('view', parse_view, 'PA, AP or empty'),
+  'pixel_spacing_mm': ('spacing_mm', _spacing, "'x y' or one number, in mm, or empty"),
+  'nodule_diameter_mm': ('diameter_mm', parse_length, 'mm or empty'),
+  'zone': ('zone', _word, 'a word'),
+  'conspicuity': ('conspicuity', _word, 'a word'),
+}
+
+
+def _read_row(
+  folder: pathlib.Path, name: str, row: dict[str, str], listings: Listings
+) -> tuple[Record | None, list[Fault]]:
+  """The record of a row, or None if it has faults."""
+  within = functools.partial(_within, folder, listings)
+  paths: dict[str, tuple[str, Callable[[str], Any], str]] = {
+    'image': ('path', within, _PATH),
+    'mask': ('mask', lambda text: within(text) if text else None, _PATH),
+  }
+  values: dict[str, Any] = {}
+  faults = []
+  for column, (field, parser, remedy) in (paths | _CELLS).items():
+    text = row.get(column, '')
+    if column in _OPTIONAL and text.lower() in _NOT_KNOWN:
+      text = ''
+    try:
+      values[field] = parser(text)
+    except ValueError:
+      kind = 'label unknown' if column == 'label' else f'{column} malformed'
+      # Cells may name a patient: only short numbers are quoted.
+      quoted = f', not {text!r}' if _NUMBERS.fullmatch(text) else ''
+      faults.append(Fault(kind, name, f'{column} must be {remedy}{quoted}'))
+  if values.get('label') == 'normal' and values.get('boxes'):
+    faults.append(Fault('box on a normal image', name, 'correct the label or remove the boxes'))
+  if faults:
+    return None, faults
+  image, mask = values.pop('path'), values.pop('mask')
+  return (
+    Record(
+      key=row['image'],
+      name=name,
+      path=str(image) if os.path.isfile(image) else None,  # False also if the name is too long
+      mask=str(mask) if mask else None,
+      **values,
+    ),
+    faults,
+  )

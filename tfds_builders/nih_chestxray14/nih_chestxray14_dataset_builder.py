@@ -1,4 +1,4 @@
-"""NIH ChestX-ray14: labels mined from reports, of which the study takes nodules and masses."""
+"""NIH ChestX-ray14: labels mined from reports; the study uses nodules and masses."""
 
 import bisect
 import collections
@@ -16,6 +16,7 @@ from tfds_builders.records import (
   Record,
   Table,
   files_in,
+  four_numbers,
   parse_age,
   parse_length,
   parse_sex,
@@ -48,8 +49,8 @@ _COLUMNS = (
   'Image Index', 'Finding Labels', 'Follow-up #', 'Patient ID', 'Patient Age', 'Patient Gender',
   'View Position', 'OriginalImage[Width', 'Height]', 'OriginalImagePixelSpacing[x', 'y]',
 )  # fmt: skip
-_MOST_PIXELS = 100_000  # along a side; no detector has so many
-# The images as they are published, to which the boxes belong; smaller copies are in use.
+_MOST_PIXELS = 100_000  # along a side; no detector has that many
+# The published images, in whose pixels the boxes are; smaller copies are in use.
 _PUBLISHED_SIZE = (1024, 1024)
 _BOX_COLUMNS = ('Image Index', 'Finding Label', 'Bbox [x', 'y', 'w', 'h]')
 
@@ -74,7 +75,7 @@ class Options(base.Options):
 
 
 class Builder(base.RadiographBuilder):
-  """NIH ChestX-ray14, images labelled with nodule or mass alone, and as many normal ones."""
+  """NIH ChestX-ray14: images labelled with nodule or mass alone, and as many normal images."""
 
   RELEASE_NOTES = {'1.0.0': 'First release.'}
   BUILDER_CONFIGS = [Options(name='default', description='Splits drawn by patient.')]
@@ -120,7 +121,7 @@ class Builder(base.RadiographBuilder):
           key = f'line {line}'
           raise Misfit('image without a name', 'Image Index is empty; name the image')
         if key in table.names:
-          raise Misfit('image twice', 'the image stands above already; remove a line')
+          raise Misfit('image twice', 'an earlier line has the same image; remove one')
         table.names[key] = key
         findings = _findings(row)
         if findings <= _NODULE or findings == _NORMAL:
@@ -186,7 +187,7 @@ def _pixels(text: str) -> int:
 
 
 def _read_boxes(folder: pathlib.Path, faults: list[Fault]) -> dict[str, tuple[Box, ...]]:
-  """The boxes of nodules and masses, by image; rows that hold none go to `faults`."""
+  """The boxes of nodules and masses, by image; rows without a valid box go to `faults`."""
   boxes: dict[str, tuple[Box, ...]] = {}
   path = folder / 'BBox_List_2017.csv'
   for line, row in read_csv(path, _BOX_COLUMNS, faults=faults, image='Image Index'):
@@ -194,18 +195,16 @@ def _read_boxes(folder: pathlib.Path, faults: list[Fault]) -> dict[str, tuple[Bo
       where = f'{path.name} line {line}'
       key = row['Image Index']
       try:
-        x, y, width, height = (float(row[column]) for column in _BOX_COLUMNS[2:])
-      except ValueError:
-        faults.append(
-          Fault('box malformed', key or where, f'{where}: not four numbers; correct the row')
-        )
+        x, y, width, height = four_numbers(row, _BOX_COLUMNS[2:])
+      except ValueError as error:
+        faults.append(Fault('box malformed', key or where, f'{where} {error}; correct it'))
       else:
         boxes[key] = (*boxes.get(key, ()), (x, y, x + width, y + height))
   return boxes
 
 
 def _read_parts(folder: pathlib.Path) -> dict[str, list[str]]:
-  """Which published lists each image is on: 'train_val' or 'test'."""
+  """The published lists that each image is on: 'train_val' or 'test'."""
   parts = collections.defaultdict(list)
   for part in ('train_val', 'test'):
     path = folder / f'{part}_list.txt'

@@ -1,1 +1,1 @@
-"""Builder of a hospital's own radiographs."""
+"""Builder of the NODE21 cohort."""

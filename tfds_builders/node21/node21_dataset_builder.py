@@ -1,18 +1,17 @@
-"""NODE21: public radiographs with boxes round nodules, gathered from four public sets."""
+"""NODE21: public radiographs with boxes around nodules, gathered from four public sets."""
 
 import collections
 import dataclasses
-import math
 import pathlib
 from typing import Literal
 
 from tfds_builders import base
 from tfds_builders.cohort import Normals, Splitting
 from tfds_builders.cohort_table import Paper
-from tfds_builders.records import Box, Fault, Record, Table, files_in, read_csv
+from tfds_builders.records import Box, Fault, Record, Table, files_in, four_numbers, read_csv
 
 _COLUMNS = ('img_name', 'label', 'x', 'y', 'width', 'height')
-# The table's rows are numbered in a column without a name.
+# The column without a name that numbers the table's rows.
 _NUMBERS = ('', 'Unnamed: 0')
 
 
@@ -30,11 +29,12 @@ class Builder(base.RadiographBuilder):
 
   RELEASE_NOTES = {'1.0.0': 'First release.'}
   BUILDER_CONFIGS = [
-    Options(name='external', description='Everything for testing.'),
+    Options(name='external', description='Everything is test data.'),
     Options(name='training', split='random', description='To train, tune and test on.'),
   ]
   MANUAL_DOWNLOAD_INSTRUCTIONS = """
-  From https://zenodo.org/records/5548363, put into one folder what cxr_images/proccessed_data has:
+  From https://zenodo.org/records/5548363, put into one folder the contents of
+  cxr_images/proccessed_data:
     metadata.csv
     images/: .mha files
   """
@@ -42,9 +42,9 @@ class Builder(base.RadiographBuilder):
   EXAMPLE = '--against=shards/nih_chestxray14'
   PAPER = Paper(
     images={},
-    remark='Not in the study. Its images come from JSRT, PadChest, ChestX-ray14 and Open-I: test a '
-    'network on it only with --against=SHARDS of every set that the network was trained on. No '
-    'patient identifiers are published: each image counts as a patient.',
+    remark='Not part of the study. Its images come from JSRT, PadChest, ChestX-ray14 and Open-I: '
+    'test a network on it only with --against=SHARDS of every set that the network was trained on. '
+    'No patient identifiers are published: each image counts as a patient.',
   )
 
   @classmethod
@@ -66,7 +66,7 @@ class Builder(base.RadiographBuilder):
       table.read['annotations'] += 1
       image = row['img_name']
       if not image or row['label'] not in ('0', '1'):
-        remedy = f'line {line} needs an img_name, and 1 (nodule) or 0 (none) as its label'
+        remedy = f'line {line} needs an img_name, and the label 1 (nodule) or 0 (none)'
         table.faults.append(Fault('row malformed', image or f'line {line}', remedy))
         continue
       labels[image].add(row['label'])
@@ -79,7 +79,7 @@ class Builder(base.RadiographBuilder):
     table.names = {image: image for image in labels}
     for image, of_image in labels.items():
       if len(of_image) > 1:
-        remedy = 'its rows say nodule and none; correct the table'
+        remedy = 'its rows contradict each other: nodule and none; correct the table'
         table.faults.append(Fault('two labels', image, remedy))
         continue
       table.records.append(
@@ -96,10 +96,7 @@ class Builder(base.RadiographBuilder):
 
 
 def _box(row: dict[str, str]) -> Box:
-  try:
-    x, y, width, height = (float(row[name]) for name in ('x', 'y', 'width', 'height'))
-  except ValueError:
-    raise ValueError('has no four numbers') from None
-  if not all(map(math.isfinite, (x, y, width, height))) or width <= 0 or height <= 0:
+  x, y, width, height = four_numbers(row, _COLUMNS[2:])
+  if width <= 0 or height <= 0:
     raise ValueError('has a width or height that is not above 0')
   return x, y, x + width, y + height

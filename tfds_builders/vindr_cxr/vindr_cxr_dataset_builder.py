@@ -1,13 +1,12 @@
 """VinDr-CXR: nodules on which readers agree.
 
-As the VinBigData challenge distributes it, as PhysioNet does, or as a smaller copy of the
-challenge's images that names their original sizes.
+It is read as the VinBigData challenge or PhysioNet distributes it, or as smaller copies of the
+challenge's images with a table of their original sizes.
 """
 
 import collections
 import dataclasses
 import itertools
-import math
 import pathlib
 
 import numpy as np
@@ -18,7 +17,16 @@ from tfds_builders import base
 from tfds_builders.cohort import Normals, Splitting
 from tfds_builders.cohort_table import Paper
 from tfds_builders.locations import overlap
-from tfds_builders.records import Box, Fault, Record, SourceError, Table, files_in, read_csv
+from tfds_builders.records import (
+  Box,
+  Fault,
+  Record,
+  SourceError,
+  Table,
+  files_in,
+  four_numbers,
+  read_csv,
+)
 
 _NODULE = 'Nodule/Mass'
 _NORMAL = 'No finding'
@@ -41,10 +49,10 @@ class _Form:
 
   Attributes:
     path: within the folder.
-    columns: that it has.
+    columns: of the table.
     images: folder of its images.
     findings: names of the findings that it may have.
-    consensus: whether its boxes are those on which the readers agreed, without their names.
+    consensus: whether its boxes are those on which the readers agreed, without readers' names.
   """
 
   path: str
@@ -81,7 +89,7 @@ class Options(base.Options):
   iou: float = base.option(
     0.5, 'intersection over union from which boxes of two readers are one nodule'
   )
-  normals: int = base.option(100, 'how many images that every reader calls normal are drawn')
+  normals: int = base.option(100, 'how many images to draw of those that every reader calls normal')
 
   def __post_init__(self) -> None:
     super().__post_init__()
@@ -92,10 +100,10 @@ class Options(base.Options):
 
 
 class Builder(base.RadiographBuilder):
-  """VinDr-CXR, nodules and masses that at least two readers box in the same place."""
+  """VinDr-CXR: nodules and masses that at least two readers box in the same place."""
 
   RELEASE_NOTES = {'1.0.0': 'First release.'}
-  BUILDER_CONFIGS = [Options(name='default', description='Readers agree from an IoU of 0.5.')]
+  BUILDER_CONFIGS = [Options(name='default', description='Boxes match at an IoU of 0.5 or more.')]
   MANUAL_DOWNLOAD_INSTRUCTIONS = """
   From https://www.kaggle.com/competitions/vinbigdata-chest-xray-abnormalities-detection, put into
   one folder:
@@ -110,8 +118,8 @@ class Builder(base.RadiographBuilder):
   EXAMPLE = '--iou=0.4 --normals=200'
   PAPER = Paper(
     images={'cohort': (83, 100)},
-    remark='The paper does not say from which overlap its 83 images agree. No patient identifiers '
-    'are published: each image counts as a patient.',
+    remark='The paper does not say which overlap counts as agreement in its 83 images. No patient '
+    'identifiers are published: each image counts as a patient.',
   )
 
   @classmethod
@@ -149,8 +157,8 @@ def _read_form(folder: pathlib.Path, form: _Form, options: Options, table: Table
       size = sizes.get(image)
       path = files.get(f'{image}.dicom')
       if path is None and (path := files.get(f'{image}.png')) and size is None and agreed:
-        # A copy, whose boxes are in pixels of the original.
-        remedy = f'its copy needs a line in {_SIZES} with dim0 and dim1, or take the DICOM file'
+        # A smaller copy, whose boxes are in pixels of the original.
+        remedy = f'its copy needs a line in {_SIZES} with dim0 and dim1; or use the DICOM file'
         table.faults.append(Fault('size of the original unknown', image, remedy))
         continue
       table.records.append(
@@ -171,7 +179,7 @@ def _read_form(folder: pathlib.Path, form: _Form, options: Options, table: Table
 
 
 def _read_sizes(path: pathlib.Path, table: Table) -> dict[str, tuple[int, int]]:
-  """(width, height) of each original, where a table says them."""
+  """(width, height) of each original, if there is a table of them."""
   if not path.is_file():
     return {}
   sizes = {}
@@ -224,19 +232,16 @@ def _reader(row: dict[str, str]) -> str:
 
 
 def _box(row: dict[str, str]) -> Box:
-  try:
-    x_min, y_min, x_max, y_max = (float(row[corner]) for corner in _CORNERS)
-  except ValueError:
-    raise ValueError('has no four numbers') from None
-  if not (-math.inf < x_min < x_max < math.inf and -math.inf < y_min < y_max < math.inf):
-    raise ValueError('has corners that are not finite or not in order')
+  x_min, y_min, x_max, y_max = four_numbers(row, _CORNERS)
+  if not (x_min < x_max and y_min < y_max):
+    raise ValueError('has corners that are not in order')
   return x_min, y_min, x_max, y_max
 
 
 def agree(marked: list[tuple[str, Box]], iou: float) -> tuple[Box, ...]:
   """The nodules on which readers agree.
 
-  Boxes of two readers match where their intersection over union is at least `iou`; boxes that are
+  Boxes of two readers match if their intersection over union is at least `iou`; boxes that are
   linked by matches are one nodule, whose box is their mean.
 
   Args:
@@ -244,7 +249,7 @@ def agree(marked: list[tuple[str, Box]], iou: float) -> tuple[Box, ...]:
     iou: in (0, 1].
 
   Returns:
-    The agreed boxes, from the top down.
+    The agreed boxes, from top to bottom.
   """
   matches = [
     (one, other)

@@ -1,1 +1,1 @@
-"""The simulated patient: body, lungs, skeleton, vessels, nodules and all else."""
+"""The simulated patient: body, lungs, skeleton, vessels, nodules and everything else."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass, fields
 import cv2
 import numpy as np
 
-# g/cm3; what a lesion's density is measured against when it takes the place of lung.
+# g/cm3; a lesion that replaces lung is measured against this density.
 _WET, _AERATED = 1.06, 0.26
 
 
 def scaled(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-  """f32[H, W] on another grid over the same field; edges keep no stairs of a coarser one."""
+  """An f32[H, W] map on another grid over the same field, with smooth edges on a finer grid."""
   if image.shape == shape:
     return image
   image = cv2.GaussianBlur(image, (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
@@ -23,10 +23,10 @@ class Body:
 
   Attributes:
     lung: aerated lung; soft: everything wet; fat; bone: cortical; metal: titanium.
-    heart: half the heart's own chord. dome: chord of the abdomen under the diaphragm.
-    height: share of the way from the lungs' apex (0) to the right dome (1).
+    heart: half the chord of the heart itself. dome: chord of the abdomen under the diaphragm.
+    height: position between the lungs' apex (0) and the right dome (1).
     aside: mm from the body's axis, negative in the right lung.
-    chest: chord of the rib cage's inside.
+    chest: chord of the inside of the rib cage.
   """
 
   lung: np.ndarray
@@ -41,7 +41,7 @@ class Body:
   chest: np.ndarray
 
   def cut(self, window: tuple[slice, slice]) -> 'Body':
-    """A part of the image; its arrays are views, so that what is added to it is added here."""
+    """A window of the body; its arrays are views, so adding to them adds to this body."""
     return Body(*(getattr(self, field.name)[window] for field in fields(self)))
 
   def scaled(self, shape: tuple[int, int]) -> 'Body':
@@ -49,7 +49,7 @@ class Body:
     return Body(*(scaled(getattr(self, field.name), shape) for field in fields(self)))
 
   def paths_cm(self) -> dict[str, np.ndarray]:
-    """What physics.transmission takes."""
+    """Path lengths in cm by tissue, as physics.transmission takes them."""
     return {
       name: getattr(self, name) * np.float32(0.1)
       for name in ('lung', 'soft', 'fat', 'bone', 'metal')

@@ -1,4 +1,4 @@
-"""Metal and plastic on and in the patient, and the markers beside: sizes are our choice."""
+"""Metal and plastic on and in the patient, and the markers beside them. We chose the sizes."""
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ def _wire(scene: Scene, points: list[tuple[float, float]], radius: float, metal:
 
 
 def add_lead_wires(scene: Scene, rng: np.random.Generator) -> None:
-  """Electrodes of a monitor with their wires."""
+  """A monitor's electrodes with their wires."""
   width, dome = scene.patient.lung_width, scene.dome_mm
   x, y = scene.frame.grid
   for aside, down in ((-0.75, 0.1), (0.75, 0.1), (0.8, 0.95), (-0.8, 0.95))[: rng.integers(2, 5)]:
@@ -30,7 +30,7 @@ def add_lead_wires(scene: Scene, rng: np.random.Generator) -> None:
 
 
 def add_pacemaker(scene: Scene, rng: np.random.Generator) -> None:
-  """A generator under the left collar bone and one or two leads to the heart."""
+  """A generator under the left clavicle with one or two leads to the heart."""
   width, dome = scene.patient.lung_width, scene.dome_mm
   x, y = scene.frame.grid
   box = (0.62 * width + rng.normal(0, 6), 0.22 * dome + rng.normal(0, 8))
@@ -56,7 +56,7 @@ def add_sternal_wires(scene: Scene, rng: np.random.Generator) -> None:
 
 
 def add_central_line(scene: Scene, rng: np.random.Generator) -> None:
-  """A catheter from the right neck or collar bone to the superior vena cava."""
+  """A catheter from the right side of the neck or the clavicle to the superior vena cava."""
   width, dome = scene.patient.lung_width, scene.dome_mm
   start = ((-0.35 * width, -70.0), (-0.9 * width, 0.1 * dome))[int(rng.integers(2))]
   _wire(
@@ -68,11 +68,11 @@ def add_central_line(scene: Scene, rng: np.random.Generator) -> None:
 
 
 def add_marker(scene: Scene, rng: np.random.Generator) -> None:
-  """A lead letter in an upper corner that says which side is which; often not upright."""
+  """A lead letter in an upper corner that marks the side; often not upright."""
   frame = scene.frame
   height, width = frame.shape
   left = rng.random() < 0.75
-  # Drawn at a fixed size and warped, so that it turns, flips and scales like lead does.
+  # Drawn at a fixed size and then warped, so that it turns, flips and scales as a real marker does.
   letter = np.zeros((64, 64), np.uint8)
   cv2.putText(letter, 'L' if left else 'R', (14, 54), cv2.FONT_HERSHEY_SIMPLEX, 2.0, 255, 7)
   if rng.random() < 0.4:

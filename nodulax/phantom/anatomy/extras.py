@@ -1,4 +1,4 @@
-"""Everything but nodules that a radiograph may show, by name."""
+"""Everything other than nodules that a radiograph may show, by name."""
 
 from collections.abc import Callable, Mapping
 
@@ -34,7 +34,7 @@ DEVICES: Mapping[str, _Adder] = {
 }
 # These are the same at every exposure of a patient.
 LASTING = frozenset({*LOOK_ALIKES, 'pacemaker', 'sternal_wires'})
-# Each with a number of its own, from which its random draws start.
+# Each has its own number, which seeds its random draws.
 EXTRAS: Mapping[str, tuple[int, _Adder]] = {
   name: (number, add)
   for number, (name, add) in enumerate({**LOOK_ALIKES, **FINDINGS, **DEVICES}.items())

@@ -1,4 +1,4 @@
-"""Diseases other than nodules, drawn simply: what a cohort of nodules has to leave out.
+"""Diseases other than nodules, drawn simply, which a nodule cohort has to exclude.
 
 Named as ChestX-ray14 names them.
 """
@@ -36,7 +36,7 @@ def add_effusion(scene: Scene, rng: np.random.Generator) -> None:
 
 
 def add_atelectasis(scene: Scene, rng: np.random.Generator) -> None:
-  """Plates of collapsed lung, nearly level, in the lower zones."""
+  """Nearly horizontal plates of collapsed lung in the lower zones."""
   body = scene.body
   x, y = scene.frame.grid
   for _ in range(int(rng.integers(1, 4))):

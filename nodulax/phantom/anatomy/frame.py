@@ -1,4 +1,4 @@
-"""Where the body stands on the detector: pixels to millimetres of the body, and back."""
+"""Where the body lies on the detector: converts pixels to body millimetres and back."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,7 +52,7 @@ class Frame:
     return x + self._departure[0], y + self._departure[1]
 
   def coarser(self, spacing_mm: float) -> 'Frame':
-    """The same view with pixels of about spacing_mm, where these are finer."""
+    """The same view with pixels of about spacing_mm, if its own pixels are finer."""
     width, height = (
       side * spacing for side, spacing in zip(self.shape[::-1], self.spacing_mm, strict=True)
     )
@@ -90,7 +90,7 @@ class Frame:
     return sides[0], sides[1]
 
   def project(self, x_mm: np.ndarray, y_mm: np.ndarray, volume_mm3: np.ndarray) -> np.ndarray:
-    """Path length of matter given as points, f32[H, W] in mm: each point shared by four pixels."""
+    """Path length of matter given as points, f32[H, W] in mm; four pixels share each point."""
     column, row = self.to_pixels(np.ravel(x_mm), np.ravel(y_mm))
     height, width = self.shape
     column, row = column - 0.5, row - 0.5
@@ -99,7 +99,7 @@ class Frame:
     weight = np.ravel(volume_mm3)[inside] / (self.spacing_mm[0] * self.spacing_mm[1])
     left, top = np.floor(column).astype(np.intp), np.floor(row).astype(np.intp)
     right_share, bottom_share = column - left, row - top
-    # One pixel of margin all round takes what falls just outside.
+    # A margin of one pixel on every side collects what falls just outside.
     stride = width + 2
     first = (top + 1) * stride + left + 1
     path = np.zeros((height + 2) * stride)
@@ -116,7 +116,7 @@ class Frame:
 def smooth_noise(
   rng: np.random.Generator, shape: tuple[int, int], cells: int, octaves: int = 1, gain: float = 0.5
 ) -> np.ndarray:
-  """Smooth random field of about unit variance, f32[H, W]; octaves add finer, weaker layers."""
+  """A smooth random field of about unit variance, f32[H, W]; octaves add finer, weaker layers."""
   height, width = shape
   total = np.zeros(shape, np.float32)
   power = 0.0

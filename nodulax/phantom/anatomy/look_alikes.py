@@ -1,6 +1,6 @@
-"""What is taken for a nodule: vessels seen end-on, callus on ribs, granulomas, pleural plaques.
+"""What can be mistaken for a nodule: end-on vessels, rib callus, granulomas, pleural plaques.
 
-Sizes are our choice, made so that each overlaps the range of true nodules.
+We chose the sizes so that each overlaps the range of true nodules.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def add_vessel_end_on(scene: Scene, rng: np.random.Generator) -> None:
 
 
 def add_healed_rib(scene: Scene, rng: np.random.Generator) -> None:
-  """Callus round an old fracture of a rib."""
+  """Callus around an old rib fracture."""
   curve, _, _ = rib_curve(scene.patient, int(rng.integers(3, 9)), int(rng.choice([-1, 1])))
   place = int(rng.integers(len(curve) // 4, 3 * len(curve) // 4))
   x, y = scene.frame.grid
@@ -36,7 +36,7 @@ def add_healed_rib(scene: Scene, rng: np.random.Generator) -> None:
 
 
 def add_granuloma(scene: Scene, rng: np.random.Generator) -> None:
-  """A small calcified scar of an old infection: denser than its size explains."""
+  """A small calcified scar of an old infection, denser than its size suggests."""
   body = scene.body
   centre = scene.pick((body.lung > 30) & (body.dome <= 0), rng)
   if centre is None:

@@ -1,4 +1,4 @@
-"""Heart, great vessels, windpipe and what else stands between the lungs."""
+"""Heart, great vessels, trachea and whatever else lies between the lungs."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ import numpy as np
 from nodulax.phantom.anatomy.patient import Patient, Pose
 from nodulax.phantom.anatomy.shapes import by_height, capsule, ellipse, half_chord, merged
 
-# The heart is magnified when it lies away from the detector (AP, at a shorter distance);
-# how much is our choice.
+# On AP views the heart is farther from the detector and the tube is closer, which magnifies the
+# heart; we chose by how much.
 _AP_MAGNIFICATION = 1.13
 
 
@@ -17,8 +17,8 @@ class Mediastinum:
   """Half chords in mm, f32[H, W].
 
   Attributes:
-    heart: the heart alone. front: it and all that lies at its depth. back: what lies behind, along
-      the spine. air: windpipe and main bronchi.
+    heart: the heart alone. front: the heart and all that lies at its depth. back: what lies
+      behind, along the spine. air: trachea and main bronchi.
   """
 
   heart: np.ndarray
@@ -37,19 +37,7 @@ def build_mediastinum(
   aorta = patient.aorta
   wide = patient.heart_ratio * 2 * patient.lung_width
   wide *= _AP_MAGNIFICATION if pose.view == 'AP' else 1.0
-  right = wide * rng.uniform(0.28, 0.36)
-  left = wide - right
-
-  # Left border: nearly straight from the pulmonary trunk to the apex, which rests on the dome.
-  apex_radius = rng.uniform(0.24, 0.31) * wide
-  apex = (front + left - apex_radius, left_bottom - rng.uniform(0.02, 0.16) * wide)
-  base = (front + rng.uniform(-2, 8), bottom - rng.uniform(0.62, 0.75) * wide)
-  ventricles = capsule(x, y, base, apex, (0.26 * wide, apex_radius))
-  atrium_radius = rng.uniform(0.26, 0.32) * wide
-  middle = (front - right + atrium_radius, bottom - 0.30 * wide)
-  outline = ellipse(x, y, middle, (atrium_radius, 0.44 * wide))
-  atrium = 1.4 * atrium_radius * half_chord(outline)
-  heart = merged(ventricles * 1.6, atrium)
+  heart = _heart(rng, x, y, front, wide, bottom, left_bottom)
 
   knob_y = bottom * rng.uniform(0.27, 0.33)
   knob_x = 14 + 0.55 * aorta + 0.3 * front
@@ -59,7 +47,7 @@ def build_mediastinum(
   ascending = capsule(
     x, y, (front - 2, knob_y), (front - 10, bottom - 0.62 * wide), (0.9 * aorta, 1.25 * aorta)
   )
-  # Superior vena cava right, subclavian vessels left; more fat between them in the stout.
+  # Superior vena cava on the right, subclavian vessels on the left, more fat in heavy patients.
   stout = 0.2 * patient.fat
   side = np.where(
     x < 0,
@@ -83,10 +71,32 @@ def build_mediastinum(
   back_half = merged(knob, descending * (y > knob_y), vertebrae)
 
   carina = (0.3 * front + rng.normal(2, 1.5), 0.31 * bottom)
-  wide_trachea = patient.trachea
+  radius = patient.trachea
   air = 0.85 * merged(
-    capsule(x, y, (0.2 * front, -120.0), carina, (wide_trachea, wide_trachea)),
-    capsule(x, y, carina, (front - 22, 0.43 * bottom), (0.7 * wide_trachea, 0.45 * wide_trachea)),
-    capsule(x, y, carina, (front + 32, 0.46 * bottom), (0.62 * wide_trachea, 0.4 * wide_trachea)),
+    capsule(x, y, (0.2 * front, -120.0), carina, (radius, radius)),
+    capsule(x, y, carina, (front - 22, 0.43 * bottom), (0.7 * radius, 0.45 * radius)),
+    capsule(x, y, carina, (front + 32, 0.46 * bottom), (0.62 * radius, 0.4 * radius)),
   )
   return Mediastinum(heart, front_half, back_half, air)
+
+
+def _heart(
+  rng: np.random.Generator,
+  x: np.ndarray,
+  y: np.ndarray,
+  front: float,
+  wide: float,
+  bottom: float,
+  left_bottom: float,
+) -> np.ndarray:
+  """Half the chord of a heart `wide` mm across, whose middle lies `front` mm from the axis."""
+  right = wide * rng.uniform(0.28, 0.36)
+  # Left border: nearly straight from the pulmonary trunk to the apex, which rests on the dome.
+  apex_radius = rng.uniform(0.24, 0.31) * wide
+  apex = (front + (wide - right) - apex_radius, left_bottom - rng.uniform(0.02, 0.16) * wide)
+  base = (front + rng.uniform(-2, 8), bottom - rng.uniform(0.62, 0.75) * wide)
+  ventricles = capsule(x, y, base, apex, (0.26 * wide, apex_radius))
+  atrium_radius = rng.uniform(0.26, 0.32) * wide
+  middle = (front - right + atrium_radius, bottom - 0.30 * wide)
+  outline = ellipse(x, y, middle, (atrium_radius, 0.44 * wide))
+  return merged(ventricles * 1.6, 1.4 * atrium_radius * half_chord(outline))

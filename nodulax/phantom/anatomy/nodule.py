@@ -14,14 +14,14 @@ class Nodule:
   """A lesion before it is placed.
 
   Attributes:
-    diameter_mm: of the sphere of the same breadth, at the detector.
+    diameter_mm: of a sphere of the same width, at the detector.
     margin: unevenness of the outline as a share of the radius: 0 a sphere, 0.15 lobulated.
     spicules: the same in short waves.
     density: g/cm3 of its tissue; 1.06 solid, about 0.6 ground glass.
     core: share of the diameter taken by a solid core, for a part-solid nodule.
     calcium: mm of cortical bone per mm of nodule (0 to 0.25).
-    zone: where it is to lie; one of ZONES.
-    seed: fixes its outline and place.
+    zone: where to place it; one of ZONES.
+    seed: determines its outline and place.
   """
 
   diameter_mm: float
@@ -36,7 +36,7 @@ class Nodule:
 
 @dataclass(frozen=True)
 class PlacedNodule:
-  """A lesion as it is in the radiograph.
+  """A lesion as it appears in the radiograph.
 
   Attributes:
     mask: bool[H, W], its projected outline.
@@ -60,10 +60,10 @@ class PlacedNodule:
 
 
 ZONES = ('upper', 'middle', 'lower', 'apex', 'hilum', 'behind_heart', 'below_diaphragm')
-# Our choice: a fifth in the blind zones, the rest over the lungs with the upper lobes preferred,
+# Our choice: a fifth in the blind zones, and the rest over the lungs, mostly in the upper lobes,
 # where most cancers lie.
 ZONE_SHARES = (0.34, 0.24, 0.18, 0.06, 0.06, 0.07, 0.05)
-# Places thrown at the chest before a nodule is given up.
+# How many random places are tried before a nodule is left out.
 _TRIES = 2000
 
 
@@ -112,11 +112,11 @@ def zone_at(scene: Scene, row: int, column: int) -> str:
 
 
 def place_nodule(nodule: Nodule, scene: Scene) -> tuple[int, int] | None:
-  """Row and column of a place in the nodule's zone, or elsewhere where that has no room for it.
+  """Row and column of a place in the nodule's zone, or elsewhere if the zone has no room.
 
-  The same nodule lies at the same place of the lungs in every pose, as far as there is room.
-  None where no part of the lungs has room. The nodule's middle is a pixel's, so that even one
-  smaller than a pixel has one in its mask.
+  The same nodule lies at the same place in the lungs in every pose, if there is room. Returns None
+  if no part of the lungs has room. The centre is the centre of a pixel, so that the mask of a
+  nodule smaller than a pixel still has one pixel.
   """
   rng = np.random.default_rng([nodule.seed, 2])
   side, down = rng.uniform(-1, 1, _TRIES), rng.uniform(0, 1.5, _TRIES)
@@ -134,9 +134,9 @@ def place_nodule(nodule: Nodule, scene: Scene) -> tuple[int, int] | None:
 def nodule_chord(
   nodule: Nodule, x: np.ndarray, y: np.ndarray, centre: tuple[float, float]
 ) -> np.ndarray:
-  """Chord of a lesion's tissue centred at a body point, f32[H, W] in mm: exactly 0 outside it.
+  """Chord of a lesion's tissue centred on a body point, f32[H, W] in mm; exactly 0 outside it.
 
-  Its outline is a circle with waves: a few broad ones, and fine ones where it is spiculated.
+  Its outline is a circle with a few broad waves, and with fine ones if it is spiculated.
   """
   rng = np.random.default_rng([nodule.seed, 1])
   dx, dy = x - np.float32(centre[0]), y - np.float32(centre[1])
@@ -152,7 +152,7 @@ def nodule_chord(
 
 
 def add_nodule(body: Body, nodule: Nodule, extent: np.ndarray) -> None:
-  """Puts a lesion of the given chord (mm) in place of lung."""
+  """Replaces lung with a lesion of the given chord (mm)."""
   core = np.zeros_like(extent)
   if nodule.core > 0:
     core = np.maximum(extent - np.float32((1 - nodule.core) * nodule.diameter_mm), 0)
@@ -162,8 +162,8 @@ def add_nodule(body: Body, nodule: Nodule, extent: np.ndarray) -> None:
     body.add_bone(np.float32(nodule.calcium) * extent)
 
 
-# JSRT has 25, 29, 50, 38 and 12 nodules of grades 1 to 5; these limits give the nodules that
-# draw_nodule draws about the same shares at the virtual GMC.
+# JSRT has 25, 29, 50, 38 and 12 nodules of grades 1 to 5; with these limits, nodules from
+# draw_nodule have about the same shares at the virtual GMC.
 _GRADE_LIMITS = (0.23, 0.39, 0.86, 1.74)
 
 
@@ -172,8 +172,9 @@ def conspicuity(
 ) -> str:
   """Grade '1' (extremely subtle) to '5' (obvious), as JSRT grades (Shiraishi et al. 2000).
 
-  From the mean contrast over the spread of the surroundings, times the square root of the size:
-  larger things are seen at less contrast (Rose's law would say the size itself).
+  The grade follows from the mean contrast over the spread of the surroundings, times the square
+  root of the size: larger things are visible at lower contrast (Rose's law would use the size
+  itself).
 
   Args:
     change: what the lesion adds to the negative logarithm of the beam, f32[h, w].

@@ -1,6 +1,6 @@
-"""Who is radiographed and how they stand: random patients and poses.
+"""Who is radiographed and how they are positioned: random patients and poses.
 
-Ranges without a source are our choice, made by looking at radiographs.
+Where no source is given, we chose the ranges by looking at radiographs.
 """
 
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ class Patient:
   Attributes:
     sex: 'female' or 'male'.
     age: years.
-    seed: fixes what is particular to this body (vessel trees, bumps), whatever the pose.
+    seed: determines what is particular to this body (vessel trees, bumps) in every pose.
     lung_width: half the inner width of the thorax.
     lung_depth: half its inner depth.
     lung_height: from the apex to the right dome.
     fat: thickness of the subcutaneous fat.
     muscle: thickness of the chest wall under it.
-    breast: radius of the breasts, 0 for none.
+    breast: radius of the breasts; 0 if there are none.
     heart_ratio: heart width over thoracic width; up to 0.5 is normal on PA (Danzer 1919).
     aorta: radius of the aortic knob; it widens and unfolds with age.
     trachea: radius; coronal diameter 13 to 25 mm in men, 10 to 21 in women (Breatnach 1984).
-    bone_density: mineral content relative to a young adult's; falls with age.
+    bone_density: mineral content relative to that of a young adult; it falls with age.
     lung_density: g/cm3, around the 0.26 of ICRU Report 44.
   """
 
@@ -54,7 +54,7 @@ def draw_patient(
 ) -> Patient:
   """A random adult: age is normal around mean_age (SD 15) within 18 and 90 years.
 
-  Layers of fat differ widely between persons; `fatness` multiplies them all.
+  Layers of fat differ widely between people; `fatness` multiplies them all.
   """
   female = bool(rng.random() < female_share)
   age = float(np.clip(round(rng.normal(mean_age, 15)), 18, 90))
@@ -84,13 +84,13 @@ class Pose:
   """How the patient stands (or sits) for one exposure.
 
   Attributes:
-    seed: fixes what is particular to this exposure.
+    seed: determines what is particular to this exposure.
     view: 'PA' or 'AP'. On AP the heart is magnified and the scapulae lie over the lungs.
     inspiration: 1 at full inspiration (10 posterior ribs above the dome), 0.75 at a poor one.
-    rotation: radians about the body's axis; what lies in front moves against what lies behind.
+    rotation: radians about the body's axis; front and back shift in opposite directions.
     tilt: radians by which the patient leans.
     arms: radians between the trunk and the upper arms.
-    shift: mm by which the body is off the field's centre, x and y.
+    shift: mm from the field's centre to the body's, x and y.
   """
 
   seed: int
@@ -103,7 +103,7 @@ class Pose:
 
 
 def draw_pose(rng: np.random.Generator, *, ap_share: float = 0.0) -> Pose:
-  """A random pose; bedside (AP) patients breathe in less and lie less straight."""
+  """A random pose; bedside (AP) patients inhale less and lie less straight."""
   supine = bool(rng.random() < ap_share)
   spread = 2.0 if supine else 1.0
   return Pose(

@@ -11,7 +11,7 @@ from nodulax.phantom.anatomy.patient import Patient, Pose
 
 @dataclass(frozen=True)
 class Scene:
-  """Who, how and where, and the body that is being put together."""
+  """The patient, the pose, the view, and the body that is being built up."""
 
   patient: Patient
   pose: Pose
@@ -24,7 +24,7 @@ class Scene:
     return self.patient.lung_height * self.pose.inspiration
 
   def pick(self, where: np.ndarray, rng: np.random.Generator) -> tuple[float, float] | None:
-    """Body x, y (mm) of a random pixel of a bool[H, W] map, None where it is empty."""
+    """Body x, y (mm) of a random pixel of a bool[H, W] map; None if the map is empty."""
     places = np.flatnonzero(where)
     if not len(places):
       return None

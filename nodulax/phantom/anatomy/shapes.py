@@ -9,7 +9,7 @@ _TABLE_STEP_MM = 0.5
 
 
 def half_chord(distance2: np.ndarray) -> np.ndarray:
-  """Half the chord of a unit sphere at squared distance `distance2` from its middle; 0 outside."""
+  """Half the chord of a unit sphere at squared distance `distance2` from its centre; 0 outside."""
   return np.sqrt(np.maximum(1 - distance2, 0))
 
 
@@ -35,7 +35,7 @@ def capsule(
   end: tuple[float, float],
   radii: tuple[float, float],
 ) -> np.ndarray:
-  """Half chord of a round limb from start to end, whose radius goes from radii[0] to radii[1]."""
+  """Half chord of a round limb from start to end; its radius changes from radii[0] to radii[1]."""
   dx, dy = np.float32(end[0] - start[0]), np.float32(end[1] - start[1])
   from_x, from_y = x - np.float32(start[0]), y - np.float32(start[1])
   along = np.clip((from_x * dx + from_y * dy) / (dx * dx + dy * dy), 0, 1)
@@ -55,7 +55,7 @@ def by_height(y: np.ndarray, knots: Sequence[tuple[float, float]]) -> np.ndarray
 
 
 def merged(*half_chords: np.ndarray) -> np.ndarray:
-  """Half chord of bodies at about the same depth: the largest, rounded where two meet."""
+  """Half chord of bodies at about the same depth: the largest of them, rounded where two meet."""
   total = np.zeros_like(half_chords[0])
   for half in half_chords:
     cube = half * half

@@ -8,7 +8,7 @@ from nodulax.phantom.anatomy.patient import Patient, Pose
 from nodulax.phantom.anatomy.shapes import capsule, half_chord
 from nodulax.phantom.anatomy.tubes import Matter, resampled, spline, tube, turned
 
-# Ten posterior ribs stand above the dome at full inspiration.
+# At full inspiration ten posterior ribs lie above the dome.
 _RIBS_ABOVE_DOME = 9.7
 _FIRST_RIB = 1.5
 
@@ -26,16 +26,16 @@ def build_skeleton(patient: Patient, pose: Pose, frame: Frame) -> np.ndarray:
     plates += _blade(patient, pose, frame, sign, joint)
   matter = Matter.together(tubes)
   bone = frame.project(matter.x, matter.y, matter.volume)
-  # Points laid a pixel apart ripple a little.
+  # Points that are a pixel apart cause a slight ripple.
   bone = cv2.GaussianBlur(bone, (0, 0), 0.6) + plates
   return bone * np.float32(patient.bone_density)
 
 
 def rib_curve(patient: Patient, number: int, sign: int) -> tuple[np.ndarray, float, float]:
-  """A rib's middle line from the spine to its anterior end, f64[300, 3], and its arch's radii, mm.
+  """A rib's centre line from the spine to its anterior end, f64[300, 3], and its arch's radii, mm.
 
-  A rib leaves the spine level or slightly rising, falls along the side of the chest and goes on
-  falling in front, where its bone ends before the sternum.
+  A rib leaves the spine horizontally or rising slightly, descends along the side of the chest and
+  keeps descending in front, where its bone ends short of the sternum.
   """
   pitch = patient.lung_height / _RIBS_ABOVE_DOME
   head = pitch * (number - _FIRST_RIB)
@@ -80,18 +80,18 @@ def _rib_cage(
 
 
 def _scapula_edge(patient: Patient, pose: Pose) -> float:
-  """Where the scapula's medial border stands, mm aside; raised arms turn it out of the lung."""
+  """Distance of the scapula's medial border from the axis, mm; raised arms turn it off the lung."""
   return patient.lung_width * (0.74 if pose.view == 'AP' else 0.98 + 0.1 * (pose.arms - 0.4))
 
 
 def _shoulder(
   patient: Patient, pose: Pose, spacing: float, sign: int, joint: np.ndarray
 ) -> list[Matter]:
-  """Clavicle and the scapula's borders of one side."""
+  """The clavicle and the borders of the scapula on one side."""
   width, lift = patient.lung_width, 26 - joint[1]
   medial = _scapula_edge(patient, pose)
   parts = (
-    # Middle line (x outwards, y, z), radii, cortex, core.
+    # Centre line (x outwards, y, z), radii, cortex, core.
     (
       [(14, 34, 68), (40, 23, 70), (75, 6 - lift / 2, 45), (0.8 * width, -8 - lift, 20),
        (width + 18, -4 - lift, 5)],
@@ -113,7 +113,7 @@ def _shoulder(
   bones = []
   for points, radii, shell, core in parts:
     line = spline(np.array(points, float) * [sign, 1, 1], 0.9 * spacing)
-    # Ends run out, as they pass into joints that are not drawn.
+    # The ends taper off, since they lead into joints that are not drawn.
     matter = np.interp(np.linspace(0, 1, len(line)), [0, 0.15, 0.8, 1], [0.3, 1, 1, 0.1])
     curve = turned(line, pose.rotation)
     bones.append(tube(curve, radii, spacing=spacing, shell=shell, core=core, matter=matter))
@@ -144,7 +144,7 @@ def _blade(patient: Patient, pose: Pose, frame: Frame, sign: int, joint: np.ndar
      (medial + 14, 92)], float,
   )  # fmt: skip
   column, row = frame.to_pixels(sign * corners[:, 0], corners[:, 1])
-  # Fixed point: OpenCV takes 1/256 of a pixel.
+  # Fixed point: OpenCV takes units of 1/256 of a pixel.
   outline = np.rint(256 * (np.stack([column, row], 1) - 0.5)).astype(np.int32)
   plate = np.zeros(frame.shape, np.uint8)
   cv2.fillPoly(plate, [outline], 255, cv2.LINE_AA, 8)
@@ -152,7 +152,7 @@ def _blade(patient: Patient, pose: Pose, frame: Frame, sign: int, joint: np.ndar
 
 
 def _spine(patient: Patient, pose: Pose, frame: Frame, rng: np.random.Generator) -> np.ndarray:
-  """Vertebral bodies with end plates, pedicles, spinous and transverse processes."""
+  """Vertebral bodies with end plates, pedicles, and spinous and transverse processes."""
   x, y = frame.grid
   pitch = patient.lung_height / _RIBS_ABOVE_DOME
   sway = rng.normal(0, 2.5) * np.sin(y / 95) - 0.6 * patient.lung_depth * np.sin(pose.rotation)

@@ -1,4 +1,4 @@
-"""What hangs on the chest wall: breasts, nipples, skin folds. Sizes are our choice."""
+"""Breasts, nipples and skin folds. We chose the sizes."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def _nipples(scene: Scene) -> tuple[tuple[float, float], ...]:
 
 
 def add_breasts(scene: Scene) -> None:
-  """Both breasts of a woman: sharp below, running out above."""
+  """Both breasts of a woman: sharp at the lower edge, fading out upwards."""
   radius = scene.patient.breast
   if not radius:
     return
@@ -37,7 +37,7 @@ def add_breasts(scene: Scene) -> None:
 
 
 def add_nipple_shadows(scene: Scene, rng: np.random.Generator) -> None:
-  """Nipples that are surrounded by air and cast a round shadow over the lower lungs."""
+  """Nipples, which are surrounded by air and cast a round shadow over the lower lungs."""
   x, y = scene.frame.grid
   radius = rng.uniform(4.0, 6.5)
   height = rng.uniform(5, 10)
@@ -47,7 +47,7 @@ def add_nipple_shadows(scene: Scene, rng: np.random.Generator) -> None:
 
 
 def add_skin_fold(scene: Scene, rng: np.random.Generator) -> None:
-  """A fold pressed against a bedside detector: an edge that runs out to one side."""
+  """A fold pressed against a bedside detector: an edge that fades out to one side."""
   x, y = scene.frame.grid
   side = rng.choice([-1, 1])
   angle = rng.normal(0, 0.3)

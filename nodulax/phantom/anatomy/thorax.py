@@ -1,4 +1,4 @@
-"""The trunk with its lungs: skin, fat, muscle, rib cage, diaphragm and the gas under it."""
+"""The trunk with the lungs: skin, fat, muscle, rib cage, diaphragm and the gas under it."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from nodulax.phantom.anatomy.mediastinum import build_mediastinum
 from nodulax.phantom.anatomy.patient import Patient, Pose
 from nodulax.phantom.anatomy.shapes import by_height, capsule, ellipse, half_chord
 
-# Skin lines and the outlines of soft organs need no finer grids than these; they are scaled up.
+# Skin lines and outlines of soft organs need no finer grids than these, and are scaled up.
 _TRUNK_SPACING_MM = 2.0
 _ORGAN_SPACING_MM = 1.0
 
@@ -23,20 +23,21 @@ def _build(patient: Patient, pose: Pose, frame: Frame) -> Body:
   rng = np.random.default_rng([patient.seed, 1])
   x, y = frame.grid
   bottom = patient.lung_height * pose.inspiration
-  # The right dome stands higher, usually by 15 to 20 mm ; the spread is our choice.
+  # The right dome is higher, usually by 15 to 20 mm; we chose the spread.
   left_bottom = bottom + rng.normal(13, 6)
   skin, under_fat = _trunk(patient, pose, frame)
   cavity = _cavity(patient, x, y)
   middle = build_mediastinum(patient, pose, x, y, bottom, left_bottom)
   dome = _diaphragm(patient, rng, x, y, bottom, left_bottom, cavity)
 
-  # Heart and dome overlap in depth, so the larger counts; the spine's side lies behind both.
+  # Heart and dome overlap in depth, so the larger one counts; what lies along the spine is behind
+  # both.
   chest = 2 * cavity
   taken = np.maximum(dome, np.minimum(2 * middle.front, chest))
   lung = np.maximum(chest - taken - 2 * middle.back, 0)
 
   gas = 2 * middle.air + _stomach(rng, x, y, left_bottom, patient.lung_width)
-  # Vessels too fine to draw; more blood towards the bases of an upright lung.
+  # Vessels that are too fine to draw; an upright lung has more blood towards its bases.
   mottle = 0.012 * smooth_noise(rng, frame.shape, 14, octaves=5, gain=0.75)
   blood = np.clip(mottle + 0.03 * np.clip(y / bottom - 0.4, -0.4, 0.6), -0.05, 0.08) * lung
   return Body(
@@ -65,7 +66,7 @@ def _trunk(patient: Patient, pose: Pose, frame: Frame) -> tuple[np.ndarray, np.n
 def _trunk_under(
   patient: Patient, pose: Pose, x: np.ndarray, y: np.ndarray, fat: float
 ) -> np.ndarray:
-  """Chord of trunk, neck, shoulders and arms with `fat` mm around the muscle."""
+  """Chord of the trunk, neck, shoulders and arms, with `fat` mm around the muscle."""
   width, depth, muscle = patient.lung_width, patient.lung_depth, patient.muscle
   half_width = by_height(
     y,
@@ -101,7 +102,7 @@ def _trunk_under(
 
 
 def _cavity(patient: Patient, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-  """Half chord of the inside of the rib cage, each apex rounded off."""
+  """Half chord of the inside of the rib cage, with rounded apices."""
   medial = np.clip(1 - np.abs(x) * np.float32(1 / (0.34 * patient.lung_width)), 0, 1)
   rolled = y - 30 * medial * medial
   above = np.clip(1 - rolled * np.float32(1 / (0.95 * patient.lung_height)), 0, 1)
@@ -121,7 +122,7 @@ def _diaphragm(
   left_bottom: float,
   cavity: np.ndarray,
 ) -> np.ndarray:
-  """Chord of the abdomen within the rib cage; a slit of lung hangs down behind it (f32[H, W])."""
+  """Chord of the abdomen within the rib cage, f32[H, W]; a slit of lung extends down behind it."""
   width, depth = patient.lung_width, patient.lung_depth
   surface = np.empty_like(x)
   for part, top in ((x < 0, bottom), (x >= 0, left_bottom)):
@@ -144,7 +145,7 @@ def _diaphragm(
 def _stomach(
   rng: np.random.Generator, x: np.ndarray, y: np.ndarray, dome: float, width: float
 ) -> np.ndarray:
-  """Chord of the gas under the left dome, level below where fluid stands, and some in the bowel."""
+  """Chord of the gas under the left dome, above a horizontal fluid level, and in the bowel."""
   gas = np.zeros_like(x)
   if rng.random() < 0.75:
     radius = rng.uniform(18, 42)

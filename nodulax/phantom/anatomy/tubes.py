@@ -1,4 +1,4 @@
-"""Curved tubes in space as clouds of points, which keep their mass at every angle."""
+"""Curved tubes in space as clouds of points, whose mass is the same from every angle."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from scipy.interpolate import CubicSpline
 
 @dataclass
 class Matter:
-  """A body as points: x and y in mm, volume in mm3; all f64[N]. Bodies add up."""
+  """A body as points: x and y in mm, volume in mm3; all f64[N]. Bodies can be added."""
 
   x: np.ndarray
   y: np.ndarray
@@ -17,7 +17,7 @@ class Matter:
 
   @staticmethod
   def together(parts: Sequence['Matter']) -> 'Matter':
-    """All parts as one, so that they are projected at once."""
+    """All parts as one body, so that they are projected together."""
     return Matter(
       np.concatenate([part.x for part in parts]),
       np.concatenate([part.y for part in parts]),
@@ -35,10 +35,10 @@ def tube(
   thin: np.ndarray | None = None,
   matter: np.ndarray | None = None,
 ) -> Matter:
-  """A tube along a space curve, measured in its shell's matter.
+  """A tube along a space curve, in units of its shell's matter.
 
-  The tube's slices are ellipses, whose shadow on any line has a closed form; each slice's matter
-  is laid across the projected curve in that form.
+  The tube's slices are ellipses, whose shadow on any line has a closed form; the matter of each
+  slice is spread across the projected curve in that form.
 
   Args:
     curve: f64[N, 3] evenly spaced points, mm.
@@ -46,14 +46,14 @@ def tube(
     spacing: between points across the tube, mm.
     shell: thickness of the dense shell, mm.
     core: the core's matter relative to the shell's.
-    thin: f64[N, 3], unit vectors of the thin way; None for the way of the beam.
+    thin: f64[N, 3], unit vectors along the thin axis; None for the direction of the beam.
     matter: f64[N], factor on the matter along the tube.
   """
   tangent = np.gradient(curve, axis=0)
   step = np.linalg.norm(tangent, axis=1)
   tangent /= step[:, None]
   if thin is None:
-    # A tube along the beam has no thin way; down is as good as any.
+    # A tube along the beam has no thin axis in the image; any direction will do.
     thin = np.where(np.abs(tangent[:, 2:]) < 0.9, [0.0, 0.0, 1.0], [0.0, 1.0, 0.0])
   wide = np.cross(tangent, thin)
   wide /= np.linalg.norm(wide, axis=1, keepdims=True)
@@ -67,7 +67,7 @@ def tube(
   inner = np.hypot(inner_radii[0] * along_wide, inner_radii[1] * along_thin)
   samples = int(np.clip(np.ceil(2 * outer.max() / spacing), 5, 41))
   u = (np.arange(samples) + 0.5) / samples * 2 - 1
-  # The shadow of an ellipse of area A and half width a at u a is 2 A / (pi a) sqrt(1 - u^2).
+  # At u a, the shadow of an ellipse of area A and half width a is 2 A / (pi a) sqrt(1 - u^2).
   shadow = np.pi * radii[0] * radii[1] * np.sqrt(1 - u * u)[None, :]
   within = u[None, :] * (outer / inner)[:, None]
   hollow = np.pi * inner_radii[0] * inner_radii[1] * (outer / inner)[:, None]
@@ -87,14 +87,14 @@ def resampled(points: np.ndarray, spacing: float) -> np.ndarray:
 
 
 def turned(points: np.ndarray, rotation: float) -> np.ndarray:
-  """Points rotated about the body's axis by radians, f64[N, 3]."""
+  """Points rotated about the body's axis by `rotation` radians, f64[N, 3]."""
   cosine, sine = np.cos(rotation), np.sin(rotation)
   x, y, z = points.T
   return np.stack([cosine * x + sine * z, y, cosine * z - sine * x], 1)
 
 
 def spline(points: np.ndarray, spacing: float) -> np.ndarray:
-  """Evenly spaced points on a smooth curve through a few given ones, f64[N, 3]."""
+  """Evenly spaced points on a smooth curve through a few given points, f64[N, 3]."""
   chords = np.linalg.norm(np.diff(points, axis=0), axis=1)
   at = np.concatenate([[0], np.cumsum(np.sqrt(np.maximum(chords, 1e-3)))])
   fine = CubicSpline(at, points)(np.linspace(0, at[-1], 400))

@@ -1,4 +1,4 @@
-"""Pulmonary vessels: trees that branch from both hila until they are too fine to see."""
+"""Pulmonary vessels: trees that branch out from both hila until they are too fine to see."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from nodulax.phantom.anatomy.frame import Frame
 from nodulax.phantom.anatomy.patient import Patient, Pose
 from nodulax.phantom.anatomy.tubes import Matter
 
-# Murray's law: the cubes of the daughters' radii add up to the mother's (Murray 1926).
+# Murray's law: the cubes of the daughters' radii add up to the cube of the parent's (Murray 1926).
 _MURRAY = 3.0
 
 
@@ -17,7 +17,7 @@ def grow_trees(
   radius: np.ndarray,
   smallest: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Branches until the radii fall under `smallest`; all in mm.
+  """Grows branches until their radii fall below `smallest`; all lengths are in mm.
 
   Args:
     start, direction: f64[T, 3] of the T stems; direction of any length.
@@ -38,7 +38,7 @@ def grow_trees(
     starts.append(point)
     ends.append(end)
     radii.append(size)
-    # A branch goes off at a wide angle, the stem goes on nearly straight.
+    # A branch leaves at a wide angle, and the stem continues nearly straight.
     share = rng.uniform(0.1, 0.5, len(size))
     axis = rng.normal(size=heading.shape) * [1, 1, 0.6]
     axis -= (axis * bend).sum(1, keepdims=True) * bend
@@ -50,7 +50,7 @@ def grow_trees(
     heading = np.concatenate([stem + onwards, branch + onwards])
     heading /= np.linalg.norm(heading, axis=1, keepdims=True)
     point = np.concatenate([end, end])
-    # Each generation loses a little more than Murray's law says, to branches too fine to draw.
+    # Each generation loses slightly more than Murray's law says, to branches too fine to draw.
     size = 0.955 * np.concatenate(
       [size * (1 - share) ** (1 / _MURRAY), size * share ** (1 / _MURRAY)]
     )
@@ -65,7 +65,7 @@ def build_vessels(patient: Patient, pose: Pose, frame: Frame) -> np.ndarray:
   The trees start with the interlobar arteries (diameter 9 to 16 mm; Fraser and Pare) and veins.
   """
   rng = np.random.default_rng([patient.seed, 3])
-  # Radius at the hilum and where each stem heads: x (outwards), y (down), z (to the front).
+  # Radius at the hilum and the direction of each stem: x (outwards), y (down), z (to the front).
   stems = np.array(
     [
       (6.0, 0.45, 1.0, -0.30), (3.2, 0.75, 0.75, 0.35), (3.8, 0.85, 0.25, -0.35),
@@ -78,7 +78,7 @@ def build_vessels(patient: Patient, pose: Pose, frame: Frame) -> np.ndarray:
   start = np.stack(
     [
       0.24 * patient.lung_width * sign,
-      # The left hilum stands higher.
+      # The left hilum is higher.
       0.50 * patient.lung_height * pose.inspiration - 1 - 5 * sign + rng.normal(0, 5, len(sign)),
       np.full(len(sign), -5.0),
     ],
@@ -97,7 +97,7 @@ def build_vessels(patient: Patient, pose: Pose, frame: Frame) -> np.ndarray:
 
 
 def _cylinders(start: np.ndarray, end: np.ndarray, radius: np.ndarray, spacing: float) -> Matter:
-  """Straight round segments as points about `spacing` apart."""
+  """Straight round segments as points that are about `spacing` apart."""
   way = end - start
   length = np.linalg.norm(way, axis=1)
   flat = np.hypot(way[:, 0], way[:, 1])

@@ -1,21 +1,21 @@
-"""The virtual AI-HUB: images beside one JSON annotation each, boxes referenced to CT."""
+"""The virtual AI-HUB: images beside one JSON annotation each, with boxes confirmed by CT."""
 
+import functools
 import json
-import os
 import pathlib
 from typing import Any
 
 from nodulax.phantom.hospitals.profiles import AIHUB
 from nodulax.phantom.hospitals.readers import drawn_box
-from nodulax.phantom.hospitals.visits import Visit, one_visit_each, take_radiograph
-from nodulax.phantom.hospitals.writing import write_folder, write_png
+from nodulax.phantom.hospitals.visits import Visit, take_radiograph, write_single_visits
+from nodulax.phantom.hospitals.writing import write_png
 
 
 def _write_image(folder: pathlib.Path, visit: Visit) -> dict[str, Any]:
   radiograph, rng = take_radiograph(AIHUB, visit)
   name = f'A{visit.number:06d}'
   write_png(folder / 'images' / f'{name}.png', radiograph.pixels)
-  # With the CT beside them readers miss nothing and draw close.
+  # Readers with the CT at hand miss nothing and draw tight boxes.
   boxes = [
     drawn_box(rng, nodule.box, radiograph.pixels.shape, spread=0.05, margin=0.05)
     for nodule in radiograph.nodules
@@ -37,31 +37,15 @@ def _write_image(folder: pathlib.Path, visit: Visit) -> dict[str, Any]:
 
 
 def _write_tables(folder: pathlib.Path, rows: list[dict[str, Any]]) -> None:
-  """AI-HUB has none: everything is in the annotations."""
+  """Writes nothing: AI-HUB has no tables, only annotations."""
 
 
-def write_aihub(
-  output: str | os.PathLike,
-  images: int,
-  image_size: int = 1024,
-  seed: int = 0,
-  *,
-  nodule_share: float = 0.5,
-  masses_only: bool = False,
-  processes: int | None = None,
-) -> pathlib.Path:
-  """Writes a virtual AI-HUB: images/*.png, annotations/*.json; returns the folder.
-
-  Args:
-    images: how many, one a patient.
-    image_size: pixels along the longer side.
-    nodule_share: share with a nodule; the paper took as many normals as nodules.
-    masses_only: every nodule is a mass (over 30 mm), which is easy: for demonstrations.
-    processes: how many to use; None for one a core. The bytes are the same.
-  """
-  visits = one_visit_each('aihub', images, image_size, seed, nodule_share, masses_only=masses_only)
-  recipe = {
-    'hospital': 'aihub', 'images': images, 'image_size': image_size, 'seed': seed,
-    'nodule_share': nodule_share, 'masses_only': masses_only,
-  }  # fmt: skip
-  return write_folder(output, recipe, visits, _write_image, _write_tables, processes)
+write_aihub = functools.partial(
+  write_single_visits,
+  'aihub',
+  _write_image,
+  _write_tables,
+  nodule_share=0.5,
+)
+"""Writes a virtual AI-HUB: images/*.png and annotations/*.json. The paper took as many normals as
+nodules."""

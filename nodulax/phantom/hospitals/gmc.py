@@ -1,22 +1,22 @@
-"""The virtual GMC: the layout any hospital uses for its own images, with pixel masks."""
+"""The virtual GMC: the layout that any hospital uses for its own images, with pixel masks."""
 
 import csv
-import os
+import functools
 import pathlib
 from typing import Any
 
 import numpy as np
 
 from nodulax.phantom.hospitals.profiles import GMC
-from nodulax.phantom.hospitals.visits import Visit, one_visit_each, take_radiograph
-from nodulax.phantom.hospitals.writing import write_folder, write_png
+from nodulax.phantom.hospitals.visits import Visit, take_radiograph, write_single_visits
+from nodulax.phantom.hospitals.writing import write_png
 from nodulax.phantom.imaging.dicom import write_dicom
 
 COLUMNS = (
   'image', 'patient_id', 'label', 'mask', 'boxes', 'sex', 'age', 'view', 'pixel_spacing_mm',
   'nodule_diameter_mm', 'zone', 'conspicuity',
 )  # fmt: skip
-# Digital archives hold DICOM; older images left theirs as PNG (our choice).
+# Images in digital archives are DICOM, older ones were exported as PNG (our choice).
 _DICOM_SHARE = 0.5
 
 
@@ -57,28 +57,12 @@ def _write_tables(folder: pathlib.Path, rows: list[dict[str, Any]]) -> None:
     writer.writerows(rows)
 
 
-def write_gmc(
-  output: str | os.PathLike,
-  images: int,
-  image_size: int = 1024,
-  seed: int = 0,
-  *,
-  nodule_share: float = 246 / 686,
-  masses_only: bool = False,
-  processes: int | None = None,
-) -> pathlib.Path:
-  """Writes a virtual GMC: manifest.csv, images/*.png and *.dcm, masks/; returns the folder.
-
-  Args:
-    images: how many, one a patient.
-    image_size: pixels along the longer side.
-    nodule_share: share with a nodule; the paper's set has 246 of 686.
-    masses_only: every nodule is a mass (over 30 mm), which is easy: for demonstrations.
-    processes: how many to use; None for one a core. The bytes are the same.
-  """
-  visits = one_visit_each('gmc', images, image_size, seed, nodule_share, masses_only=masses_only)
-  recipe = {
-    'hospital': 'gmc', 'images': images, 'image_size': image_size, 'seed': seed,
-    'nodule_share': nodule_share, 'masses_only': masses_only,
-  }  # fmt: skip
-  return write_folder(output, recipe, visits, _write_image, _write_tables, processes)
+write_gmc = functools.partial(
+  write_single_visits,
+  'gmc',
+  _write_image,
+  _write_tables,
+  nodule_share=246 / 686,
+)
+"""Writes a virtual GMC: manifest.csv, images/*.png and *.dcm, masks/. The paper's set has 246
+nodule images of 686."""

@@ -1,12 +1,12 @@
-"""The virtual NIH: ChestX-ray14 as its site distributes it, labels flipped as text mining does.
+"""The virtual NIH: ChestX-ray14 as its site distributes it, with the wrong labels of text mining.
 
-How wrong mined labels are: radiologists read 3,926 of the real images and settled where they
-differed (Majkowska et al., Radiology 2020;294:421). They contradict 55 of the 172 labelled with
-nodule or mass alone and 157 of the 1,889 labelled No Finding. These are shares of the given labels;
-`label_errors` derives what they say of the truth in a cohort half of whose given labels are
-positive, as the study's is. That sample is not random and its readers had no CT, so the rates are
-an order of magnitude and no measurement. Flips are independent of the image, so that a rate of 0.2
-means that one label in five is wrong. The truth lies aside in phantom_truth.csv.
+How often mined labels are wrong: radiologists read 3,926 of the real images and discussed those on
+which they differed (Majkowska et al., Radiology 2020;294:421). They contradict 55 of the 172 labels
+of nodule or mass alone and 157 of the 1,889 labels of No Finding. These are shares of the given
+labels; `label_errors` derives the shares of the truth for a cohort half of whose given labels are
+positive, as in the study. That sample is not random and its readers had no CT, so the rates are
+an order of magnitude, not a measurement. Labels are flipped independently of the image, so a rate
+of 0.2 means that one label in five is wrong. The truth is in a separate file, phantom_truth.csv.
 """
 
 import csv
@@ -23,19 +23,19 @@ ENTRY_HEADER = (
   'Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,'
   'OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]'
 )
-_BOX_SIDE = 1024  # pixels of the published images, to which boxes belong whatever a copy's size
+_BOX_SIDE = 1024  # pixels of the published images, in which boxes are given whatever a copy's size
 BOX_HEADER = 'Image Index,Finding Label,Bbox [x,y,w,h],,,'
 TRUTH_HEADER = 'image,label,diameters_mm,zones,conspicuities,boxes'
 NO_FINDING = 'No Finding'
 
 
 class LabelErrors(NamedTuple):
-  """What wrong labels say of the truth.
+  """How often labels are wrong, as shares of the truth.
 
   Attributes:
     prevalence: share of the images with a nodule.
-    false_positives: share of images without a nodule whose label invents one.
-    false_negatives: share of images with a nodule whose label misses it.
+    false_positives: share of the images without a nodule that are labelled with one.
+    false_negatives: share of the images with a nodule that are labelled without one.
   """
 
   prevalence: float
@@ -44,7 +44,7 @@ class LabelErrors(NamedTuple):
 
 
 def label_errors(positive: float, wrong_positive: float, wrong_negative: float) -> LabelErrors:
-  """Bayes' rule from shares of the given labels to shares of the truth.
+  """Applies Bayes' rule to get shares of the truth from shares of the given labels.
 
   Args:
     positive: share of the given labels that are positive.
@@ -57,7 +57,7 @@ def label_errors(positive: float, wrong_positive: float, wrong_negative: float) 
 
 # 38 % have a nodule; 26 % of the others are labelled with one, and 11 % of the nodules are missed.
 MINED = label_errors(0.5, 55 / 172, 157 / 1889)
-_KEPT = 0.86  # exposures on which a lesion of the patient shows
+_KEPT = 0.86  # of the exposures of a patient with a lesion, those that show it
 _LESIONS = (('Nodule',), ('Mass',), ('Mass', 'Nodule'))
 _LESION_SHARES = (0.6, 0.3, 0.1)
 _OTHERS = ('Infiltration', 'Atelectasis', 'Effusion', 'Pleural_Thickening', 'Fibrosis')
@@ -68,7 +68,7 @@ _BOXED_SHARE = 0.4
 
 @dataclass(frozen=True)
 class _Entry:
-  """A visit and what became of it in the tables."""
+  """A visit and what the tables say about it."""
 
   visit: Visit
   test: bool
@@ -99,7 +99,7 @@ def _plan(
     if own and masses_only:
       own = ('Mass',)
     for follow_up in range(min(int(rng.geometric(0.6)), 6)):
-      # Some were found between one exposure and the next, some were cut out.
+      # Some lesions appeared between two exposures, and some were removed.
       lesions = own if rng.random() < _KEPT else ()
       others = (str(rng.choice(_OTHERS)),) if rng.random() < _OTHERS_SHARE else ()
       flipped = rng.random() < (false_negatives if lesions else false_positives)
@@ -116,7 +116,7 @@ def _write_image(folder: pathlib.Path, entry: _Entry) -> dict[str, Any]:
   write_png(folder / 'images' / entry.name, radiograph.pixels)
   patient, nodules = radiograph.patient, radiograph.nodules
   boxes = [nodule.box for nodule in nodules]
-  # The table's size and spacing are the original's, before it was made square.
+  # The table gives the size and spacing of the original, before it was made square.
   side = entry.visit.image_size
   original_mm = [side * spacing for spacing in radiograph.spacing_mm]
   spacing = 0.143 if radiograph.pose.view == 'PA' else 0.168
@@ -145,7 +145,7 @@ def _write_image(folder: pathlib.Path, entry: _Entry) -> dict[str, Any]:
 def _write_tables(folder: pathlib.Path, rows: list[dict[str, Any]]) -> None:
   def table(name: str, header: str, lines: list[list[Any]]) -> None:
     with open(folder / name, 'w', newline='') as file:
-      # The originals' headers name fewer columns than there are, so they are written as they stand.
+      # The original headers name fewer columns than there are, so they are written verbatim.
       file.write(header + '\n')
       csv.writer(file, lineterminator='\n').writerows(lines)
 
@@ -172,12 +172,12 @@ def write_nih(
   """Writes a virtual NIH: tables, lists, images/*.png; returns the folder.
 
   Args:
-    images: how many, some to a patient.
+    images: how many; a patient may have several.
     image_size: pixels a side (the real ones have 1024); boxes are in these pixels.
-    false_positives: share of images without a nodule whose label invents one.
-    false_negatives: share of images with a nodule whose label misses it.
-    masses_only: every nodule is a mass (over 30 mm), which is easy: for demonstrations.
-    processes: how many to use; None for one a core. The bytes are the same.
+    false_positives: share of the images without a nodule that are labelled with one.
+    false_negatives: share of the images with a nodule that are labelled without one.
+    masses_only: make every nodule a mass (over 30 mm), which is easy to find, for demonstrations.
+    processes: how many to use; None for one per core. The bytes do not depend on it.
   """
   recipe = {
     'hospital': 'nih', 'images': images, 'image_size': image_size, 'seed': seed,

@@ -1,7 +1,7 @@
-"""The four virtual hospitals: who comes, how they are radiographed and what is stored.
+"""The four virtual hospitals: their patients, how they are radiographed and what is stored.
 
-They imitate no site's measured habits except where a line says so; the differences between them
-are our choice, made so that a model meets another detector, exposure, processing and population.
+They imitate measured practice at a site only where a comment says so. We chose the differences
+between them so that a model meets other detectors, exposures, processing and populations.
 """
 
 from collections.abc import Mapping
@@ -14,24 +14,24 @@ from nodulax.phantom.imaging.physics import Detector
 from nodulax.phantom.imaging.radiography import Equipment
 from nodulax.phantom.imaging.vendor import Processing
 
-# What is seldom seen on an upright patient in the X-ray room.
+# Seldom seen on an upright patient in the X-ray room.
 _BEDSIDE = ('lead_wires', 'skin_fold', 'central_line')
 _BEDSIDE_WHEN_UPRIGHT = 0.05
 
-# Width and height of the field in mm, and how often it is used.
+# Width and height of a field in mm, and how often it is used.
 Fields = tuple[tuple[float, float, float], ...]
 
 
 @dataclass(frozen=True)
 class Hospital:
-  """A hospital's habits.
+  """How a hospital works.
 
   Attributes:
     mean_age, female_share, ap_share: of its patients. fatness: see draw_patient.
-    extras: how often each of extras.EXTRAS is there (the bedside ones: at the bedside).
-    fields: of upright and of bedside exposures.
+    extras: how often each of extras.EXTRAS is present (of the bedside ones: at the bedside).
+    fields: for upright and for bedside exposures.
     kilovolts: range of the tube voltage.
-    detector, processing: of its room, on average. shutter_share, text_share: see Equipment.
+    detector, processing: the room's average. shutter_share, text_share: see Equipment.
   """
 
   mean_age: float
@@ -54,11 +54,11 @@ class Hospital:
     )
 
   def pose(self, rng: np.random.Generator) -> Pose:
-    """How a patient stands this time."""
+    """The patient's pose for one exposure."""
     return draw_pose(rng, ap_share=self.ap_share)
 
   def draw_extras(self, rng: np.random.Generator, pose: Pose) -> tuple[str, ...]:
-    """What else is to be seen this time."""
+    """What else is visible in one exposure."""
     chance = rng.random(len(self.extras))
     return tuple(
       name
@@ -67,7 +67,7 @@ class Hospital:
     )
 
   def equipment(self, rng: np.random.Generator, bedside: bool = False) -> Equipment:
-    """The room as set up for one exposure: field, exposure and display vary a little."""
+    """The room as set up for one exposure; field, exposure and display vary slightly."""
     fields = np.array(self.bedside_fields if bedside else self.fields)
     width, height, _ = fields[rng.choice(len(fields), p=fields[:, 2] / fields[:, 2].sum())]
     collimation = rng.uniform(0.95, 1.0)

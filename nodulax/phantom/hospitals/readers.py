@@ -1,10 +1,10 @@
-"""How people draw boxes round what they see. The spreads are our choice."""
+"""How readers draw boxes around what they see. We chose the spreads."""
 
 import numpy as np
 
 Box = tuple[float, float, float, float]
 
-# Share of lesions of each conspicuity grade that one reader marks.
+# Share of the lesions of each conspicuity grade that a reader marks.
 _SEEN = {'1': 0.45, '2': 0.65, '3': 0.85, '4': 0.95, '5': 0.99}
 
 
@@ -28,7 +28,7 @@ def drawn_box(
   rows, columns = shape
   x_min, x_max = x_min - left * width, x_max + right * width
   y_min, y_max = y_min - top * height, y_max + bottom * height
-  # A hurried box may turn inside out; then it is drawn as it should be.
+  # If random errors turn the box inside out, it is drawn correctly instead.
   if x_max - x_min < 0.3 * width or y_max - y_min < 0.3 * height:
     return box
   return (

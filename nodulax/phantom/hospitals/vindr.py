@@ -1,15 +1,14 @@
-"""The virtual VinDr-CXR: DICOM objects and a table of what three readers each drew."""
+"""The virtual VinDr-CXR: DICOM objects and a table of what each of three readers drew."""
 
 import csv
+import functools
 import hashlib
-import os
 import pathlib
 from typing import Any
 
 from nodulax.phantom.hospitals.profiles import VINDR
 from nodulax.phantom.hospitals.readers import drawn_box, sees
-from nodulax.phantom.hospitals.visits import Visit, one_visit_each, take_radiograph
-from nodulax.phantom.hospitals.writing import write_folder
+from nodulax.phantom.hospitals.visits import Visit, take_radiograph, write_single_visits
 from nodulax.phantom.imaging.dicom import write_dicom
 
 HEADER = ('image_id', 'class_name', 'class_id', 'rad_id', 'x_min', 'y_min', 'x_max', 'y_max')
@@ -17,14 +16,14 @@ _CLASSES = {
   'Atelectasis': 1, 'Infiltration': 6, 'Nodule/Mass': 8, 'Pleural effusion': 10,
   'Pleural thickening': 11, 'Pulmonary fibrosis': 13, 'No finding': 14,
 }  # fmt: skip
-# This project's name of a finding -> VinDr's.
+# This project's name for a finding -> VinDr's.
 _NAMES = {
   'Atelectasis': 'Atelectasis', 'Infiltration': 'Infiltration', 'Effusion': 'Pleural effusion',
   'Pleural_Thickening': 'Pleural thickening', 'Fibrosis': 'Pulmonary fibrosis',
 }  # fmt: skip
 _READERS = tuple(f'R{number}' for number in range(1, 18))
 _READERS_AN_IMAGE = 3
-# Readers without CT now and then mark a look-alike; about one in fifty reads (our choice).
+# Readers without CT sometimes mark a look-alike: about one read in fifty (our choice).
 _FALSE_MARKS = 0.02
 _INVERTED_SHARE = 0.1
 _FINDING_SHARE = 0.15
@@ -70,30 +69,13 @@ def _write_tables(folder: pathlib.Path, rows: list[dict[str, Any]]) -> None:
     writer.writerows(line for row in rows for line in row['lines'])
 
 
-def write_vindr(
-  output: str | os.PathLike,
-  images: int,
-  image_size: int = 1024,
-  seed: int = 0,
-  *,
-  nodule_share: float = 0.4,
-  masses_only: bool = False,
-  processes: int | None = None,
-) -> pathlib.Path:
-  """Writes a virtual VinDr-CXR: train.csv, train/<image_id>.dicom; returns the folder.
-
-  Args:
-    images: how many; no patient is named, as in the original.
-    image_size: pixels along the longer side.
-    nodule_share: share with a nodule. The original has fewer (the paper took 83 and 100 normals).
-    masses_only: every nodule is a mass (over 30 mm), which is easy: for demonstrations.
-    processes: how many to use; None for one a core. The bytes are the same.
-  """
-  visits = one_visit_each(
-    'vindr', images, image_size, seed, nodule_share, _FINDING_SHARE, masses_only
-  )
-  recipe = {
-    'hospital': 'vindr', 'images': images, 'image_size': image_size, 'seed': seed,
-    'nodule_share': nodule_share, 'masses_only': masses_only,
-  }  # fmt: skip
-  return write_folder(output, recipe, visits, _write_image, _write_tables, processes)
+write_vindr = functools.partial(
+  write_single_visits,
+  'vindr',
+  _write_image,
+  _write_tables,
+  nodule_share=0.4,
+  finding_share=_FINDING_SHARE,
+)
+"""Writes a virtual VinDr-CXR: train.csv, train/<image_id>.dicom, no patient identifiers. The
+original has a smaller share of nodules (the paper took 83 nodule images and 100 normals)."""

@@ -1,4 +1,4 @@
-"""Writes a hospital's folder, whole or not at all; the same bytes on any number of cores."""
+"""Writes a hospital's folder, completely or not at all; the bytes do not depend on the cores."""
 
 import json
 import multiprocessing
@@ -29,7 +29,7 @@ class PhantomError(NodulaxError):
 
 
 def _quietly() -> None:
-  # One thread a process: OpenCV's own would fight over the same cores.
+  # One thread per process: OpenCV's threads would compete for the same cores.
   cv2.setNumThreads(1)
 
 
@@ -44,20 +44,20 @@ def write_folder(
   notice: str = NOTICE,
   doing: str = 'Simulating',
 ) -> pathlib.Path:
-  """Runs the jobs into a folder beside `output`, which takes its name when all is there.
+  """Runs the jobs into a temporary folder, which is renamed to `output` once it is complete.
 
   Args:
-    output: the folder to make. Left alone where it holds the same recipe, already finished.
-    recipe: what fixes every byte; kept in the folder.
-    jobs: one an image.
+    output: the folder to create. It is left alone if it is finished and has the same recipe.
+    recipe: what determines every byte; stored in the folder.
+    jobs: one per image.
     write_image: (folder, job) -> the image's row; runs in other processes.
     write_tables: (folder, rows in the order of jobs).
-    processes: how many; None for one a core.
-    notice: what the folder's reader must know; goes into the recipe.
+    processes: how many; None for one per core.
+    notice: what users of the folder must know; stored in the recipe.
     doing: a word for the progress bar.
 
   Raises:
-    PhantomError: the folder is there with other content.
+    PhantomError: the folder exists and holds something else.
   """
   output = pathlib.Path(output)
   recipe = {**recipe, 'notice': notice}
@@ -72,7 +72,7 @@ def write_folder(
     if processes == 1:
       rows = [work(job) for job in track(jobs, description)]
     else:
-      # Spawned, because forking a parent that runs threads (JAX) can hang.
+      # Spawned, because forking a parent with running threads (JAX) can hang.
       with ProcessPoolExecutor(
         processes, multiprocessing.get_context('spawn'), initializer=_quietly
       ) as pool:
@@ -87,7 +87,7 @@ def _check_finished(output: pathlib.Path, recipe: Mapping[str, Any]) -> None:
     found = json.loads((output / RECIPE).read_text())
   except (OSError, ValueError):
     raise PhantomError(
-      f'{output} is there and holds no {RECIPE}: it is not a finished simulated hospital. '
+      f'{output} exists and holds no {RECIPE}, so it is not a finished simulated hospital. '
       'Name another folder, or remove this one.'
     ) from None
   if found != json.loads(json.dumps(recipe)):

@@ -16,8 +16,8 @@ def write_dicom(
 
   Args:
     bits: significant bits of the pixels.
-    name: stands for the patient and fixes the identifiers (UIDs).
-    inverted: store MONOCHROME1, where bright is thin.
+    name: is used as the patient's identifier and determines the UIDs.
+    inverted: whether to store MONOCHROME1, in which thin tissue has high values.
   """
   data = Dataset()
   data.SOPClassUID = DigitalXRayImageStorageForPresentation

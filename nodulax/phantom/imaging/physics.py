@@ -2,7 +2,7 @@
 
 Beer-Lambert in a few energy bins, scatter, quantum noise and the blur of the scintillator.
 Coefficients are those of NIST (Hubbell and Seltzer, Tables of X-Ray Mass Attenuation Coefficients,
-NISTIR 5632, https://dx.doi.org/10.18434/T4D01F); tissues are those of ICRU Report 44.
+NISTIR 5632, https://dx.doi.org/10.18434/T4D01F); tissue compositions are those of ICRU Report 44.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ MASS_ATTENUATION: Mapping[str, np.ndarray] = {
   'metal': np.array([2.2140, 1.2130, 0.7661, 0.4052, 0.2721]),  # titanium
   'aluminium': np.array([0.5685, 0.3681, 0.2778, 0.2018, 0.1704]),
 }
-# g/cm3. Lung: inflated, ICRU Report 44 (0.26); a patient's own density replaces it.
+# g/cm3. Lung: inflated, ICRU Report 44 (0.26), unless the patient has another density.
 DENSITY: Mapping[str, float] = {
   'soft': 1.06,
   'lung': 0.26,
@@ -60,7 +60,7 @@ def beam_spectrum(kilovolts: float, aluminium_mm: float = 3.0) -> np.ndarray:
 def transmission(
   paths_cm: Mapping[str, np.ndarray], spectrum: np.ndarray, lung_density: float = 0.26
 ) -> np.ndarray:
-  """The share of the primary beam that arrives behind the body: f32[H, W] in (0, 1].
+  """The share of the primary beam that passes through the body: f32[H, W] in (0, 1].
 
   Args:
     paths_cm: path length of each tissue in each pixel, f32[H, W] in cm.
@@ -81,7 +81,7 @@ def transmission(
 
 @dataclass(frozen=True)
 class Detector:
-  """How a hospital's detector sees the beam.
+  """How a hospital's detector responds to the beam.
 
   Attributes:
     quanta_per_mm2: detected quanta in the open beam. Behind the patient about 2.5 uGy arrive (speed
@@ -101,7 +101,7 @@ class Detector:
 
 
 def blur(image: np.ndarray, sigma: float) -> np.ndarray:
-  """Gaussian blur, f32[H, W]; a wide one is done on a smaller copy, where it costs nothing."""
+  """Gaussian blur, f32[H, W]; a wide blur is done on a smaller copy, where it is cheap."""
   if sigma < 8:
     return cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
   step = sigma / 4
@@ -123,11 +123,12 @@ def detect(
   Primary and scatter arrive as Poisson-distributed quanta, which the scintillator then blurs.
 
   Args:
-    primary: what transmission returns, times the field's own brightness.
+    primary: what transmission returns, times the brightness of the field.
     spacing_mm: pixel spacing in x and y.
   """
   mean_spacing = float(np.mean(spacing_mm))
-  # The root: where little primary comes through, relatively more scatter arrives from beside.
+  # The root: where little of the primary beam gets through, relatively more scatter arrives from
+  # the sides.
   scatter = detector.scatter_fraction * blur(np.sqrt(primary), 45.0 / mean_spacing)
   focal_spot_and_aperture = 0.45
   arriving = cv2.GaussianBlur(primary, (0, 0), focal_spot_and_aperture) + np.clip(scatter, 0, None)

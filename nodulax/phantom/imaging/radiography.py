@@ -34,7 +34,7 @@ class Equipment:
     field_mm: width and height of the exposed field that becomes the image.
     kilovolts: 125 kV is recommended for the chest (European guidelines, EUR 16260).
     shutter_share: how often black borders hide what lies outside the collimated field.
-    text_share: how often a bedside image says so in burnt-in letters.
+    text_share: how often a bedside image has burnt-in text that says so.
   """
 
   field_mm: tuple[float, float]
@@ -47,14 +47,14 @@ class Equipment:
 
 @dataclass(frozen=True)
 class Simulated:
-  """A simulated radiograph and the truth about it.
+  """A simulated radiograph and its truth.
 
   Attributes:
     pixels: u8 or u16[H, W], bright where dense.
     primary: f32[H, W] in (0, 1], the unscattered beam that arrives, before noise and blur.
-    lungs: bool[H, W], both lungs' outline, the heart and diaphragm left out.
+    lungs: bool[H, W], the outlines of both lungs without heart and diaphragm.
     heart: bool[H, W].
-    nodules: the lesions that found a place.
+    nodules: the lesions for which there was room.
     spacing_mm: x and y, of these pixels, at the detector.
   """
 
@@ -69,7 +69,7 @@ class Simulated:
 
   @property
   def mask(self) -> np.ndarray:
-    """bool[H, W], all nodules together."""
+    """All nodules together, bool[H, W]."""
     total = np.zeros(self.pixels.shape, bool)
     for nodule in self.nodules:
       total |= nodule.mask
@@ -83,7 +83,7 @@ _MOST_BLOOD_MM = np.float32(14)
 def make_frame(
   patient: Patient, pose: Pose, field_mm: tuple[float, float], shape: tuple[int, int]
 ) -> Frame:
-  """The detector plane, centred on the patient's lungs up to the pose's shift."""
+  """The detector plane, centred on the patient's lungs except for the pose's shift."""
   rng = np.random.default_rng([patient.seed, 0])
   irregularity = rng.normal(0, 1.6, (2, 7, 7)).astype(np.float32)
   spacing = (field_mm[0] / shape[1], field_mm[1] / shape[0])
@@ -104,7 +104,7 @@ def simulate(
 
   Args:
     image_size: pixels a side, or rows and columns.
-    nodules: what to put in; one for which the lung has no room is left out.
+    nodules: lesions to add; one for which the lung has no room is left out.
     extras: names in extras.EXTRAS: look-alikes, other findings, devices.
   """
   shape = (image_size, image_size) if isinstance(image_size, int) else image_size
@@ -112,10 +112,10 @@ def simulate(
   body = build_thorax(patient, pose, frame)
   heart = (body.heart > 0) & (body.dome <= 0)
   lungs = (body.lung > 12) & (body.dome <= 0) & ~heart
-  # Of the trees only what lies in air: the rest of the chord is heart or abdomen.
+  # Only the parts of the trees that lie in air: the rest of the chord is heart or abdomen.
   airy = np.clip(1.15 * body.lung / np.maximum(body.chest, 1), 0, 1)
   blood = build_vessels(patient, pose, frame) * airy
-  # Where vessels cross they lie close rather than through each other.
+  # Vessels that cross pass beside each other, not through each other.
   body.replace_lung(_MOST_BLOOD_MM * np.tanh(blood / _MOST_BLOOD_MM))
   body.add_bone(build_skeleton(patient, pose, frame))
   scene = Scene(patient, pose, frame, body)
@@ -187,7 +187,7 @@ def _put_in(
 
 
 def _heel(frame: Frame, rng: np.random.Generator) -> np.ndarray:
-  """Uneven brightness of the open field: the heel effect and a tube not quite centred."""
+  """Uneven brightness of the open field: the heel effect and a slightly off-centre tube."""
   height, width = frame.shape
   slope = rng.normal(0, 0.04, 2)
   down = np.linspace(-1, 1, height, dtype=np.float32)[:, None] * np.float32(slope[0])

@@ -1,4 +1,4 @@
-"""What a manufacturer's workstation makes of the raw signal: logarithm, latitude, edges, curve."""
+"""How a workstation processes the raw signal: logarithm, latitude, edges and display curve."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,18 @@ from nodulax.phantom.imaging.physics import blur
 
 @dataclass(frozen=True)
 class Processing:
-  """A vendor's look.
+  """A vendor's image processing.
 
   Attributes:
-    latitude: share of the broad differences (over some 25 mm) that is kept; less lifts the
-      mediastinum's detail out of the white.
-    detail: gain on detail of some 6 mm (vessels, ribs). edges: the same of about 1.5 mm.
+    latitude: share of the broad differences (over some 25 mm) that is kept; a smaller share makes
+      detail in the white mediastinum visible.
+    detail: gain on detail of some 6 mm (vessels, ribs). edges: the same for about 1.5 mm.
     window: percentiles of the body's signal that become black and white.
-    headroom: share of the grey scale left unused at its bright end.
+    headroom: share of the grey scale that is unused at its bright end.
     curve: steepness of the S-shaped curve; 0 is linear.
     gamma: exponent after the curve; below 1 brightens the lungs. spread: how much it varies
       from one exposure to the next (standard deviation of its logarithm).
-    bits: 8 or more, of the stored pixels.
+    bits: of the stored pixels, 8 or more.
   """
 
   latitude: float
@@ -66,10 +66,10 @@ def process(
 
 
 def shuttered(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-  """Black outside a collimated field that is not quite straight: u8 or u16[H, W]."""
+  """Blackens what is outside a slightly crooked collimated field: u8 or u16[H, W]."""
   height, width = pixels.shape
   corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], float) - 0.5
-  # Each side comes in by a few per cent at most; the lungs lie well within.
+  # Each side moves in by a few per cent at most; the lungs are well within.
   corners *= 1 - np.abs(rng.normal(0, 0.03, (4, 2)))
   turn = rng.normal(0, 0.01)
   corners = corners @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
@@ -80,7 +80,7 @@ def shuttered(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def annotated(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-  """Burnt-in letters of a bedside exposure near a side: u8 or u16[H, W]."""
+  """Burns in the text of a bedside exposure near one side: u8 or u16[H, W]."""
   height, width = pixels.shape
   scale = height / 900
   ink = np.zeros((height, width), np.uint8)

@@ -1,4 +1,4 @@
-"""Real normal radiographs with lung nodules of known truth put into them.
+"""Adds lung nodules of known truth to real normal radiographs.
 
 background = prepare_background(pixels, spacing_mm, name)
 nodules = CTNodules(folder)

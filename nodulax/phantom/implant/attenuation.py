@@ -1,4 +1,4 @@
-"""What a centimetre of tissue takes from a chest radiograph's beam."""
+"""How much a centimetre of tissue attenuates the beam of a chest radiograph."""
 
 import functools
 
@@ -8,18 +8,18 @@ from nodulax.phantom.imaging.physics import beam_spectrum, linear_attenuation
 
 # The tube voltage that the European guidelines (EUR 16260) recommend for the chest.
 _KILOVOLTS = 125.0
-# Behind this much soft tissue (cm) the beam that reaches the lungs' shadow has hardened.
+# Soft tissue (cm) that has hardened the beam where it shows the lungs.
 _BODY_CM = 8.0
 LUNG_DENSITY = 0.26  # g/cm3, ICRU Report 44
 
 
 @functools.cache
 def effective(tissue: str, density: float | None = None) -> float:
-  """Linear attenuation in 1/cm of the beam behind the chest wall.
+  """Linear attenuation, in 1/cm, of the beam after the chest wall.
 
   Args:
     tissue: a name of physics.MASS_ATTENUATION.
-    density: g/cm3; None for the tissue's own.
+    density: g/cm3; None for the tissue's usual density.
   """
   share = beam_spectrum(_KILOVOLTS) * np.exp(-linear_attenuation('soft') * _BODY_CM)
   return float((share * linear_attenuation(tissue, density)).sum() / share.sum())
@@ -32,9 +32,9 @@ def mediastinum_over_lung(
   """How far the negative logarithm of the signal rises from lung to mediastinum.
 
   Args:
-    scatter_lung, scatter_mediastinum: scatter-to-primary ratios. Scatter fills the mediastinum
-      more than the lungs and so takes from the difference.
-    depth_cm: soft tissue that lies where there is lung beside it.
+    scatter_lung, scatter_mediastinum: scatter-to-primary ratios. Scatter brightens the
+      mediastinum more than the lungs, which reduces the difference.
+    depth_cm: thickness of soft tissue in the mediastinum where the lung beside it has air.
   """
   spectrum = beam_spectrum(_KILOVOLTS)
   wall = np.exp(-linear_attenuation('soft') * _BODY_CM)

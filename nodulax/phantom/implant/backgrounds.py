@@ -1,6 +1,6 @@
-"""A real radiograph made ready: where its lungs are and how its display turns attenuation to grey.
+"""A real radiograph ready for implants: its lungs, and how its display maps attenuation to grey.
 
-The maps are kept on a small grid, so that thousands of backgrounds fit into memory.
+The maps are on a small grid, so that thousands of backgrounds fit into memory.
 """
 
 import dataclasses
@@ -23,36 +23,37 @@ _SPACINGS_MM = (0.05, 4.0)
 _SMALLEST_SIDE = 96
 # Scatter-to-primary ratios behind a grid (as in physics.Detector).
 SCATTER_LUNG, SCATTER_MEDIASTINUM = 0.3, 1.5
-# Soft tissue in place of lung where the heart and the spine lie, in cm (our choice: a chest 20 cm
-# deep inside has 4 to 6 cm of lung in front of and behind the heart).
+# Soft tissue in place of lung where the heart and the spine are, in cm (our choice: a chest with
+# an inner depth of 20 cm has 4 to 6 cm of lung in front of and behind the heart).
 _MEDIASTINUM_CM = 14.0
 # Displays give fine differences more contrast than broad ones (unsharp masking, a compressed
-# latitude): so much more for the smallest, falling off over _BROAD_MM. Calibrated so that nodules
-# put into JSRT's normal radiographs have the contrast of its real nodules
+# latitude). This is the gain for the smallest, which falls off over _BROAD_MM. It is calibrated so
+# that nodules added to JSRT's normal radiographs have the contrast of its real nodules
 # (tests/phantom/implant_realism.py).
 _DETAIL = 0.95
 _BROAD_MM = 45.0
-# Least share of the steepest gain that is left near black and white.
+# Near black and white the gain is at least this share of the steepest gain.
 _LEAST_GAIN = 0.3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Background:
-  """A normal radiograph into which nodules can be put.
+  """A normal radiograph to which nodules can be added.
 
   Attributes:
     name: for messages.
     stored: u8 or u16[H, W], bright where dense.
-    spacing_mm: of its pixels, at the detector. spacing_assumed: taken from the lungs' width.
+    spacing_mm: of its pixels, at the detector. spacing_assumed: whether the spacing is an estimate
+      from the width of the lungs.
     lung_box: x_min, y_min, x_max, y_max in pixels.
-    lung_probability: f32[128, 128], the lung network's.
+    lung_probability: f32[128, 128], from the lung network.
     zone: u8[128, 128], index into nodule.ZONES, 255 outside the lungs' extent.
-    room_mm: f32[128, 128], distance to the outside of the extent, a cell's diagonal taken off.
+    room_mm: f32[128, 128], distance to the edge of the extent, minus the diagonal of a cell.
     gain: f32[128, 128], grey levels per unit of the signal's negative logarithm.
     scatter: f32[128, 128], scatter-to-primary ratio.
     white: the display's brightest grey level in the chest.
     limits: least and greatest grey level of the picture.
-    detail: how much more gain the display gives to the smallest things; see boost().
+    detail: how much more gain the display has for the smallest details; see boost().
   """
 
   name: str
@@ -70,7 +71,7 @@ class Background:
   detail: float = _DETAIL
 
   def boost(self, size_mm: float) -> float:
-    """The display's gain on things of a size over that on the broad differences of the chest."""
+    """The display's gain for details of this size, relative to that for the broad contrast."""
     return 1 + self.detail * float(np.exp(-((size_mm / _BROAD_MM) ** 2)))
 
   @property
@@ -81,18 +82,18 @@ class Background:
 
   @property
   def pixels(self) -> np.ndarray:
-    """f32[H, W], in grey levels."""
+    """The pixels as f32[H, W], in grey levels."""
     return self.stored.astype(np.float32)
 
   @property
   def lungs(self) -> np.ndarray:
-    """bool[H, W], what the lung network sees as lung: without heart and diaphragm."""
+    """What the lung network sees as lung, bool[H, W]: without heart and diaphragm."""
     height, width = self.shape
     return cv2.resize(self.lung_probability, (width, height)) > 0.5
 
   @property
   def zones(self) -> dict[str, np.ndarray]:
-    """bool[H, W] for each of nodule.ZONES; they do not overlap."""
+    """A bool[H, W] map of each of nodule.ZONES; they do not overlap."""
     height, width = self.shape
     full = cv2.resize(self.zone, (width, height), interpolation=cv2.INTER_NEAREST)
     return {name: full == index for index, name in enumerate(ZONES)}
@@ -118,7 +119,7 @@ class Background:
 
 
 def prepare_background(pixels: np.ndarray, spacing_mm: float | None, name: str) -> Background:
-  """Finds lungs, zones and the display's gain.
+  """Finds the lungs, their zones and the display's gain.
 
   Args:
     pixels: u8 or u16[H, W], bright where dense, an upright frontal chest.
@@ -126,7 +127,7 @@ def prepare_background(pixels: np.ndarray, spacing_mm: float | None, name: str) 
     name: the file's, for messages.
 
   Raises:
-    ImplantError: it does not look like an upright frontal chest radiograph.
+    ImplantError: the image does not look like an upright frontal chest radiograph.
   """
   _check(pixels, spacing_mm, name)
   found = lungs.find_lung_box(pixels)
@@ -146,7 +147,7 @@ def prepare_background(pixels: np.ndarray, spacing_mm: float | None, name: str) 
   lung_map = map_lungs(probability > 0.5, cell_mm)
   if lung_map is None:
     raise ImplantError(
-      f'{name}: no right and left lung beside each other; it is no frontal chest radiograph '
+      f'{name}: found no right and left lung side by side; this is not a frontal chest radiograph '
       'of both lungs'
     )
   level = cv2.resize(pixels.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)
@@ -187,11 +188,11 @@ def _check(pixels: np.ndarray, spacing_mm: float | None, name: str) -> None:
 def _display(
   level: np.ndarray, lung_map: LungMap, cell_mm: tuple[float, float], name: str
 ) -> tuple[np.ndarray, np.ndarray, float]:
-  """The display's gain and the scatter from local grey, f32[128, 128] both, and its white.
+  """The display's gain and the scatter, both f32[128, 128], from the local grey, and its white.
 
   The gain follows an S-shaped display curve: steepest in the middle of the greys of the chest,
-  least near black and white; its scale makes the grey difference between lung and mediastinum
-  what physics says it is.
+  least near black and white; it is scaled so that the
+  grey difference between lung and mediastinum agrees with physics.
   """
   lung = float(np.median(level[lung_map.lungs]))
   mediastinum = float(np.median(level[lung_map.mediastinum]))

@@ -8,14 +8,14 @@ from nodulax.phantom.implant.errors import ImplantError
 from nodulax.phantom.implant.hospital import NOTICE, write_implants
 
 _DESCRIPTION = """
-Puts lung nodules of known place, size and outline into real normal radiographs.
+Adds lung nodules of known place, size and outline to real normal radiographs.
 
-The lungs of each radiograph are found, with the parts behind the heart and below the diaphragm. Its
-grey levels tell how much a centimetre of tissue brightens it. A nodule is then added as physics
-says, anywhere in the lungs, and blurred as the picture is. What is written is a hospital's folder
-that `python -m tfds_builders build gmc_nodule --config=hospital` takes as it is: images/, masks/
-(the exact outlines), manifest.csv, and phantom_truth.csv with every nodule. Names and identifiers
-of the radiographs are not passed on; what is burnt into their pixels is.
+The command finds the lungs of each radiograph, including the parts behind the heart and below the
+diaphragm, and estimates from the grey levels how much a centimetre of tissue brightens the image.
+It then adds nodules anywhere in the lungs, with the contrast that physics predicts and the blur of
+the image. The output is a hospital's folder for `python -m tfds_builders build gmc_nodule`:
+images/, masks/ (the exact outlines), manifest.csv, and phantom_truth.csv with every nodule. It does
+not hold names or identifiers of the radiographs, except for what is burnt into their pixels.
 """
 _EPILOG = """
 examples:
@@ -28,14 +28,14 @@ examples:
     python -m tfds_builders build gmc_nodule --config=hospital --manual_dir=implants \\
       --data_dir=SHARDS
 
-Radiographs in which no pair of lungs is found, that lie on their side or are no chest are left out
-and listed at the end. Nodules that a radiograph already has stay without a mark: give normal ones.
+Radiographs in which no pair of lungs is found, that lie on their side or do not show a chest are
+left out and listed at the end. Give normal radiographs: their own nodules would stay unmarked.
 For research, not a medical device.
 """
 
 
 def main(arguments: Sequence[str]) -> None:
-  """Runs the command; leaves with status 1 and one message where something is wrong."""
+  """Runs the command; exits with status 1 and one message if something is wrong."""
   parser = _parser()
   given = parser.parse_args(arguments)
   try:
@@ -74,15 +74,15 @@ def _parser() -> argparse.ArgumentParser:
     'own; or a manifest.csv as in tfds_builders/gmc_nodule/README.md, of which the normal rows are '
     'taken',
   )  # fmt: skip
-  add('--output', required=True, help='the folder to make')
+  add('--output', required=True, help='folder to create')
   add(
     '--nodules',
     help='folder with luna_nodules.csv and luna_nodules.npz, nodules cut out of CT; without it all '
     'nodules are simulated',
   )
-  add('--image_size', type=int, default=1024, help='pixels along the longer side; never enlarges')
-  add('--seed', type=int, default=0, help='another seed, other nodules and places')
-  add('--normal_share', type=float, default=0.25, help='share left without a nodule')
+  add('--image_size', type=int, default=1024, help='most pixels along the longer side')
+  add('--seed', type=int, default=0, help='of the nodules and their places')
+  add('--normal_share', type=float, default=0.25, help='share of radiographs without a nodule')
   add(
     '--spacing_mm', type=float,
     help='pixel spacing of radiographs whose manifest and header give none; without it, from the '
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
   )  # fmt: skip
   add(
     '--contrast', type=float, nargs=2, default=(0.7, 1.4), metavar=('LEAST', 'GREATEST'),
-    help='multiplier of the contrast that physics gives, drawn for each nodule',
+    help='range of the multiplier of the contrast that physics predicts, drawn for each nodule',
   )  # fmt: skip
-  add('--processes', type=int, default=None, help='default: one a core')
+  add('--processes', type=int, default=None, help='default: one per core')
   return parser

@@ -1,4 +1,4 @@
-"""Writes a folder of implants in the hospital layout that tfds_builders/gmc_nodule takes."""
+"""Writes a folder of implants in the hospital layout that tfds_builders/gmc_nodule reads."""
 
 import csv
 import dataclasses
@@ -35,9 +35,9 @@ TRUTH_COLUMNS = (
   'image', 'x', 'y', 'x_min', 'y_min', 'x_max', 'y_max', 'diameter_mm', 'zone', 'conspicuity',
   'contrast', 'source',
 )  # fmt: skip
-# One nodule mostly, as in JSRT; now and then two or three.
+# Mostly one nodule, as in JSRT; sometimes two or three.
 _COUNTS, _COUNT_SHARES = (1, 2, 3), (0.8, 0.15, 0.05)
-# Pixels are square up to this share.
+# Pixels count as square if their sides differ by at most this share.
 _SQUARE = 0.02
 
 
@@ -48,8 +48,8 @@ class Outcome:
   Attributes:
     folder: where.
     images, with_nodules: how many radiographs, and how many of them with nodules.
-    left_out: name and reason of each radiograph that could not be used. Empty where the folder
-      was there already, finished.
+    left_out: name and reason of each radiograph that could not be used. Empty if the finished
+      folder existed already.
   """
 
   folder: pathlib.Path
@@ -82,26 +82,26 @@ def write_implants(
   contrast: tuple[float, float] = (0.7, 1.4),
   processes: int | None = None,
 ) -> Outcome:
-  """Puts nodules into normal radiographs: manifest.csv, images/, masks/ and the whole truth.
+  """Adds nodules to normal radiographs; writes manifest.csv, images/, masks/ and the whole truth.
 
   Args:
-    source: what find_pictures takes.
-    output: the folder to make; whole or not at all.
+    source: as find_pictures takes it.
+    output: the folder to create, completely or not at all.
     nodules: the folder of CT nodules; None for simulated ones alone.
     image_size: pixels along the longer side; smaller images stay as they are.
-    seed: of nodules and places. The same bytes on any number of processes.
-    normal_share: share left without a nodule.
-    spacing_mm: of the stored pixels of every image whose manifest or header says nothing.
-    contrast: least and greatest multiplier of the contrast that physics gives.
+    seed: of nodules and places. The bytes do not depend on the number of processes.
+    normal_share: share of the radiographs that stay without a nodule.
+    spacing_mm: of the stored pixels of every image whose manifest and header give none.
+    contrast: least and greatest multiplier of the contrast that physics predicts.
 
   Raises:
-    ImplantError: nothing can be used, or an option is out of range.
-    PhantomError: the folder is there with other content.
+    ImplantError: no radiograph can be used, or an option is out of range.
+    PhantomError: the folder exists and holds something else.
   """
   _check_options(image_size, normal_share, contrast)
   pictures = find_pictures(source)
   if nodules is not None:
-    _ct_nodules(str(nodules))  # a fault here rather than in every process
+    _ct_nodules(str(nodules))  # so that a fault is raised here and not in every process
   plain = np.random.default_rng([seed, 1]).permutation(len(pictures))
   normal = set(plain[: round(normal_share * len(pictures))].tolist())
   jobs = [
@@ -143,7 +143,7 @@ def _check_options(image_size: int, normal_share: float, contrast: tuple[float, 
 
 
 def _digest(pictures: Sequence[Picture]) -> str:
-  """SHA-256 of what is known of the pictures: names no file, and changes with any of them."""
+  """SHA-256 of what is known of the pictures; it names no file, and changes with any of them."""
   digest = hashlib.sha256()
   for picture in pictures:
     path = pathlib.Path(picture.path)
@@ -172,7 +172,7 @@ def _write_image(folder: pathlib.Path, job: _Job) -> dict[str, Any]:
     radiograph = read_radiograph(picture.path)
     background = _background(radiograph, job)
   except (ImplantError, RadiographError) as error:
-    # The name appears once, and a manifest's line takes the place of the file's path.
+    # The name appears once, and the manifest's line replaces the path of the file.
     reason = str(error).removeprefix(f'{picture.path}: ').removeprefix(f'{picture.name}: ')
     return {'name': picture.name, 'left_out': reason}
   done = _implanted(background, job)
@@ -184,7 +184,7 @@ def _write_image(folder: pathlib.Path, job: _Job) -> dict[str, Any]:
     'sex': picture.sex or {'female': 'F', 'male': 'M'}.get(radiograph.sex, ''),
     'age': picture.age or ('' if math.isnan(radiograph.age) else f'{radiograph.age:.0f}'),
     'view': picture.view or ('' if radiograph.view == 'unknown' else radiograph.view),
-    # An assumed spacing is no measurement: it fixes the nodules' sizes, and is not passed on.
+    # An assumed spacing is not a measurement: it sets the nodules' sizes, but is not written.
     'pixel_spacing_mm': '' if background.spacing_assumed else f'{background.spacing_mm:.5g}',
   }
   write_png(folder / row['image'], done.pixels)
@@ -201,7 +201,7 @@ def _write_image(folder: pathlib.Path, job: _Job) -> dict[str, Any]:
 
 
 def _background(radiograph: Radiograph, job: _Job) -> Background:
-  """The radiograph at its new size, made ready."""
+  """The radiograph at its new size, prepared for implants."""
   picture, pixels = job.picture, radiograph.pixels
   if radiograph.objection:
     raise ImplantError(f'{picture.name}: {radiograph.objection}')

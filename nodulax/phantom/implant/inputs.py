@@ -1,4 +1,4 @@
-"""Which radiographs nodules are put into: a folder of them, or a hospital's manifest."""
+"""Which radiographs get nodules: those of a folder, or of a hospital's manifest."""
 
 import csv
 import dataclasses
@@ -12,15 +12,16 @@ from nodulax.radiograph.reading import beginning_of, begins_as_radiograph
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-  """A radiograph to put nodules into.
+  """A radiograph to add nodules to.
 
   Attributes:
     path: its file.
-    name: for messages: the path within the folder, or the manifest's line, which names no patient.
+    name: for messages: the path within the folder, or the line of the manifest, which does not
+      identify a patient.
     patient: number of its patient, from 0.
-    refused: why it is left out before it is read; '' where it is not.
-    sex, age, view: as a manifest has them, '' where unknown.
-    spacing_mm: x and y, or None where the manifest does not say.
+    refused: why it is left out before it is read; '' if it is not.
+    sex, age, view: as in the manifest; '' if unknown.
+    spacing_mm: x and y; None if the manifest does not say.
   """
 
   path: str
@@ -37,12 +38,12 @@ def find_pictures(source: str | os.PathLike) -> list[Picture]:
   """The radiographs of a folder (all PNG, JPEG and DICOM files below it) or of a manifest.
 
   Args:
-    source: a folder, each of whose files counts as a patient of its own; or a table in UTF-8 with a
+    source: a folder, in which each file counts as a separate patient; or a table in UTF-8 with a
       header, in the hospital layout of tfds_builders/gmc_nodule, with at least the column `image`.
-      Without `patient_id` each row is a patient of its own.
+      Without `patient_id` each row counts as a separate patient.
 
   Raises:
-    ImplantError: there is no such folder or table, or none of it can be used.
+    ImplantError: there is no such folder or table, or nothing in it can be used.
   """
   source = pathlib.Path(source)
   if source.is_dir():
@@ -87,7 +88,7 @@ def _from_manifest(manifest: pathlib.Path) -> list[Picture]:
   for line, row in rows:
     if None in row or None in row.values():
       raise ImplantError(f'{manifest} line {line}: not as many cells as the header has columns')
-    # A row without an identifier is a patient of its own; no identifier begins with a line feed.
+    # A row without an identifier is a separate patient; no identifier begins with a line feed.
     key = row.get('patient_id') or f'\nline {line}'
     patient = patients.setdefault(key, len(patients))
     pictures.append(_row(manifest, line, row, patient))

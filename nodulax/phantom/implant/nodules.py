@@ -1,4 +1,4 @@
-"""Nodules as what they add to a radiograph: real ones from CT, projected, and simulated ones."""
+"""Nodules as changes of a radiograph: real ones, projected from CT, and simulated ones."""
 
 import csv
 import dataclasses
@@ -17,18 +17,19 @@ TABLE, VOLUMES = 'luna_nodules.csv', 'luna_nodules.npz'
 DIAMETERS_MM = (3.0, 60.0)
 _VOXEL_MM = 1.0
 _LARGEST_SIDE, _MOST_NODULES = 128, 20_000  # voxels, nodules: far beyond LUNA16's
-_HOUNSFIELD = (-1024, 1500)  # metal and what reconstruction makes of it is clipped
-_LUNG_HU = -850.0  # where a cut-out holds too little lung to tell
+_HOUNSFIELD = (-1024, 1500)  # clips metal and its reconstruction artefacts
+_LUNG_HU = -850.0  # if a cut-out holds too little lung to measure it
 # Pixels across which a simulated nodule is drawn before it is scaled.
 _CANVAS = (48, 96)
 # Nodules fade into the lung around them: least and greatest standard deviation of the blur, as a
-# share of the radius; CT has some blur of its own. Set so that implants are
-# hard to tell from JSRT's real nodules (tests/phantom/implant_realism.py).
+# share of the radius; CT itself adds some blur. Chosen so that implants are hard to tell from
+# JSRT's real nodules (tests/phantom/implant_realism.py).
 SOFTNESS, CT_SOFTNESS = (0.1, 0.45), (0.0, 0.3)
 # Excess attenuation in 1/cm beyond which a nodule is solid.
 _SOLID = 0.14
-# Eight points around a voxel's middle, nearer to it than its eighths: layers that do not line up
-# make a voxelised edge stick out. With these a ball of voxels keeps its diameter within 1 %.
+# Eight points around a voxel's centre, closer to it than the centres of its eighths: misaligned
+# layers make a voxelised edge too wide. With these points the diameter of a ball of voxels is
+# right within 1 %.
 _EIGHTHS = (np.indices((2, 2, 2)).reshape(3, 8).T.astype(np.float32) - 0.5) / 8
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 # Attenuation coefficient times this is what one cm of water takes at the same energy.
@@ -37,14 +38,14 @@ _WATER_OVER_SOFT = 1.0 / 1.06
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Opacity:
-  """What a nodule adds to a radiograph before blur.
+  """The change that a nodule makes to a radiograph, before blur.
 
   Attributes:
-    change: f32[h, w], added to the negative logarithm of the primary beam.
-    mask: bool[h, w], its projected outline; touches no edge.
-    diameter_mm: of the circle of the mask's area. spacing_mm: of these pixels.
+    change: f32[h, w], to add to the negative logarithm of the primary beam.
+    mask: bool[h, w], its projected outline, which does not touch the edges.
+    diameter_mm: of the circle with the mask's area. spacing_mm: of these pixels.
     source: 'ct' or 'simulated'. name: the CT nodule's, or ''.
-    zone: where it is to lie (one of nodule.ZONES), or None for a random one.
+    zone: where to place it (one of nodule.ZONES); None for a random zone.
   """
 
   change: np.ndarray
@@ -61,8 +62,8 @@ class _Voxels:
   """A nodule's voxels.
 
   Attributes:
-    place: f32[N, 3], in voxels from its middle.
-    excess: f32[N], attenuation in 1/cm over that of the lung around it.
+    place: f32[N, 3], in voxels from its centre.
+    excess: f32[N], attenuation in 1/cm above that of the surrounding lung.
     shell: f32[M, 3], the places of the voxels on the surface of its outline.
     density: mean excess within the outline.
   """
@@ -81,11 +82,11 @@ class CTNodules:
 
   Args:
     folder: where they are.
-    scans: 'all', or one part of a split by scan: 'train' or 'tune' (one scan in five). It hangs
-      on a hash of the scan's name alone.
+    scans: 'all', or one part of a split by scan: 'train' or 'tune' (one scan in five). The split
+      depends only on a hash of the scan's name.
 
   Raises:
-    ImplantError: a file is missing, or an array is not what it must be.
+    ImplantError: a file is missing, or an array is invalid.
   """
 
   def __init__(self, folder: str | os.PathLike, scans: str = 'all') -> None:
@@ -114,9 +115,9 @@ class CTNodules:
     return len(self.names)
 
   def choose(self, rng: np.random.Generator, diameter_mm: float) -> int:
-    """Index of a random nodule of about this size, so that it need not be scaled much.
+    """Index of a random nodule of about this size, which needs little scaling.
 
-    Dense nodules come more often than ground glass, which few radiographs show.
+    Dense nodules are drawn more often than ground glass, which few radiographs show.
     """
     ratio = np.abs(np.log(self.equivalent_diameter_mm / diameter_mm))
     near = np.flatnonzero(ratio <= np.log(1.4))
@@ -137,7 +138,7 @@ class CTNodules:
 
     Args:
       index: of `names`.
-      diameter_mm: of the circle of its projected area, at the detector.
+      diameter_mm: of the circle with its projected area, at the detector.
       spacing_mm: of the radiograph's pixels.
       softness: standard deviation of the margin's blur as a share of the radius; None for a random
         one.
@@ -170,7 +171,7 @@ def simulated_opacity(nodule: Nodule, spacing_mm: float, softness: float = 0.25)
   """The simulator's nodule (solid, part solid, spiculated, calcified) as an opacity.
 
   Args:
-    nodule: what phantom.nodule.draw_nodule draws; its zone is kept.
+    nodule: from phantom.nodule.draw_nodule; its zone is kept.
     spacing_mm: of the radiograph's pixels.
     softness: standard deviation of the margin's blur as a share of the nodule's radius.
   """
@@ -206,11 +207,11 @@ def draw_opacity(
   nodules: CTNodules | None = None,
   ct_share: float = 0.6,
 ) -> Opacity:
-  """A random lesion of the simulator's sizes and zones, a share of them from CT.
+  """A random lesion with the simulator's sizes and zones, from CT or simulated.
 
   Args:
     nodules: None for simulated ones alone.
-    ct_share: how many of the nodules are from CT; masses (over 30 mm), which the CT set lacks, are
+    ct_share: share of the nodules from CT; masses (over 30 mm), which the CT set lacks, are
       simulated.
   """
   drawn = draw_nodule(rng)
@@ -222,7 +223,7 @@ def draw_opacity(
 
 
 def part_of(scan: str) -> str:
-  """'train', or for one scan in five 'tune': by a hash of its name."""
+  """'tune' for one scan in five, by a hash of its name, else 'train'."""
   return 'tune' if hashlib.sha256(scan.encode()).digest()[0] % 5 == 0 else 'train'
 
 
@@ -272,7 +273,7 @@ def _read_voxels(file: np.lib.npyio.NpzFile, name: str, path: pathlib.Path) -> _
 
 
 def _voxels(hounsfield: np.ndarray, mask: np.ndarray) -> _Voxels:
-  """What the nodule has over the lung around it, faded out within two voxels of its mask."""
+  """The nodule's excess over the surrounding lung, faded out within two voxels of its mask."""
   padded = np.pad(mask, 2)
   values = np.pad(np.clip(hounsfield, *_HOUNSFIELD).astype(np.float32), 2, mode='edge')
   outside = values[~_dilated(_dilated(padded))]
@@ -280,10 +281,10 @@ def _voxels(hounsfield: np.ndarray, mask: np.ndarray) -> _Voxels:
   around = float(np.median(lung)) if lung.size >= 50 else _LUNG_HU
   weight = np.where(padded, 1.0, np.where(_dilated(padded), 0.5, 0.0)).astype(np.float32)
   water = effective('soft') * _WATER_OVER_SOFT
-  # Where vessels or chest wall touch it, nothing denser than the nodule is taken beyond its mask.
+  # Beyond the mask, vessels or chest wall that touch it are capped at the nodule's density.
   ceiling = np.where(padded, _HOUNSFIELD[1], np.median(values[padded]))
   excess = np.maximum(np.minimum(values, ceiling) - around, 0) * (water / 1000) * weight
-  # Readers outline generously; the outline is where half of the core's density is reached.
+  # Readers outline generously; the edge is where the density is half that of the core.
   core = np.percentile(values[padded], 90)
   solid = padded & (values > around + 0.5 * (core - around))
   at = np.argwhere(weight > 0)
@@ -297,7 +298,7 @@ def _voxels(hounsfield: np.ndarray, mask: np.ndarray) -> _Voxels:
 
 
 def _dilated(mask: np.ndarray) -> np.ndarray:
-  """bool[z, y, x] and the six neighbours of each voxel."""
+  """The mask bool[z, y, x] together with the six neighbours of each voxel."""
   grown = mask.copy()
   for axis in range(3):
     for step in (-1, 1):
@@ -306,13 +307,13 @@ def _dilated(mask: np.ndarray) -> np.ndarray:
 
 
 def _random_axes(rng: np.random.Generator) -> np.ndarray:
-  """The two axes of a detector in a random direction, f32[3, 2]: from a random rotation."""
+  """The two axes, f32[3, 2], of a detector under a random rotation."""
   rotation, triangle = np.linalg.qr(rng.standard_normal((3, 3)))
   return (rotation * np.sign(np.diag(triangle)))[:, :2].astype(np.float32)
 
 
 def _splat(place: np.ndarray, value: np.ndarray, reach: int) -> np.ndarray:
-  """Sums values at places (x, y) on a grid of cells of one voxel, f32[2 reach + 1] squared."""
+  """Sums values at points (x, y) on a grid of voxel-size cells, f32[2 reach + 1, 2 reach + 1]."""
   side = 2 * reach + 1
   at = place + np.float32(reach)
   low = np.floor(at).astype(np.int32)
@@ -323,14 +324,14 @@ def _splat(place: np.ndarray, value: np.ndarray, reach: int) -> np.ndarray:
     for across in (0, 1):
       weight = np.abs(1 - down - part[:, 1]) * np.abs(1 - across - part[:, 0])
       total += np.bincount(index + down * side + across, weight * value, side * side)
-  # Takes away the stripes of a turned lattice; about the scanner's own resolution.
+  # Removes the stripes of a rotated lattice; about the resolution of the scanner.
   return cv2.GaussianBlur(total.reshape(side, side).astype(np.float32), (0, 0), 0.7)
 
 
 def _silhouette(shell: np.ndarray, axes: np.ndarray, reach: int) -> np.ndarray:
-  """Where a surface's voxels are seen, f32[2 (2 reach + 1)] squared, 0 or 1, cells of half a voxel.
+  """The silhouette of a surface, 0 or 1, f32[2 (2 reach + 1)] squared, in cells of half a voxel.
 
-  A solid's silhouette is its surface's. Each voxel is taken as eight points.
+  A solid has the silhouette of its surface. Each voxel counts as eight points.
   """
   side = 2 * (2 * reach + 1)
   points = ((shell @ axes)[:, None] + (_EIGHTHS @ axes)[None]).reshape(-1, 2)
@@ -342,11 +343,11 @@ def _silhouette(shell: np.ndarray, axes: np.ndarray, reach: int) -> np.ndarray:
 
 
 def _scaled(image: np.ndarray, factor: float) -> np.ndarray:
-  """The same picture on finer (factor over 1) or coarser pixels, its middle in the middle."""
+  """The same picture on finer (factor above 1) or coarser pixels, with the same centre."""
   if factor < 1:
-    # Averages what a pixel covers.
+    # Averages over the area of a pixel.
     image = cv2.GaussianBlur(image, (0, 0), 0.3 / factor, borderType=cv2.BORDER_CONSTANT)
-  # Rounded so that a picture of half as large cells at half the factor comes out as large.
+  # Rounded so that a picture with cells half as large, at half the factor, gets the same size.
   size = int(np.ceil(round(image.shape[0] * factor, 6))) + 4
   inverse = 1 / factor
   shift = (image.shape[0] - 1) / 2 - inverse * (size - 1) / 2
@@ -361,7 +362,7 @@ def _softened(image: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _not_empty(mask: np.ndarray) -> np.ndarray:
-  """The mask; its middle pixel where a lesion is smaller than a pixel."""
+  """The mask, or its middle pixel if the lesion is smaller than a pixel."""
   if not mask.any():
     mask = mask.copy()
     mask[mask.shape[0] // 2, mask.shape[1] // 2] = True

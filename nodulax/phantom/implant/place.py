@@ -1,4 +1,4 @@
-"""Puts nodules into a real radiograph."""
+"""Adds nodules to a real radiograph."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from nodulax.phantom.implant.nodules import Opacity
 
 # Standard deviation of the focal spot's and the scintillator's blur together, at the detector.
 _BLUR_MM = 0.3
-# What sampling adds, in pixels: a stored pixel has seen some of its neighbours.
+# The blur that sampling adds, in pixels: a stored pixel includes part of its neighbours.
 _BLUR_PIXELS = 0.45
 # Free space between two nodules.
 _GAP_MM = 4.0
@@ -21,7 +21,7 @@ _GAP_MM = 4.0
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Lesion:
-  """A nodule as it is in the picture.
+  """A nodule as it appears in the picture.
 
   Attributes:
     mask: bool[h, w], its outline within `window`.
@@ -29,7 +29,7 @@ class Lesion:
     centre: x, y in pixels.
     box: x_min, y_min, x_max, y_max in pixels, half-open.
     conspicuity: '1' to '5', see nodule.conspicuity.
-    contrast: the multiplier that was asked for.
+    contrast: the multiplier that was requested.
     source: 'ct' or 'simulated'.
   """
 
@@ -51,7 +51,7 @@ class Implanted:
   Attributes:
     pixels: as the background's, u8 or u16[H, W].
     mask: u8[H, W], 255 within nodules, else 0.
-    lesions: those that found a place.
+    lesions: those for which there was room.
   """
 
   pixels: np.ndarray
@@ -65,15 +65,16 @@ def implant(
   rng: np.random.Generator,
   contrast: float | Sequence[float] = 1.0,
 ) -> Implanted:
-  """Puts nodules at random places of the lungs, wholly within them and apart from each other.
+  """Adds nodules at random places in the lungs, wholly within them and apart from each other.
 
-  A nodule without a zone of its own draws one as the simulator does. Where its zone has no room
-  it lies elsewhere; where none has room it is left out.
+  For a nodule without a zone one is drawn as in the simulator. If its zone has no room, the nodule
+  is placed elsewhere; if no zone has room, it is left out.
 
   Args:
     opacities: at the background's pixel spacing.
-    rng: fixes zones and places; the same state gives the same bytes.
-    contrast: multiplier of what physics and the display's boost say, one for all or one for each.
+    rng: determines zones and places; the same state gives the same bytes.
+    contrast: multiplier of the contrast from physics and the display's boost, one for all nodules
+      or one for each.
 
   Raises:
     ImplantError: an opacity has another pixel spacing, or a contrast is not positive.
@@ -108,7 +109,7 @@ def _find_place(
   rng: np.random.Generator,
   taken: Sequence[tuple[float, float, float]],
 ) -> tuple[float, float, float, str] | None:
-  """x, y in pixels, the radius in mm that the nodule needs, and its zone."""
+  """The x and y in pixels, the radius in mm that the nodule needs, and its zone."""
   zone = opacity.zone or str(rng.choice(ZONES, p=ZONE_SHARES))
   radius_mm = _reach(opacity.mask) * opacity.spacing_mm
   height, width = background.shape
@@ -134,7 +135,7 @@ def _find_place(
 
 
 def _reach(mask: np.ndarray) -> float:
-  """Farthest pixel of a mask from the middle of its array."""
+  """The distance of a mask's farthest pixel from the centre of its array."""
   step = max(1, min(mask.shape) // 48)
   rows, columns = np.divmod(np.flatnonzero(mask[::step, ::step]), -(-mask.shape[1] // step))
   down, across = rows * step - (mask.shape[0] - 1) / 2, columns * step - (mask.shape[1] - 1) / 2
@@ -187,9 +188,9 @@ def _put_in(
 def grey_change(
   background: Background, change: np.ndarray, window: tuple[slice, slice]
 ) -> np.ndarray:
-  """Grey levels that a change of the primary beam's negative logarithm adds, f32[h, w].
+  """Grey levels f32[h, w] that a change of the primary beam's negative logarithm adds.
 
-  Scatter lowers it; towards the display's white it levels off.
+  Scatter reduces them, and they level off towards the display's white.
   """
   gain = background.sampled(background.gain, window)
   scatter = background.sampled(background.scatter, window)
@@ -202,9 +203,9 @@ def grey_change(
 def _window(
   opacity: Opacity, centre: tuple[float, float], sigma: float, shape: tuple[int, ...]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice], tuple[slice, slice]]:
-  """The part of the picture around a nodule, the opacity's place in it, and the opacity's part."""
+  """The picture's window around a nodule, the opacity's place in it, and the opacity's part."""
   height, width = opacity.change.shape
-  # As wide as what conspicuity compares the nodule with.
+  # As wide as the surroundings with which conspicuity compares the nodule.
   margin = round(max(3 * sigma, 0.7 * opacity.diameter_mm / opacity.spacing_mm - width / 2, 2))
   window, inner, corner = [], [], []
   for at, side, length in ((centre[1], height, shape[0]), (centre[0], width, shape[1])):

@@ -1,4 +1,4 @@
-"""Where in a real radiograph lung lies, seen or hidden, and in which zone."""
+"""Where the lungs are in a real radiograph, visible or hidden, and in which zone."""
 
 import dataclasses
 
@@ -8,11 +8,11 @@ import numpy as np
 from nodulax.phantom.anatomy.nodule import ZONES
 
 OUTSIDE = 255
-# A lung smaller than this part of the other is none.
+# A region smaller than this share of the other lung is not a lung.
 _SMALLEST_SECOND_LUNG = 0.15
-# The spine and what lies before it: no lung within this of the midline (mm).
+# The spine and what is in front of it: there is no lung within this distance of the midline (mm).
 _SPINE_MM = 18.0
-# The left dome lies at least this much below the right one (mm; 5 to 30 in most people).
+# The left dome is at least this far below the right one (mm; 5 to 30 in most people).
 _LEFT_LOWER_MM = 8.0
 # The recess behind the liver and the spleen reaches this far below the costophrenic angle (mm).
 _RECESS_MM = 8.0
@@ -20,13 +20,13 @@ _RECESS_MM = 8.0
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LungMap:
-  """On a grid over the image, all [n, n].
+  """The lungs on a grid over the image; all arrays are [n, n].
 
   Attributes:
-    lungs: bool, the two lungs as seen. mediastinum: bool, heart and spine between them.
-    chest: bool, all between the lungs' outer edges and their top and bottom.
+    lungs: bool, the visible parts of both lungs. mediastinum: bool, heart and spine between them.
+    chest: bool, everything between the lungs' outer edges, top and bottom.
     zone: u8, index into nodule.ZONES; OUTSIDE elsewhere.
-    room_mm: f32, distance to OUTSIDE, a cell's diagonal taken off.
+    room_mm: f32, distance to OUTSIDE, minus the diagonal of a cell.
   """
 
   lungs: np.ndarray
@@ -37,7 +37,7 @@ class LungMap:
 
 
 def map_lungs(seen: np.ndarray, cell_mm: tuple[float, float]) -> LungMap | None:
-  """Zones of a lung outline; None where it is not two lungs beside each other.
+  """Zones of a lung outline; None if it is not two lungs side by side.
 
   Args:
     seen: bool[n, n], the lung network's outline.
@@ -57,7 +57,7 @@ def map_lungs(seen: np.ndarray, cell_mm: tuple[float, float]) -> LungMap | None:
   for lung, sign in ((first, -1), (second, 1)):
     top, dome, bottom = _levels(lung, middle, cell_mm)
     if domes:
-      # The heart hides much of the left dome, which lies a little lower than the right one.
+      # The heart hides much of the left dome, which is slightly lower than the right one.
       dome = min(max(dome, domes[0] + _LEFT_LOWER_MM / cell_mm[1]), bottom)
     tops.append(top)
     domes.append(dome)
@@ -81,7 +81,7 @@ def map_lungs(seen: np.ndarray, cell_mm: tuple[float, float]) -> LungMap | None:
 
 
 def _pair(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-  """The two largest fields, the left of the picture first."""
+  """The two largest regions, starting with the one on the left of the picture."""
   _, labels, statistics, centres = cv2.connectedComponentsWithStats(seen.astype(np.uint8))
   order = 1 + np.argsort(-statistics[1:, cv2.CC_STAT_AREA])
   if len(order) < 2:
@@ -107,7 +107,7 @@ def _midline(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   at = np.flatnonzero(both)
   if len(at) < 8:
     return np.full(len(first), float(np.flatnonzero((first | second).any(0)).mean()))
-  # The upper half: lower down the heart pushes the gap to one side.
+  # The upper half only: farther down the heart pushes the gap to one side.
   upper = at[: max(len(at) // 2, 4)]
   middle = (inner_first[upper] + inner_second[upper] + 1) / 2
   slope = float(np.clip(np.polyfit(upper, middle, 1)[0], -0.15, 0.15))
@@ -128,7 +128,7 @@ def _levels(
 
 
 def _under(lung: np.ndarray, lowest: float, inset: float) -> np.ndarray:
-  """Cells below a lung in its own columns, down to a row; `inset` columns in from its outside."""
+  """Cells below a lung, in its columns except the outer `inset` ones, down to a row."""
   columns = np.flatnonzero(lung.any(0))
   rows = np.indices(lung.shape)[0]
   edge = len(lung) - lung[::-1].argmax(0)
@@ -138,7 +138,7 @@ def _under(lung: np.ndarray, lowest: float, inset: float) -> np.ndarray:
 
 
 def _towards_midline(lung: np.ndarray, sign: int) -> np.ndarray:
-  """Cells between a lung's inner edge and the midline's side, row by row."""
+  """Cells between a lung's inner edge and the midline, row by row."""
   if sign > 0:
     return np.cumsum(lung, axis=1) == 0
   return np.cumsum(lung[:, ::-1], axis=1)[:, ::-1] == 0
@@ -169,7 +169,7 @@ def _zones(
 
 
 def _room(extent: np.ndarray, cell_mm: tuple[float, float]) -> np.ndarray:
-  """Distance to the outside, f32[n, n] in mm. The grid is stretched until its cells are square."""
+  """Distance to the outside, f32[n, n] in mm, measured on a grid stretched to square cells."""
   padded = np.pad(extent.astype(np.uint8), 1)
   square = min(cell_mm)
   size = tuple(
