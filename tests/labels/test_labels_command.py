@@ -137,7 +137,6 @@ def test_a_queue_leaves_out_what_was_read(labels, study, tmp_path):
   'arguments, word',
   [
     (('rates', '--method=readers'), 'needs a second reading'),
-    (('rates', '--metod=readers'), 'unexpected argument: --metod=readers; did you mean --method?'),
     (('correct',), 'give --rates=FILE, or --wrong_normal and --wrong_nodule'),
     (('correct', '--wrong_normal=0.6', '--wrong_nodule=0.5', '--threshold=.5'), 'sum to 1 or more'),
     (('correct', '--wrong_normal=0.1', '--wrong_nodule=0.1'), 'give --threshold=NUMBER'),
@@ -147,6 +146,11 @@ def test_a_queue_leaves_out_what_was_read(labels, study, tmp_path):
 def test_what_cannot_be_told_is_refused(labels, study, arguments, word):
   status, printed = labels(arguments[0], f'--predictions={study[0]}', *arguments[1:])
   assert status == 1 and word in printed
+
+
+def test_a_misspelt_option_of_a_sub_command_is_told_with_the_right_one(labels, study):
+  status, printed = labels('rates', f'--predictions={study[0]}', '--metod=readers')
+  assert status == 2 and 'unexpected argument: --metod=readers; did you mean --method?' in printed
 
 
 def test_one_reader_cannot_be_several(labels, study, tmp_path):
