@@ -28,7 +28,8 @@ _UNCOMPRESSED = (
 )
 # A lossy decoder may exceed the stored range by this share of it.
 _OVERSHOOT = 1 / 8
-# If more than this share of the pixels exceed it, their values need more bits instead.
+# If more than this share of the pixels exceed it, they may do so only by the second share;
+# otherwise their values need more bits.
 _OVERSHOT_SHARE, _OVERSHOOT_OF_MANY = 0.02, 0.01
 
 
