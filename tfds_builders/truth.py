@@ -215,11 +215,11 @@ class _Check:
       within[rows, columns] = True
       empty = empty or not mask[rows, columns].any()
     share = np.count_nonzero(mask[within]) / marked
-    told = f'{share:.0%} of what the mask marks lies within the boxes'
+    share_inside = f'{share:.0%} of what the mask marks lies within the boxes'
     if share < _LEAST_AGREEMENT:
-      self._fault('mask and boxes disagree', f'{told}; correct the one or the other')
+      self._fault('mask and boxes disagree', f'{share_inside}; correct the mask or the boxes')
     elif share < _DOUBTFUL_AGREEMENT:
-      self._suspect('mask and boxes disagree', f'{told}; look at them')
+      self._suspect('mask and boxes disagree', f'{share_inside}; look at them')
     elif empty or np.count_nonzero(mask[within]) < _LEAST_FILLED * np.count_nonzero(within):
       self._suspect('mask and boxes disagree', 'the mask leaves a box nearly empty; look at them')
 

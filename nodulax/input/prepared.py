@@ -47,7 +47,7 @@ class Prepared:
     return len(self.cases)
 
   def digest(self) -> str:
-    """A digest of what is known of each radiograph, including every label, box and name."""
+    """A digest of what is known of each radiograph: every label, box and name, in order."""
     cases = json.dumps([shards_lib.case_to_json(case) for case in self.cases])
     return hashlib.sha256(cases.encode()).hexdigest()
 

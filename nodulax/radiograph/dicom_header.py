@@ -176,8 +176,8 @@ def inflated(data: bytes, name: str) -> bytes:
         return meta + body
       if len(body) == MAX_BYTES:
         raise RadiographError(
-          f'{name}: more than {MAX_BYTES:,} bytes when it is inflated, where a radiograph has at '
-          'most so many; exclude it'
+          f'{name}: more than {MAX_BYTES:,} bytes when inflated, but a radiograph has at '
+          'most that many; exclude it'
         )
   raise RadiographError(
     f'{name}: the deflated DICOM file is truncated, damaged or invalid; export it again'

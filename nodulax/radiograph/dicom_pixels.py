@@ -28,7 +28,8 @@ _UNCOMPRESSED = (
 )
 # A lossy decoder may exceed the stored range by this share of it.
 _OVERSHOOT = 1 / 8
-# If more than this share of the pixels exceed it, their values need more bits instead.
+# If more than this share of the pixels exceed it, they may do so only by the second share;
+# otherwise their values need more bits.
 _OVERSHOT_SHARE, _OVERSHOOT_OF_MANY = 0.02, 0.01
 
 
@@ -59,7 +60,7 @@ class Layout:
     frames = header.number('NumberOfFrames', 1)
     if frames > 1:
       raise RadiographError(
-        f'{name}: {frames:.0f} frames, where a radiograph has one; export one frame, or exclude it'
+        f'{name}: {frames:.0f} frames, but a radiograph has one; export one frame, or exclude it'
       )
     photometric, channels = header.text('PhotometricInterpretation'), 1
     if photometric in _COLOUR:
@@ -219,7 +220,7 @@ def _native_samples(
   size = layout.bits_allocated // 8
   if len(data) < count * size:
     raise RadiographError(
-      f'{name}: {len(data)} bytes of pixels, where the header promises {count * size}; the file '
+      f'{name}: {len(data)} bytes of pixels, but the header promises {count * size}; the file '
       'is truncated, export it again'
     )
   samples = np.frombuffer(data, f'<u{size}', count)
@@ -246,7 +247,7 @@ def _without_chroma(samples: np.ndarray, header: Header, name: str) -> np.ndarra
   # A chroma of 128 means no colour (PS3.3 C.7.6.3.1.2).
   if np.any(np.abs(samples[..., 1:].astype(np.int16) - 128) > 1):
     raise RadiographError(
-      f'{name}: the image has colours, where a radiograph is grey; export it again as MONOCHROME2'
+      f'{name}: the image has colours, but a radiograph is grey; export it again as MONOCHROME2'
     )
   return samples[..., 0]
 

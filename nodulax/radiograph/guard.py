@@ -38,7 +38,7 @@ _TURNS = {1: 'by 90 degrees clockwise', 2: 'by 180 degrees', 3: 'by 90 degrees a
 _TURNED_SIDE = 256  # pixels of the small copy that is turned
 # The poorest of 1,727 real 8-bit radiographs had 115 greys; a mask or a chart has few.
 _FEWEST_GREYS = 16
-# Largest share of pixels that may have the darkest or brightest grey; in those it was up to half.
+# Largest share of pixels of the darkest or the brightest grey; in those 1,727 it was up to half.
 _MOST_EXTREME = 0.8
 # The storage classes that can hold a chest radiograph, or a picture of one (PS3.4 B.5): Computed
 # Radiography, Digital X-Ray, X-Ray Angiography and Radiofluoroscopy, Secondary Capture.

@@ -61,7 +61,7 @@ def decode_metaimage(data: bytes, name: str) -> Radiograph:
   size = shape[0] * shape[1] * dtype.itemsize
   if size > MAX_BYTES:
     raise RadiographError(
-      f'{name}: {size:,} bytes of pixels, where a radiograph has at most {MAX_BYTES:,}; exclude it'
+      f'{name}: {size:,} bytes of pixels, but a radiograph has at most {MAX_BYTES:,}; exclude it'
     )
   pixels = data[start:]
   if _is_true(header, 'CompressedData', False):
@@ -102,7 +102,7 @@ def _shape(header: dict[str, str], name: str) -> tuple[int, int]:
   width, height, *depth = map(int, sides)
   if depth and depth[0] != 1:
     raise RadiographError(
-      f'{name}: {depth[0]} images in one file, where a radiograph is one; export it alone'
+      f'{name}: {depth[0]} images in one file, but a radiograph is one; export it alone'
     )
   check_size(height, width, name)
   return height, width

@@ -46,7 +46,7 @@ def read_radiograph(path: str | os.PathLike[str]) -> Radiograph:
     size = file.stat().st_size
     if size > MAX_BYTES:
       raise RadiographError(
-        f'{path}: {size:,} bytes, where a radiograph has at most {MAX_BYTES:,}; exclude it'
+        f'{path}: {size:,} bytes, but a radiograph has at most {MAX_BYTES:,}; exclude it'
       )
     data = file.read_bytes()
   except OSError as error:

@@ -69,7 +69,7 @@ def check_size(height: int, width: int, name: str) -> None:
   """
   if height < 1 or width < 1 or height * width > MAX_PIXELS:
     raise RadiographError(
-      f'{name}: the header claims {width} x {height} pixels, where a radiograph has 1 to '
+      f'{name}: the header claims {width} x {height} pixels, but a radiograph has 1 to '
       f'{MAX_PIXELS:,}; export the image again, or exclude it'
     )
 
@@ -101,7 +101,7 @@ def as_grey(samples: np.ndarray, name: str, tolerance: int = 0) -> np.ndarray:
   darkest, brightest = samples.min(axis=-1), samples.max(axis=-1)
   if np.any(brightest - darkest > tolerance):
     raise RadiographError(
-      f'{name}: the image has colours, where a radiograph is grey; export it again as '
+      f'{name}: the image has colours, but a radiograph is grey; export it again as '
       'greyscale, without annotations, or exclude it'
     )
   return np.ascontiguousarray(samples[..., samples.shape[2] // 2])

@@ -61,7 +61,7 @@ def _only_page(pages: list[Page], name: str) -> Page:
   whole = [page for page in pages if not _first(page, _SUBFILE, 0) & 1]
   if len(whole) != 1 or whole[0] is not pages[0]:
     raise RadiographError(
-      f'{name}: a TIFF of {len(whole)} pages, where a radiograph has one; export it alone'
+      f'{name}: a TIFF of {len(whole)} pages, but a radiograph has one; export it alone'
     )
   return pages[0]
 
@@ -77,7 +77,7 @@ def _check(page: Page, shape: tuple[int, int], name: str) -> None:
   if photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR):
     raise RadiographError(
       f'{name}: a TIFF of a palette, of inks (CMYK) or the like (photometric interpretation '
-      f'{photometric}), where a radiograph is grey; export it as greyscale'
+      f'{photometric}), but a radiograph is grey; export it as greyscale'
     )
   bits, kinds = set(page.get(_BITS, [1])), set(page.get(_SAMPLE_FORMAT, [1]))
   samples = _first(page, _SAMPLES, 1)

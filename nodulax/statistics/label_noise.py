@@ -121,7 +121,7 @@ def rates_from_second_reading(
   value = rates(nodule, normal)
   if np.isnan(value).any():
     missing = 'normal' if np.isnan(value[0]) else 'a nodule'
-    raise ValueError(f'no radiograph that was read again is {missing}, so one rate cannot be told')
+    raise ValueError(f'no radiograph that was read again is {missing}, so one rate is unknown')
   rng = np.random.default_rng(seed)
   nodule, normal = (rng.beta(count + 0.5, total - count + 0.5, draws) for count, total in counts)
   drawn = rates(nodule, normal)

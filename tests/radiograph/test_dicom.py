@@ -588,7 +588,7 @@ def test_deflated_files_that_are_cut_or_too_large(monkeypatch):
     with pytest.raises(RadiographError, match='^chest.dcm: .*export'):
       decode_radiograph(data[:length], 'chest.dcm')
   monkeypatch.setattr(dicom_header, 'MAX_BYTES', 2000)
-  with pytest.raises(RadiographError, match='more than 2,000 bytes when it is inflated.*exclude'):
+  with pytest.raises(RadiographError, match='more than 2,000 bytes when inflated.*exclude'):
     decode_radiograph(data, 'chest.dcm')
 
 
