@@ -59,8 +59,7 @@ def main(given: argparse.Namespace) -> None:
   if given.queue:
     page = rereading.create(_queue(given), reader)
   else:
-    # An exported network tells its figures in its model card alone.
-    measured = {} if isinstance(reader, ExportedReader) else evaluations(given.checkpoint)
+    measured = None if isinstance(reader, ExportedReader) else evaluations(given.checkpoint)
     page = server.create(reader, given.largest_mb * 2**20, measured)
   print(f'http://{HOST}:{listening.getsockname()[1]} (Ctrl-C ends it)', flush=True)
   print(NOTICE, flush=True)

@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import http.server
+import re
 import threading
 
 import pytest
@@ -62,6 +63,13 @@ def test_a_file_is_downloaded_once_and_kept(server, tmp_path, algorithm, digits)
   assert published.fetch(file) == path and Handler.asked == ['/whole.h5']
   path.write_bytes(CONTENT[:-1])  # damaged on disk: fetched again
   assert published.fetch(file).read_bytes() == CONTENT and len(Handler.asked) == 2
+
+
+def test_a_download_shows_its_progress(server, monkeypatch, capsys):
+  for variable in ('TTY_COMPATIBLE', 'TTY_INTERACTIVE'):
+    monkeypatch.setenv(variable, '1')  # as on a terminal
+  published.fetch(of(server, 'whole.h5'))
+  assert re.search(r'downloading whole\.h5 .*1\.0/1\.0 MB', capsys.readouterr().out)
 
 
 # requests leaves the connection of a broken download to the garbage collector.
