@@ -1,5 +1,6 @@
 """Published weights from a server that stands in for theirs: whole, broken, wrong, absent."""
 
+import functools
 import gc
 import hashlib
 import http.server
@@ -7,6 +8,8 @@ import re
 import threading
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from nodulax.errors import OptionError
 from nodulax.storage import published
@@ -66,8 +69,8 @@ def test_a_file_is_downloaded_once_and_kept(server, tmp_path, algorithm, digits)
 
 
 def test_a_download_shows_its_progress(server, monkeypatch, capsys):
-  for variable in ('TTY_COMPATIBLE', 'TTY_INTERACTIVE'):
-    monkeypatch.setenv(variable, '1')  # as on a terminal
+  on_terminal = functools.partial(Progress, console=Console(force_terminal=True, width=100))
+  monkeypatch.setattr(published, 'Progress', on_terminal)
   published.fetch(of(server, 'whole.h5'))
   assert re.search(r'downloading whole\.h5 .*1\.0/1\.0 MB', capsys.readouterr().out)
 
