@@ -145,15 +145,17 @@ def read_config(name: str, changes: Sequence[str]) -> tuple[Any, list[str]]:
     raise OptionError(f'--config={name}: {" ".join(message.split())}') from None
 
 
-def add_checkpoint(parser: argparse.ArgumentParser) -> None:
-  """Adds --checkpoint, which names a trained network."""
+def add_checkpoint(parser: argparse.ArgumentParser, *, exported: bool = False) -> None:
+  """Adds --checkpoint, which names a trained network; an exported one where that will do."""
   from nodulax.checkpoints import shipped  # takes Flax along, which not every command needs
 
   parser.add_argument(
     '--checkpoint',
     default=shipped.NAME,
     metavar='RUN',
-    help='workdir of a training run (default: nodulax, the network that comes along)',
+    help='workdir of a training run'
+    + (', exported file, or hf://OWNER/NAME on the Hugging Face Hub' if exported else '')
+    + ' (default: nodulax, the network that comes along)',
   )
 
 

@@ -6,7 +6,9 @@
 needs to a folder, so that the network is used without the training code: put the folder on the
 Python path where jax, numpy, opencv-python-headless and flatbuffers are installed. For research,
 not a medical device. --onnx adds the network as ONNX, for one radiograph at a time; it needs the
-extra `onnx`.
+extra `onnx`. --push=hf://OWNER/NAME uploads the file to the Hugging Face Hub with a model card,
+whose metadata hold the measured AUCs; it needs the extra `hub` and a token (`hf auth login`, or
+HF_TOKEN). `nodulax.load('hf://OWNER/NAME')` reads it from there.
 """
 
 import argparse
@@ -20,7 +22,9 @@ import json
 import logging
 import os
 import pathlib
+import re
 import shutil
+import tempfile
 import zipfile
 from typing import Any
 
@@ -34,9 +38,10 @@ from nodulax import NOTICE, cli, exported
 from nodulax.checkpoints import checkpoint, evaluations, networks
 from nodulax.checkpoints.description import Description
 from nodulax.distributed import inference
+from nodulax.errors import OptionError
 from nodulax.files import whole_file
 from nodulax.model import Network
-from nodulax.storage import folders
+from nodulax.storage import folders, hub
 
 _PACKAGE = pathlib.Path(__file__).parent
 LOADER = (
@@ -160,6 +165,72 @@ def card(description: Description, metrics: dict[str, dict[str, Any]]) -> str:
   return '\n\n'.join(lines) + '\n'
 
 
+def hub_card(
+  address: str, description: Description, metrics: dict[str, dict[str, Any]], license: str
+) -> str:
+  """The model card in the Hub's format: metadata in YAML, then Markdown.
+
+  Args:
+    address: hf://OWNER/NAME.
+    description: of the network.
+    metrics: of its evaluations, by set; the AUC of each goes into the metadata.
+    license: of the weights, as the Hub names it.
+
+  Raises:
+    StorageError: the extra is missing.
+  """
+  library = hub.library()
+  results = [
+    library.EvalResult(
+      task_type='image-classification',
+      dataset_type=re.sub(r'\W+', '-', name.lower()),
+      dataset_name=name,
+      dataset_split=values['split'],
+      metric_type='roc_auc',
+      metric_name=f'AUC of {values["images"]} radiographs',
+      metric_value=values['auc']['value'],
+    )
+    for name, values in metrics.items()
+    if values['auc']
+  ]
+  metadata = library.ModelCardData(
+    license=license,
+    library_name='nodulax',
+    pipeline_tag='image-classification',
+    tags=['jax', 'medical-imaging', 'radiology', 'chest-x-ray', 'lung-nodule'],
+    model_name=description.name,
+    eval_results=results or None,
+  )
+  use = (
+    "```\npip install 'nodulax[hub]'\n```\n\n"
+    f"```python\nimport nodulax\n\nprint(nodulax.load('{address}')('chest.dcm'))\n```\n"
+  )
+  return f'---\n{metadata.to_yaml()}\n---\n\n{card(description, metrics)}\n{use}'
+
+
+def push(
+  run: str | os.PathLike,
+  file: str | os.PathLike,
+  address: str,
+  license: str,
+  *,
+  private: bool = False,
+) -> str:
+  """Uploads the exported file of a run with its model card, as `hub.push` does.
+
+  Returns:
+    The address with the commit as its revision.
+
+  Raises:
+    StorageError: the extra is missing, or the Hub refuses.
+  """
+  run = folders.fetch(run, only=(*checkpoint.NEEDED, 'evaluation/*/metrics.json'))
+  readme = hub_card(address, checkpoint.describe(run), evaluations.evaluations(run), license)
+  return hub.push(
+    address, {hub.MODEL: pathlib.Path(file), hub.CARD: readme.encode()}, private=private
+  )
+
+
 def copy_loader(folder: str | os.PathLike) -> None:
   """Copies `nodulax.exported` and what it needs, as a package `nodulax`, into `folder`."""
   package = pathlib.Path(folder) / 'nodulax'
@@ -179,21 +250,35 @@ def copy_loader(folder: str | os.PathLike) -> None:
 def add_arguments(parser: cli.Parser) -> None:
   cli.add_checkpoint(parser)
   add = parser.add_argument
-  add('--output', required=True, help='file to write')
+  add('--output', help='file to write')
   add('--onnx', action='store_true', help='add the network as ONNX')
   add('--loader', help='folder to copy the loader to')
+  add('--push', metavar='hf://OWNER/NAME', help='upload it to the Hugging Face Hub')
+  add('--license', default='unknown', help='of the pushed weights (default: unknown)')
+  add('--private', action='store_true', help='where --push makes a repository, show it to nobody')
 
 
 def main(given: argparse.Namespace) -> None:
   absl_logging.set_verbosity(absl_logging.WARNING)
-  with folders.file_to_send(given.output) as file:
+  if not (given.output or given.push):
+    raise OptionError('name the file to write with --output, or --push=hf://OWNER/NAME')
+  if given.push:
+    hub.check(given.push)
+  with contextlib.ExitStack() as stack:
+    if given.output:
+      file = stack.enter_context(folders.file_to_send(given.output))
+    else:
+      file = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory())) / hub.MODEL
     export(given.checkpoint, file, with_onnx=given.onnx)
     size = file.stat().st_size
+    where = [given.output] if given.output else []
+    if given.push:
+      where.append(push(given.checkpoint, file, given.push, given.license, private=given.private))
   if given.loader:
     folder = folders.check_out(given.loader)
     copy_loader(folder)
     folders.publish(folder)
-  print(f'{given.output}: {size / 1e6:.1f} MB, for {", ".join(exported.PLATFORMS)}')
+  print(f'{", ".join(where)}: {size / 1e6:.1f} MB, for {", ".join(exported.PLATFORMS)}')
   print(NOTICE)
 
 

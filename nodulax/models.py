@@ -11,7 +11,6 @@ import jax
 import numpy as np
 import pandas as pd
 
-from nodulax import exported
 from nodulax.checkpoints import evaluations
 from nodulax.errors import NodulaxError
 from nodulax.evaluate import evaluate
@@ -22,8 +21,8 @@ from nodulax.prediction.reader import Reader, draw, whole_heat_map
 from nodulax.radiograph import pictures
 from nodulax.radiograph.reading import decode_radiograph, read_radiograph
 from nodulax.radiograph.record import Radiograph, RadiographError, as_grey
+from nodulax.readers import ExportedReader, open_reader
 from nodulax.statistics.findings import Finding
-from nodulax.storage import folders
 
 Image = str | os.PathLike | np.ndarray | Any
 """A radiograph: path, array u8 or u16[H, W], PIL image, or pydicom dataset."""
@@ -131,7 +130,7 @@ class Model:
     description: what the network needs beside its weights, thresholds among it.
   """
 
-  def __init__(self, source: str, network: Reader | exported.Model):
+  def __init__(self, source: str, network: Reader):
     self.source = source
     self._network = network
     self.description = network.description
@@ -165,10 +164,7 @@ class Model:
       raise RadiographError(
         f'{_named(image)}: not an upright frontal chest radiograph: {reading.objection}'
       )
-    if isinstance(self._network, exported.Model):
-      answer = self._network.read(reading)
-    else:
-      (answer,) = self._network([reading])
+    (answer,) = self._network([reading])
     return Prediction(*as_stored(reading, answer))
 
   def evaluate(self, shards: str | os.PathLike, split: str = 'test') -> Evaluation:
@@ -181,7 +177,7 @@ class Model:
     Raises:
       NodulaxError: the network is an exported file, or there is no such split.
     """
-    if isinstance(self._network, exported.Model):
+    if isinstance(self._network, ExportedReader):
       raise NodulaxError(f'{self.source}: evaluate the run that it was exported from')
     with tempfile.TemporaryDirectory() as folder:
       output = pathlib.Path(folder) / 'evaluation'
@@ -194,16 +190,15 @@ def load(source: str | os.PathLike = 'nodulax') -> Model:
 
   Args:
     source: 'nodulax', the network that comes along; the workdir of a training run; a file that
-      `nodulax export` wrote; or the address of either in a bucket.
+      `nodulax export` wrote; the address of either in a bucket; or hf://OWNER/NAME or
+      hf://OWNER/NAME@REVISION, an exported network on the Hugging Face Hub.
 
   Raises:
     CheckpointError, ExportError: there is no network there, or it is damaged.
+    StorageError: it cannot be downloaded.
   """
   text = os.fspath(source)
-  if text.endswith('.nodulax') or pathlib.Path(text).is_file():
-    file = folders.fetch_file(text) if folders.is_remote(text) else text
-    return Model(text, exported.load(file))
-  return Model(text, Reader(text, 1, jax.local_devices()[:1]))
+  return Model(text, open_reader(text, 1, jax.local_devices()[:1]))
 
 
 def _radiograph(image: Any) -> Radiograph:

@@ -3,10 +3,11 @@
   python -m nodulax.predict --output=DIR image.dcm folder/ 'scans/*/*.png'
 
 Reads DICOM, PNG, JPEG, TIFF, BMP and MetaImage (.mha) with the network that comes with nodulax, or
-with that of a training run (--checkpoint=RUN). Writes findings.csv (one row a radiograph),
-locations.csv (one row a finding), findings.json (both; findings.schema.json says what it holds),
-nodules.json (the form of NODE21) and overlays/; for DICOM radiographs, with --dicom_sr, --dicom_seg
-and --dicom_sc, objects for the archive that they came from, which name the patient.
+with that of a training run, an exported file or the Hugging Face Hub (--checkpoint). Writes
+findings.csv (one row a radiograph), locations.csv (one row a finding), findings.json (both;
+findings.schema.json says what it holds), nodules.json (the form of NODE21) and overlays/; for DICOM
+radiographs, with --dicom_sr, --dicom_seg and --dicom_sc, objects for the archive that they came
+from, which name the patient.
 
 What does not look like an upright frontal chest radiograph gets no probability: findings.csv says
 why, and --force reads it all the same. Run again, the command resumes where it stopped. Exit status
@@ -30,10 +31,11 @@ from nodulax.errors import OptionError
 from nodulax.prediction.discovery import radiographs_in, read_list
 from nodulax.prediction.files import FATAL, Journal, OutputError, Refused, record
 from nodulax.prediction.prediction import Prediction, Reading, as_stored
-from nodulax.prediction.reader import Reader, draw, read
+from nodulax.prediction.reader import draw, read
 from nodulax.radiograph import pictures
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.radiograph.reading import RadiographError
+from nodulax.readers import open_reader
 from nodulax.storage import folders
 
 DICOM_KINDS = ('dicom_sr', 'dicom_seg', 'dicom_sc')
@@ -56,7 +58,7 @@ def predict(
   """Reads radiographs with a run's best network, but for those that `output` holds already.
 
   Args:
-    run: the workdir of a training run, or 'nodulax' for the network that comes with it.
+    run: the network, as `open_reader` takes it.
     files: as `radiographs_in` gives them.
     output: the folder to write; a copy that `folders.check_out` made is sent back now and then.
     batch_size: radiographs at a time.
@@ -69,12 +71,12 @@ def predict(
     are in the tables, but an overlay or a DICOM object could not be written.
 
   Raises:
-    CheckpointError: there is no such run.
+    CheckpointError, ExportError, StorageError: there is no such network.
     OutputError: `output` holds the findings of another network, or the extra `dicom` is missing.
   """
   write_dicom = _dicom_writer() if dicom else None
   output = pathlib.Path(output)
-  reader = Reader(run, batch_size, jax.local_devices())
+  reader = open_reader(run, batch_size, jax.local_devices())
   (output / 'overlays').mkdir(parents=True, exist_ok=True)
   (output / 'NOTICE.txt').write_text(NOTICE + '\n')
   journal = Journal(output, reader.description, dicom, files)
@@ -172,7 +174,7 @@ def _write_overlay(path: pathlib.Path, reading: Reading, prediction: Prediction)
 
 
 def add_arguments(parser: cli.Parser) -> None:
-  cli.add_checkpoint(parser)
+  cli.add_checkpoint(parser, exported=True)
   add = parser.add_argument
   add('paths', nargs='*', metavar='FILE', help='radiographs, folders and glob patterns')
   add('--output', required=True, help='folder to write')

@@ -22,7 +22,7 @@ LAYERS = (
   ('training', 'prediction'),
   ('labels', 'report', 'pretraining'),
   ('study', 'app', 'cli', 'main', 'train', 'evaluate', 'predict', 'export', 'exported', 'pretrain')
-  + ('models',)
+  + ('models', 'readers')
   + ('input.__main__', 'report.__main__', 'labels.__main__', 'labels.crossfit')
   + ('labels.study', 'labels.budget'),
 )
@@ -41,7 +41,10 @@ SIDEWAYS = {
   ('study', 'train'),
   ('train', 'evaluate'),
   ('export', 'exported'),
-  ('models', 'exported'),
+  ('readers', 'exported'),
+  ('models', 'readers'),
+  ('predict', 'readers'),
+  ('app', 'readers'),
   ('models', 'evaluate'),
   ('evaluate', 'models'),  # within the function that both are
   *((command, 'cli') for command in LAYERS[-1] if command not in ('cli', 'exported', 'study')),

@@ -10,12 +10,16 @@ import sys
 import time
 
 import pytest
+from etils import epath
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from nodulax import train
 from nodulax.checkpoints import checkpoint
-from nodulax.input.shards import ShardsError
+from nodulax.input.shards import Shards, ShardsError
+from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.training import data, fit, options
 from nodulax.training import start as start_
+from nodulax.training.data import training_data
 from nodulax.training.fit import TrainingError
 from nodulax.training.workdir import WorkdirError
 from tests.end_to_end.kill_stress import final_state, tensorboard_points
@@ -61,6 +65,33 @@ def test_an_experiment_leaves_checkpoints_logs_and_evaluations(trained_run):
   logged = [json.loads(line) for line in (trained_run / 'metrics.jsonl').read_text().splitlines()]
   assert [line['step'] for line in logged if 'loss' in line] == list(range(1, steps + 1))
   assert [line['step'] for line in logged if 'tune_auc' in line] == [steps // 2, steps]
+
+
+def test_tensorboard_groups_what_a_run_of_network_2_tells(trained_run):
+  (path,) = trained_run.glob('events.out.tfevents.*')
+  tags = {value.tag for event in EventFileLoader(str(path)).Load() for value in event.summary.value}
+  losses = {'loss', 'classification_loss', 'localization_loss'}
+  train = {*losses, 'gradient_norm', 'learning_rate', 'images_per_second', 'data_wait', 'images'}
+  tune = {
+    'auc',
+    'loss',
+    'same_hottest_cell',
+    'hottest_cell_on_nodule',
+    'precision_recall',
+    'images',
+  }
+  told = {f'train/{name}' for name in train} | {f'tune/{name}' for name in tune}
+  assert tags - {'_hparams_/session_start_info'} == told
+  assert '_hparams_/session_start_info' in tags
+
+
+def test_a_tune_split_too_small_to_choose_by_is_told(config, shards, tmp_path, capsys):
+  preprocessing = Preprocessing.from_dict(config.preprocessing.to_dict())
+  _, tune = training_data(config, epath.Path(tmp_path), Shards(shards, 'train'), preprocessing)
+  told = (
+    f'the tune split has {len(tune)} radiographs, 2 of the rarer class: which epoch is the best'
+  )
+  assert told in ' '.join(capsys.readouterr().out.split())
 
 
 def test_a_run_killed_in_mid_epoch_ends_like_an_uninterrupted_one(config, trained_run, tmp_path):

@@ -3,11 +3,12 @@
   python -m nodulax.app [--checkpoint=RUN]
   python -m nodulax.app --dataset=DIR --queue=queue.csv --reading=reading.csv
 
-Reads with the network that comes with nodulax, or with that of a training run. Needs the extra
-`app`. Answers this machine alone, needs no network, and keeps nothing: a radiograph is read in
-memory and forgotten; a structured report, where one is asked for, passes through a temporary file.
-With --queue it is the re-reading page: the radiographs of a queue (`nodulax labels queue`) one
-after the other, and an answer to each, kept in --reading at once. Several readers may share a file.
+Reads with the network that comes with nodulax, or with that of a training run, of an exported file
+or of the Hugging Face Hub (hf://OWNER/NAME). Needs the extra `app`. Answers this machine alone,
+needs no network, and keeps nothing: a radiograph is read in memory and forgotten; a structured
+report, where one is asked for, passes through a temporary file. With --queue it is the re-reading
+page: the radiographs of a queue (`nodulax labels queue`) one after the other, and an answer to
+each, kept in --reading at once. Several readers may share a file.
 For research, not a medical device.
 """
 
@@ -24,7 +25,7 @@ from nodulax.checkpoints.evaluations import evaluations
 from nodulax.errors import NodulaxError, OptionError
 from nodulax.input.shards import Shards
 from nodulax.labels.queue import read_queue
-from nodulax.prediction.reader import Reader
+from nodulax.readers import ExportedReader, open_reader
 
 if TYPE_CHECKING:
   from nodulax.app import rereading
@@ -33,7 +34,7 @@ HOST = '127.0.0.1'
 
 
 def add_arguments(parser: cli.Parser) -> None:
-  cli.add_checkpoint(parser)
+  cli.add_checkpoint(parser, exported=True)
   add = parser.add_argument
   add('--port', type=int, default=8000, help='port on this machine; 0 for any (default: 8000)')
   add('--largest_mb', type=int, default=64, help='largest file to accept, in MB (default: 64)')
@@ -52,13 +53,14 @@ def main(given: argparse.Namespace) -> None:
     from nodulax.app import rereading, server
   except ImportError as error:
     raise NodulaxError(f"the page needs the extra: pip install -e '.[app]' ({error})") from error
-  reader = Reader(given.checkpoint, 1, jax.local_devices()[:1])
+  reader = open_reader(given.checkpoint, 1, jax.local_devices()[:1])
   listening = socket.create_server((HOST, given.port))
   server.warm_up(reader)
   if given.queue:
     page = rereading.create(_queue(given), reader)
   else:
-    page = server.create(reader, given.largest_mb * 2**20, evaluations(given.checkpoint))
+    measured = None if isinstance(reader, ExportedReader) else evaluations(given.checkpoint)
+    page = server.create(reader, given.largest_mb * 2**20, measured)
   print(f'http://{HOST}:{listening.getsockname()[1]} (Ctrl-C ends it)', flush=True)
   print(NOTICE, flush=True)
   uvicorn.Server(uvicorn.Config(page, log_level='warning', access_log=False)).run([listening])

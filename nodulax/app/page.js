@@ -16,7 +16,8 @@ let queue = Promise.resolve();  // files are read one after the other
 fetch('model').then((response) => response.json()).then((model) => {
   $('model').textContent = `${model.name}, ${model.step} steps; threshold frozen on ` +
     `${model.tune_images} tune images; probability ${model.calibrated ? '' : 'not '}calibrated`;
-  $('measured').textContent = model.measured.length ? `Measured: ${model.measured.join('; ')}` : 'Not evaluated yet.';
+  $('measured').textContent = !model.measured ? 'An exported network: its figures are in its model card.' :
+    model.measured.length ? `Measured: ${model.measured.join('; ')}` : 'Not evaluated yet.';
   $('colours').style.background = `linear-gradient(to right, ${model.colours.join(',')})`;
 });
 

@@ -44,16 +44,15 @@ _FILES = {
 
 
 def create(
-  reader: Reader, largest: int, measured: dict[str, evaluations.Metrics] | None = None
+  reader: Reader, largest: int, measured: dict[str, evaluations.Metrics] | None
 ) -> Starlette:
   """The page's server; it keeps nothing on disk and logs nothing.
 
   Args:
     reader: reads one radiograph at a time.
-    measured: what the network's evaluations found, by name of the set.
     largest: bytes of a file; larger ones are refused.
+    measured: what the network's evaluations found, by name of the set; None where that is unknown.
   """
-  measured = measured or {}
   one_at_a_time = threading.Lock()
 
   async def answered(request: Request, reply: Callable[[bytes], Response]) -> Response:
@@ -86,7 +85,9 @@ def create(
         'step': reader.description.step,
         'tune_images': thresholds.tune_images,
         'calibrated': thresholds.temperature is not None,
-        'measured': [
+        'measured': None
+        if measured is None
+        else [
           f'{name}: AUC {evaluations.shown(metrics["auc"])}' for name, metrics in measured.items()
         ],
         'colours': pictures.colour_scale(COLOURS),

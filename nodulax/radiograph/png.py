@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import imagecodecs
 import numpy as np
 
+from nodulax.radiograph.kinds import kind_of
 from nodulax.radiograph.record import RadiographError, as_grey, check_size
 
 SIGNATURE = b'\x89PNG\r\n\x1a\n'
@@ -67,7 +68,8 @@ def passes_through(data: bytes) -> bool:
 def _chunks(data: bytes, name: str) -> Iterator[bytes]:
   """Yields the type of every chunk, after checking its length and checksum and the image size."""
   if not data.startswith(SIGNATURE):
-    raise RadiographError(f'{name}: not a PNG file; give a PNG')
+    other = kind_of(data)
+    raise RadiographError(f'{name}: {f"{other} file, " if other else ""}not a PNG; give a PNG')
   view = memoryview(data)
   start, kind = len(SIGNATURE), b''
   while kind != b'IEND':

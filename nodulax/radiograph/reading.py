@@ -4,6 +4,7 @@ import os
 import pathlib
 
 from nodulax.radiograph import bmp, dicom, jpeg, metaimage, png, tiff
+from nodulax.radiograph.kinds import kind_of
 from nodulax.radiograph.png import decode_png, encode_png, passes_through
 from nodulax.radiograph.record import MAX_BYTES, Radiograph, RadiographError
 
@@ -105,4 +106,6 @@ def _why_unknown(data: bytes) -> str:
     return (
       f'a file compressed with gzip, such as NIfTI (.nii.gz), which is not read; give {FORMATS}'
     )
+  if kind := kind_of(data):
+    return f'{kind} file, whatever its name ends with; convert it to {FORMATS}'
   return f'not a {FORMATS} file; convert it to one of these'

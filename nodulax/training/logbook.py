@@ -131,8 +131,9 @@ class Logbook:
     self._write(step, 'tune', scalars, {})
     named = {name.replace('_', ' '): value for name, value in scalars.items()}
     numbers = ', '.join(f'tune {name} {value:.4f}' for name, value in named.items())
-    if auc is not None and auc.estimable:
-      numbers += f', interval of the AUC {auc.low:.2f} to {auc.high:.2f}'
+    if auc is not None:
+      limits = f'{auc.low:.2f} to {auc.high:.2f}' if auc.estimable else 'unknown'
+      numbers += f', interval of the AUC {limits}'
     self._progress.console.print(
       f'{self._name}: epoch {epoch}, {numbers}{" (best so far)" if best else ""}', highlight=False
     )

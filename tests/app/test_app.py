@@ -5,9 +5,11 @@ import io
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
+import types
 
 import cv2
 import jsonschema
@@ -19,7 +21,8 @@ pytest.importorskip('starlette', reason='the extra `app` is not installed')
 pytest.importorskip('uvicorn', reason='the extra `app` is not installed')
 
 from nodulax import predict
-from nodulax.checkpoints import evaluations
+from nodulax.app import server
+from nodulax.checkpoints import evaluations, shipped
 from nodulax.radiograph import pictures
 from nodulax.radiograph.reading import encode_png, read_radiograph
 from tests.app import browser as browsers
@@ -122,6 +125,11 @@ def test_the_heat_layer_over_a_radiograph_is_the_overlay():
   np.testing.assert_allclose(blended, pictures.overlay(image, heat), atol=1.01)
   read = cv2.imdecode(np.frombuffer(pictures.png(layer.astype(np.uint8)), np.uint8), -1)
   np.testing.assert_array_equal(read[..., [2, 1, 0, 3]], layer)
+
+
+def test_the_heat_layer_is_transparent_below_the_threshold():
+  heat = np.array([[0.1, 0.49, 0.5, 0.9]], np.float32)
+  assert pictures.heat_layer(heat, 0.5)[..., 3].tolist() == [[0, 0, 128, 230]]
 
 
 @pytest.fixture(scope='module')
@@ -262,10 +270,19 @@ def test_several_files_are_listed_and_saved(browser, page, hospital, tmp_path):
   assert float(browser.run("document.querySelector('#probability').textContent")) == probability
 
 
+def test_a_finding_outside_the_lungs_is_named_so(browser):
+  assert browser.run("where({zone: 'outside', laterality: 'left'})") == 'left, outside the lungs'
+  assert browser.run("where({zone: 'upper', laterality: 'right'})") == 'right upper'
+
+
 def test_the_example_is_read_and_can_be_enlarged_and_moved(browser):
   browser.run("document.querySelector('#example').click()")
   browser.wait("document.querySelector('#status').textContent.startsWith('simulated.png: ')")
   assert browser.run("document.querySelector('#save_sr').disabled")  # no DICOM
+  shown = browser.run("document.querySelector('#scale').innerText")
+  assert re.search(r'probability of a nodule\s+transparent below 0\.\d\d\s+1', shown)
+  colours = browser.run("document.querySelector('#colours').style.background")
+  assert colours.startswith('linear-gradient(to right, rgb(0, 0, 4)')  # where inferno begins
   frame = browser.run("document.querySelector('#view').getBoundingClientRect().toJSON()")
   middle = {'x': frame['x'] + frame['width'] / 2, 'y': frame['y'] + frame['height'] / 2}
   browser.call('Input.dispatchMouseEvent', type='mouseWheel', deltaX=0, deltaY=-400, **middle)
@@ -288,6 +305,25 @@ def test_nothing_overflows(browser, width):
   browser.wait("document.querySelector('#status').textContent.startsWith('simulated.png: ')")
   assert browser.run('document.documentElement.scrollWidth') <= width
   browser.call('Emulation.clearDeviceMetricsOverride')
+
+
+@pytest.mark.parametrize(
+  ('measured', 'told'),
+  [
+    (None, None),
+    ({}, []),
+    (
+      {'JSRT': {'auc': {'value': 0.661, 'low': 0.56, 'high': 0.75}}},
+      ['JSRT: AUC 0.66 (0.56 to 0.75)'],
+    ),
+  ],
+)
+def test_the_header_has_what_is_known_of_the_network(measured, told):
+  reader = types.SimpleNamespace(description=shipped.description())
+  routes = server.create(reader, 1, measured).routes
+  model = next(route.endpoint for route in routes if route.path == '/model')
+  answer = json.loads(model(None).body)
+  assert answer['measured'] == told and answer['name'] == 'nodulax'
 
 
 def test_the_shipped_network_is_introduced_by_its_figures_on_real_radiographs():

@@ -125,7 +125,8 @@ def constraints(extra: str) -> list[str]:
 def test_the_pinned_versions_are_what_the_project_asks_for(extra):
   project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
   extras = project['optional-dependencies']
-  asked = project['dependencies'] + extras['gcs'] + extras['s3'] + extras.get(extra, [])
+  asked = project['dependencies'] + sum((extras[name] for name in ('gcs', 'hub', 's3')), [])
+  asked += extras.get(extra, [])
   pinned = {}
   for line in constraints(extra):
     name, version = line.split('==')

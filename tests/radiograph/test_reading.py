@@ -193,6 +193,10 @@ REFUSED = {
   'transparent PNG': (file_of(TRANSPARENT), 'transparent.*greyscale'),
   'empty file': (b'', 'empty.*copy'),
   'text': (b'image,patient_id,label\n', 'not a DICOM, PNG, JPEG, TIFF, BMP or MetaImage.*convert'),
+  'WebP': (file_of(Image.fromarray(GREY), 'WEBP'), 'a WebP file, whatever its name.*to DICOM, PNG'),
+  'GIF': (file_of(Image.fromarray(GREY), 'GIF'), 'a GIF file.*convert'),
+  'JPEG 2000': (file_of(Image.fromarray(GREY), 'JPEG2000'), 'a JPEG 2000 file.*convert'),
+  'page of an error': (b'\n<!DOCTYPE html><title>403', 'an HTML or XML file.*convert'),
   'JPEG of inks': (
     file_of(Image.fromarray(GREY).resize((64, 64)).convert('CMYK'), 'JPEG'),
     'ink colours .CMYK.*greyscale',
@@ -299,6 +303,16 @@ def test_a_tiff_cut_anywhere_is_refused_or_whole(compression):
       np.testing.assert_array_equal(pixels, DEEP)
       whole += 1
   assert whole <= 16  # the two resolutions, which nothing needs, stand at its end
+
+
+@pytest.mark.parametrize('ending', ['.png', '.jpg', '.dcm', '.tif', ''])
+def test_the_content_tells_the_kind_and_not_the_name(tmp_path, ending):
+  pixels = np.tile(np.arange(64, dtype=np.uint8) * 3, (64, 1))
+  for kind in ('PNG', 'JPEG', 'TIFF', 'BMP'):
+    path = tmp_path / f'image{ending}'
+    path.write_bytes(file_of(Image.fromarray(pixels), kind))
+    read = read_radiograph(path).pixels.astype(int)
+    np.testing.assert_allclose(read, pixels, atol=4 if kind == 'JPEG' else 0)
 
 
 def test_a_missing_file_a_folder_and_a_large_file_are_refused(tmp_path):

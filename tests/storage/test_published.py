@@ -1,11 +1,15 @@
 """Published weights from a server that stands in for theirs: whole, broken, wrong, absent."""
 
+import functools
 import gc
 import hashlib
 import http.server
+import re
 import threading
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from nodulax.errors import OptionError
 from nodulax.storage import published
@@ -62,6 +66,13 @@ def test_a_file_is_downloaded_once_and_kept(server, tmp_path, algorithm, digits)
   assert published.fetch(file) == path and Handler.asked == ['/whole.h5']
   path.write_bytes(CONTENT[:-1])  # damaged on disk: fetched again
   assert published.fetch(file).read_bytes() == CONTENT and len(Handler.asked) == 2
+
+
+def test_a_download_shows_its_progress(server, monkeypatch, capsys):
+  on_terminal = functools.partial(Progress, console=Console(force_terminal=True, width=100))
+  monkeypatch.setattr(published, 'Progress', on_terminal)
+  published.fetch(of(server, 'whole.h5'))
+  assert re.search(r'downloading whole\.h5 .*1\.0/1\.0 MB', capsys.readouterr().out)
 
 
 # requests leaves the connection of a broken download to the garbage collector.

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from nodulax.radiograph.png import decode_png
+
 
 def report(outcome):
   *_, html, data = outcome.out.strip().splitlines()
@@ -60,6 +62,25 @@ def test_every_fault_is_reported_at_once(spoiled, validate):
     assert kind in outcome.out
     assert image in page
   assert all(fault['remedy'] for fault in found['faults'])
+
+
+def test_a_file_is_what_its_content_says_and_another_kind_is_named(
+  nih, hospital, build, validate, make_dicom
+):
+  images = nih / 'images'
+  pixels = cv2.imread(str(images / '00000002_000.png'), cv2.IMREAD_UNCHANGED)
+  (images / '00000002_000.png').write_bytes(cv2.imencode('.jpg', pixels)[1].tobytes())
+  deep = cv2.imread(str(images / '00000003_000.png'), cv2.IMREAD_UNCHANGED).astype(np.uint16) * 16
+  make_dicom(images / '00000003_000.png', deep)
+  examples = build('nih_chestxray14', nih).all_examples()
+  stored = {name: decode_png(example['image'], name) for name, example in examples.items()}
+  np.testing.assert_allclose(stored['00000002_000.png'].astype(int), pixels, atol=8)
+  np.testing.assert_array_equal(stored['00000003_000.png'], deep)
+
+  (images / '00000004_000.png').write_bytes(cv2.imencode('.webp', pixels)[1].tobytes())
+  assert '00000004_000.png: a WebP file, whatever' in validate('nih_chestxray14', nih).out
+  (hospital / 'masks' / '0.png').write_bytes(cv2.imencode('.jpg', pixels)[1].tobytes())
+  assert 'a JPEG file, not a PNG; give a PNG' in validate('gmc_nodule', hospital).out
 
 
 def test_building_refuses_what_validation_refuses(spoiled, build):

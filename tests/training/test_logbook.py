@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.util import tensor_util
 
+from nodulax.statistics.estimate import Estimate
 from nodulax.training.event_file import EventFile
 from nodulax.training.logbook import Logbook
 
@@ -87,6 +88,24 @@ def test_metrics_jsonl_leaves_the_timings_out(tmp_path):
     {'step': 2, 'loss': 0.5, 'gradient_norm': 1.0},
     {'step': 2, 'tune_auc': 0.75},
   ]
+
+
+def test_a_run_shorter_than_log_every_has_a_first_point(tmp_path):
+  with logbook(tmp_path, log_every=100) as log:
+    for step in (1, 2, 3):
+      log.train(step, {'loss': step / 4})
+  assert json.loads((tmp_path / 'metrics.jsonl').read_text()) == {'step': 1, 'loss': 0.25}
+
+
+@pytest.mark.parametrize(
+  ('low', 'high', 'told'), [(0.6, 0.9, '0.60 to 0.90'), (np.nan, np.nan, 'unknown')]
+)
+def test_the_tune_auc_is_told_with_its_interval(tmp_path, capsys, low, high, told):
+  with logbook(tmp_path) as log:
+    log.tune(2, 1, {'auc': 0.75}, best=True, auc=Estimate(0.75, low, high))
+  assert f'epoch 1, tune auc 0.7500, interval of the AUC {told} (best so far)' in (
+    ' '.join(capsys.readouterr().out.split())
+  )
 
 
 def test_the_parameters_are_counted_and_listed(tmp_path, capsys):

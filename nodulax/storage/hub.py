@@ -1,0 +1,174 @@
+"""Exported networks on the Hugging Face Hub: hf://OWNER/NAME, or hf://OWNER/NAME@REVISION.
+
+A repository holds the network in model.nodulax and its model card in README.md. Reading takes that
+one file, checks it against the digest that the Hub lists, and keeps it in the cache folder. The
+token is that of `hf auth login`, or the variable HF_TOKEN. Needs the extra `hub`.
+"""
+
+import hashlib
+import importlib
+import logging
+import os
+import pathlib
+import re
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+from nodulax.errors import OptionError
+from nodulax.files import UNFINISHED
+from nodulax.storage import folders
+from nodulax.storage.bucket import StorageError
+
+SCHEME = 'hf://'
+MODEL = 'model.nodulax'
+CARD = 'README.md'
+_NAME = r'\w[\w.-]*'
+_ADDRESS = re.compile(rf'{SCHEME}({_NAME}/{_NAME})(?:@({_NAME}(?:/{_NAME})*))?', re.ASCII)
+
+
+def is_address(source: str | os.PathLike) -> bool:
+  """Whether it names a repository of the Hub."""
+  return os.fspath(source).startswith(SCHEME)
+
+
+def library() -> Any:
+  """The package huggingface_hub.
+
+  Raises:
+    StorageError: it is not installed.
+  """
+  logging.getLogger('huggingface_hub').setLevel(logging.ERROR)  # it warns of each try
+  try:
+    return importlib.import_module('huggingface_hub')
+  except ImportError as error:
+    raise StorageError(f"{SCHEME} needs an extra: pip install 'nodulax[hub]' ({error})") from error
+
+
+def fetch(address: str, largest: int) -> pathlib.Path:
+  """The network of a repository, in the cache folder; downloaded if the Hub has another one.
+
+  Where the Hub cannot be reached, a copy that was downloaded before is used, with a warning.
+
+  Args:
+    address: hf://OWNER/NAME, and @REVISION for a branch, tag or commit; main by default.
+    largest: size in bytes up to which the file is downloaded.
+
+  Raises:
+    OptionError: it is not such an address.
+    StorageError: it cannot be downloaded, or is not what the Hub lists; nothing of it is left.
+  """
+  repository, revision = _parts(address)
+  api = library().HfApi()
+  path = folders.home() / 'hub' / repository / (revision or 'main') / MODEL
+  try:
+    found = api.model_info(repository, revision=revision, files_metadata=True)
+  except Exception as error:  # of three libraries
+    if path.is_file() and _status(error) is None:
+      logging.warning('%s; the copy from the last download is used', _failure(address, error))
+      return path
+    raise _failure(address, error) from error
+  listed = next((file for file in found.siblings or () if file.rfilename == MODEL), None)
+  if listed is None or listed.size is None:
+    raise StorageError(
+      f'{address}: the repository has no {MODEL}; nodulax export --push writes one'
+    )
+  if listed.size > largest:
+    raise StorageError(
+      f'{address}: {MODEL} has {listed.size:,} bytes; at most {largest:,} are read'
+    )
+  if path.is_file() and _is_listed(path, listed):
+    return path
+  home = folders.home() / 'hub'
+  home.mkdir(parents=True, exist_ok=True, mode=0o700)
+  with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=home) as folder:
+    try:
+      arrived = api.hf_hub_download(repository, MODEL, revision=found.sha, local_dir=folder)
+    except Exception as error:
+      raise _failure(address, error) from error
+    if not _is_listed(pathlib.Path(arrived), listed):
+      raise StorageError(
+        f'{address}: what arrived is not the {MODEL} that the Hub lists; try again'
+      )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(arrived, path)
+  return path
+
+
+def check(address: str) -> str:
+  """The repository OWNER/NAME of an address to push to.
+
+  Raises:
+    OptionError: it is no address, or it names a revision.
+    StorageError: the extra is missing.
+  """
+  repository, revision = _parts(address)
+  if revision:
+    raise OptionError(f'{address}: a commit goes to the main branch; leave out @{revision}')
+  library()
+  return repository
+
+
+def push(address: str, files: Mapping[str, pathlib.Path | bytes], *, private: bool) -> str:
+  """Uploads files to a repository in one commit; makes the repository if there is none.
+
+  Args:
+    address: hf://OWNER/NAME.
+    files: each file by its name in the repository.
+    private: makes a new repository that its owner alone can see.
+
+  Returns:
+    The address with the commit as its revision.
+
+  Raises:
+    OptionError: it is not such an address, or it names a revision.
+    StorageError: the files cannot be uploaded; the repository is as it was, or new and empty.
+  """
+  repository = check(address)
+  hub = library()
+  try:
+    api = hub.HfApi()
+    # None leaves it to the owner's own default.
+    api.create_repo(repository, private=private or None, exist_ok=True)
+    commit = api.create_commit(
+      repository,
+      [hub.CommitOperationAdd(name, content) for name, content in files.items()],
+      commit_message='A network exported by nodulax',
+    )
+  except Exception as error:  # of three libraries
+    raise _failure(address, error) from error
+  return f'{address}@{commit.oid}'
+
+
+def _parts(address: str) -> tuple[str, str | None]:
+  """The repository OWNER/NAME and the revision."""
+  parts = _ADDRESS.fullmatch(address)
+  if parts is None:
+    raise OptionError(f'{address}: not an address; give {SCHEME}OWNER/NAME or with @REVISION')
+  return parts[1], parts[2]
+
+
+def _is_listed(path: pathlib.Path, listed: Any) -> bool:
+  """Whether a file has the digest that the Hub lists: SHA-256 of a large file, else Git's."""
+  if listed.lfs:
+    with path.open('rb') as file:
+      return hashlib.file_digest(file, 'sha256').hexdigest() == listed.lfs.sha256
+  content = path.read_bytes()
+  return hashlib.sha1(b'blob %d\0' % len(content) + content).hexdigest() == listed.blob_id
+
+
+def _status(error: Exception) -> int | None:
+  """Of the HTTP response that an error is about."""
+  return getattr(getattr(error, 'response', None), 'status_code', None)
+
+
+def _failure(address: str, error: Exception) -> StorageError:
+  if type(error).__name__ == 'RevisionNotFoundError':
+    return StorageError(f'{address}: the repository has no such revision')
+  if _status(error) in (401, 403, 404):
+    return StorageError(
+      f'{address}: the Hub has no such repository, or not for your token ({_status(error)}); check '
+      'the name, and log in with `hf auth login` or set HF_TOKEN'
+    )
+  reason = (str(error).split('\n')[0] or type(error).__name__)[:200]
+  return StorageError(f'{address}: the Hub could not be reached or refuses: {reason}')
