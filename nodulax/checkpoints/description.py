@@ -25,6 +25,8 @@ class Thresholds:
     tune_auc: AUC on the tune split.
     temperature: by which logits are divided to calibrate the probability; None where the tune split
       tells none, and in checkpoints older than it.
+    specificity_90: at or above it a radiograph is called positive where 90 % of the normal tune
+      radiographs shall be called negative; None in checkpoints older than it.
   """
 
   probability: float
@@ -32,10 +34,15 @@ class Thresholds:
   tune_images: int
   tune_auc: float
   temperature: float | None = None
+  specificity_90: float | None = None
 
   def __post_init__(self) -> None:
     if not 0 <= self.probability <= 1:
       raise NodulaxError(f'the probability threshold is {self.probability}; it must lie in [0, 1]')
+    if self.specificity_90 is not None and not self.specificity_90 >= 0:
+      raise NodulaxError(
+        f'the threshold at 90 % specificity is {self.specificity_90}; it must be 0 or more'
+      )
     if self.temperature is not None and not self.temperature > 0:
       raise NodulaxError(f'the temperature is {self.temperature}; it must be above 0')
 

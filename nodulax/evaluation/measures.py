@@ -44,6 +44,7 @@ def measure(
     'patients': len(set(patients)),
     'auc': auc,
     'probability_threshold': thresholds.probability,
+    'specificity_90_threshold': thresholds.specificity_90,
     'tune_images': thresholds.tune_images,
     'tune_auc': thresholds.tune_auc,
     'temperature': thresholds.temperature,

@@ -101,6 +101,7 @@ def described(members: Sequence[Member]) -> Description:
       heat_map=heat_map,
       tune_auc=_mean(part.tune_auc for part in thresholds),
       temperature=None,
+      specificity_90=_mean_if_known([part.specificity_90 for part in thresholds]),
     ),
     seen=next((part.seen for part in each if part.seen), ''),
   )
@@ -186,3 +187,8 @@ def _known(number: float) -> float | None:
 
 def _mean(values: Iterable[float]) -> float:
   return float(np.mean(list(values)))
+
+
+def _mean_if_known(values: Sequence[float | None]) -> float | None:
+  known = [value for value in values if value is not None]
+  return _mean(known) if len(known) == len(values) else None

@@ -11,6 +11,7 @@ from nodulax.statistics import calibration, overlap, roc
 
 # With fewer tune images than this, a temperature is mostly chance.
 FEWEST_TO_CALIBRATE = 30
+SPECIFICITY = 0.9  # of the second threshold, on the tune split
 
 
 def freeze_thresholds(tune: Prepared, probability: np.ndarray, heat_maps: np.ndarray) -> Thresholds:
@@ -36,6 +37,7 @@ def freeze_thresholds(tune: Prepared, probability: np.ndarray, heat_maps: np.nda
     tune_images=len(tune),
     tune_auc=roc.auc(labels, probability),
     temperature=temperature(labels, probability),
+    specificity_90=roc.threshold_at_specificity(labels, probability, SPECIFICITY),
   )
 
 

@@ -25,6 +25,13 @@ def add_arguments(parser: cli.Parser) -> None:
     help="CSV file of another tool's predictions; may be given several times",
   )
   add(
+    '--labels',
+    action='append',
+    default=[],
+    metavar='FOLDER',
+    help='outputs of nodulax labels that are not in the workdir; may be given several times',
+  )
+  add(
     '--prevalence',
     type=float,
     help='share of nodules where the models would be used, for the decision curve',
@@ -34,7 +41,11 @@ def add_arguments(parser: cli.Parser) -> None:
 def main(given: argparse.Namespace) -> None:
   folder = folders.check_out(given.workdir)
   page = write_report(
-    folder, given.output, predictions=given.predictions, prevalence=given.prevalence
+    folder,
+    given.output,
+    predictions=given.predictions,
+    labels=given.labels,
+    prevalence=given.prevalence,
   )
   folders.publish(folder)
   print(f'Report: {page}')

@@ -25,7 +25,7 @@ def measure(
   Args:
     cases: rows of predictions.csv.
     threshold: the probability from which a radiograph is called abnormal; NaN for none.
-    normals: other radiographs that stand against `cases` in the AUC alone.
+    normals: other radiographs with which `cases` are compared in the AUC alone.
 
   Returns:
     For each of MEASURES its value, `_low` and `_high`, NaN where not estimable; what was counted.
@@ -87,6 +87,36 @@ def performance(results: Results) -> pd.DataFrame:
     }
     for evaluation in results
   )
+
+
+def operating_points(results: Results) -> pd.DataFrame:
+  """A row a model, set and frozen threshold: sensitivity, specificity and predictive values."""
+  rows = []
+  for evaluation in results:
+    cases = evaluation.cases
+    for chosen_by, threshold in evaluation.thresholds.items():
+      sensitivity, specificity = call_rates(cases, threshold)
+      positive = negative = NOT_ESTIMABLE
+      if evaluation.has_both_classes:
+        values = roc.predictive_values(
+          cases['label'], cases['probability'], threshold, cases['patient_id'].to_numpy(str)
+        )
+        positive = values.positive or NOT_ESTIMABLE
+        negative = values.negative or NOT_ESTIMABLE
+      rows.append(
+        {
+          'set': evaluation.test_set,
+          'model': evaluation.model,
+          'chosen_by': chosen_by,
+          'threshold': threshold,
+          'prevalence': cases['label'].mean(),
+          **spread('sensitivity', sensitivity),
+          **spread('specificity', specificity),
+          **spread('positive_predictive_value', positive),
+          **spread('negative_predictive_value', negative),
+        }
+      )
+  return pd.DataFrame(rows)
 
 
 def pairs(results: Results) -> pd.DataFrame:

@@ -7,7 +7,7 @@ An item that the report does not answer is left to the author.
 
 import csv
 import pathlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -29,7 +29,7 @@ Where = Callable[..., str]  # from names of tables and figures to ' (Table 6, Fi
 def checklists(
   results: Results,
   tables: Mapping[str, Table],
-  pictures: Mapping[str, Picture | None],
+  pictures: Mapping[str, Sequence[Picture]],
   version: str,
 ) -> pd.DataFrame:
   """Every item with its answer and who gave it.
@@ -37,7 +37,7 @@ def checklists(
   Args:
     results: of all models on all sets.
     tables: those of the report, by the names of `tables.LAYOUTS`.
-    pictures: likewise; None where there is nothing to draw.
+    pictures: the figures, by the names of `numbering.FIGURES`.
     version: this program and its version.
   """
   given = {
@@ -64,14 +64,16 @@ def checklists(
 
 
 def _answers(
-  results: Results, tables: Mapping[str, Table], pictures: Mapping[str, Picture | None]
+  results: Results, tables: Mapping[str, Table], pictures: Mapping[str, Sequence[Picture]]
 ) -> dict[str, str]:
-  """Topic: what the results say of it, with where it stands; empty where they say nothing."""
+  """What the results say of each topic, and where; empty where they say nothing."""
 
   def where(*names: str) -> str:
     """' (Table 6, Figure 7)', of those that were made."""
-    made = (of_kind.get(name) for name in names for of_kind in (tables, pictures))
-    titles = [it.title.partition('. ')[0] for it in made if it]
+    made: list[Table | Picture] = []
+    for name in names:
+      made += [*filter(None, [tables.get(name)]), *pictures.get(name, ())]
+    titles = [it.title.partition('. ')[0] for it in made]
     return f' ({", ".join(titles)})' if titles else ''
 
   def listed(**sentences: str) -> str:
@@ -105,16 +107,17 @@ def _answers(
       performance='Every model on every set',
       pairs='Models against each other',
       seeds='Each training seed',
-      subgroups='Groups of radiographs',
+      nodule_groups='Groups of nodules',
+      patient_groups='Groups of patients',
     ),
     'failures': _failures(results, where),
     'clusters': (
-      f'Each set, that is source, stands by itself{where("performance")}.'
+      f'Results are given for each set, that is, source{where("performance")}.'
       if len(results.test_sets) > 1 else ''
     ),
     'eligibility': steps,
     'flow': (
-      f'{steps}{where("exclusions")}' if steps
+      f'{steps}{where("exclusions", "flow")}' if steps
       else f'Evaluated: {counted}. What was excluded before: author.'
     ),
   }  # fmt: skip
@@ -141,7 +144,7 @@ def _steps(tables: Mapping[str, Table]) -> str:
 
 
 def _metrics(
-  tables: Mapping[str, Table], pictures: Mapping[str, Picture | None], where: Where
+  tables: Mapping[str, Table], pictures: Mapping[str, Sequence[Picture]], where: Where
 ) -> str:
   """What was measured of anything."""
   names = {
@@ -165,7 +168,9 @@ def _metrics(
   ]
   if pictures.get('decision'):
     measured.append('net benefit')
-  places = where('performance', 'localisation', 'calibration', 'roc', 'froc', 'decision')
+  places = where(
+    'performance', 'operating_points', 'localisation', 'calibration', 'roc', 'froc', 'decision'
+  )
   return f'{", ".join(measured)}{places}.'
 
 
@@ -191,26 +196,26 @@ def _uncertainty(results: Results, tables: Mapping[str, Table], where: Where) ->
 
 def _groups(tables: Mapping[str, Table], where: Where, among: Collection[str]) -> str:
   """By which of some traits results were taken apart."""
-  if 'subgroups' not in tables:
-    return ''
-  found = set(tables['subgroups'].numbers['trait'])
+  names = [name for name in ('nodule_groups', 'patient_groups') if name in tables]
+  found = {trait for name in names for trait in tables[name].numbers['trait']}
   traits = [words.lower() for trait, words in TRAITS.items() if trait in found and trait in among]
-  return f'Results by {", ".join(traits)}{where("subgroups")}.' if traits else ''
+  shown = [name for name in names if set(tables[name].numbers['trait']) & set(among)]
+  return f'Results by {", ".join(traits)}{where(*shown)}.' if traits else ''
 
 
 def _explanation(results: Results, where: Where) -> str:
-  """How heat maps were held against the truth; another tool's Dice may be of something else."""
+  """How heat maps were compared with the truth; another tool's Dice may be of something else."""
   own = [evaluation for evaluation in results if evaluation.folder is not None]
   held = []
   if any(evaluation.cases['dice'].notna().any() for evaluation in own):
     held.append(f'Dice{where("performance")}')
   if any(evaluation.detections is not None for evaluation in own):
     held.append(f'free-response ROC{where("localisation", "froc")}')
-  return f'Heat maps, held against located nodules by {" and ".join(held)}.' if held else ''
+  return f'Heat maps, compared with located nodules by {" and ".join(held)}.' if held else ''
 
 
 def _development(results: Results, where: Where) -> str:
-  """Whether the sets' training splits stand beside what was tested."""
+  """Whether the training splits are counted with what was tested."""
   splits = [(evaluation.cohort or {}).get('splits', {}) for evaluation in results]
   if not any('train' in of_set for of_set in splits):
     return ''

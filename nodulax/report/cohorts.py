@@ -1,4 +1,4 @@
-"""Table 1: who was tested, how the sets came about, and the paper's numbers beside."""
+"""Who was tested, how the sets came about, and the paper's numbers."""
 
 import math
 from typing import Any
@@ -15,7 +15,7 @@ def cohort_counts(results: Results) -> pd.DataFrame:
   """A row for each set's whole cohort, each of its splits, and what was evaluated of it."""
   rows = []
   for test_set in results.test_sets:
-    cohort = _cohort(results, test_set)
+    cohort = cohort_of(results, test_set)
     # A hospital of one's own shares its builder with a set of the paper, and not its numbers.
     published = cohort.get('paper', {}) if test_set in paper.TEST_SETS else {}
     parts = {'whole cohort': cohort['cohort'], **cohort['splits']} if cohort else {}
@@ -32,7 +32,7 @@ def exclusions(results: Results) -> pd.DataFrame:
   """A row for each rule that kept images out of a set, and for what was read at first."""
   rows = []
   for test_set in results.test_sets:
-    cohort = _cohort(results, test_set)
+    cohort = cohort_of(results, test_set)
     read = [(f'{noun} read', count) for noun, count in cohort.get('read', {}).items()]
     out = [(f'excluded: {rule}', count) for rule, count in cohort.get('excluded', {}).items()]
     rows += [{'set': test_set, 'step': step, 'number': count} for step, count in [*read, *out]]
@@ -42,7 +42,7 @@ def exclusions(results: Results) -> pd.DataFrame:
 def remarks(results: Results) -> dict[str, str]:
   """What a set's builder says of the paper's numbers, by set."""
   found = {
-    test_set: str(_cohort(results, test_set).get('paper_remark', ''))
+    test_set: str(cohort_of(results, test_set).get('paper_remark', ''))
     for test_set in results.test_sets
     if test_set in paper.TEST_SETS
   }
@@ -76,7 +76,7 @@ def characteristics(results: Results) -> pd.DataFrame:
   return pd.DataFrame(rows)
 
 
-def _cohort(results: Results, test_set: str) -> dict[str, Any]:
+def cohort_of(results: Results, test_set: str) -> dict[str, Any]:
   """The set's cohort.json; empty where no evaluation has one."""
   found = (evaluation.cohort for evaluation in results.on(test_set))
   return next((cohort for cohort in found if cohort), {})

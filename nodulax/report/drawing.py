@@ -1,6 +1,6 @@
 """What all figures share: how they look, their files, and panels by set.
 
-Colours are told apart by the colour-blind, and lines by their dashes.
+The colour-blind can tell the colours apart, and lines differ by their dashes too.
 """
 
 import base64
@@ -8,6 +8,7 @@ import dataclasses
 import io
 import math
 import pathlib
+import textwrap
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -46,12 +47,12 @@ class Picture:
   """A figure of the report.
 
   Attributes:
-    key: stem of its files.
+    key: stem of its files, without the number, which depends on what else there is.
     title: shown above it.
     caption: how to read it.
     alternative: what it shows, in words, for who cannot see it.
     width: in pixels, on a page.
-    svg: the figure.
+    svg: the figure; None where it came as a PNG.
     png: the same for slides.
   """
 
@@ -60,17 +61,19 @@ class Picture:
   caption: str
   alternative: str
   width: int
-  svg: bytes
+  svg: bytes | None
   png: bytes
 
   @property
   def url(self) -> str:
     """The figure as a page can hold it."""
-    return 'data:image/svg+xml;base64,' + base64.b64encode(self.svg).decode()
+    kind, data = ('png', self.png) if self.svg is None else ('svg+xml', self.svg)
+    return f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
 
   def write(self, folder: pathlib.Path) -> None:
-    """Writes key.svg and key.png."""
-    (folder / f'{self.key}.svg').write_bytes(self.svg)
+    """Writes key.svg, where there is one, and key.png."""
+    if self.svg is not None:
+      (folder / f'{self.key}.svg').write_bytes(self.svg)
     (folder / f'{self.key}.png').write_bytes(self.png)
 
 
@@ -117,7 +120,49 @@ def panels(
   return figure
 
 
-def legend_above(figure: Figure, columns: int = 3) -> None:
+def grid(
+  results: Results,
+  panel: Callable[[Axes, Evaluation, int], bool],
+  furnish: Callable[[Axes], None],
+  size: tuple[float, float],
+  ylabel: str,
+  xlabel: str,
+) -> Figure:
+  """A row of panels for each set and a column for each model.
+
+  `panel` says whether it drew anything; it is called in the order of sets and models.
+  """
+  rows, columns = len(results.test_sets), len(results.models)
+  letters = panel_letters(results.test_sets)
+  with mpl.rc_context(STYLE):
+    figure = Figure(figsize=(size[0] * columns + 0.5, size[1] * rows + 0.6))
+    axes_of = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey='row')
+    for row, test_set in enumerate(results.test_sets):
+      axes_of[row, 0].set_ylabel(
+        f'{letters[test_set]}  {paper.set_name(test_set)}\n{ylabel}', fontsize=8
+      )
+      for column, model in enumerate(results.models):
+        axes = axes_of[row, column]
+        evaluation = results.evaluations.get((model, test_set))
+        if evaluation is not None and panel(axes, evaluation, column):
+          furnish(axes)
+        else:
+          words = 'not evaluated' if evaluation is None else 'not estimable'
+          axes.text(0.5, 0.5, words, ha='center', transform=axes.transAxes, fontsize=8)
+    for axes, model in zip(axes_of[0], results.models, strict=True):
+      axes.set_title(heading(model), fontsize=7)
+    for axes in axes_of[-1]:
+      axes.set_xlabel(xlabel, fontsize=8)
+  return figure
+
+
+def heading(model: str) -> str:
+  """A model's name above a panel, over several lines."""
+  name, *trained_on = paper.full_name(model).split(': ', 1)
+  return '\n'.join([textwrap.fill(name, 24), *(textwrap.fill(text, 30) for text in trained_on)])
+
+
+def legend_above(figure: Figure, columns: int = 2) -> None:
   """One legend for all panels, each entry once."""
   handles = {
     label: handle
@@ -135,11 +180,10 @@ def line_with_band(
   low: np.ndarray,
   high: np.ndarray,
   number: int,
-  label: str,
 ) -> None:
   """A model's curve f64[r] with its interval."""
-  axes.fill_between(rates, low, high, color=colour(number), alpha=0.13, lw=0)
-  axes.plot(rates, middle, color=colour(number), ls=dash(number), lw=1.5, label=label)
+  axes.fill_between(rates, low, high, color=colour(number), alpha=0.18, lw=0)
+  axes.plot(rates, middle, color=colour(number), lw=1.5)
 
 
 def errors(rows: pd.DataFrame, measure: str) -> np.ndarray:
@@ -174,7 +218,7 @@ def described(numbers: pd.DataFrame) -> str:
 
 
 def panel_letters(test_sets: Iterable[str]) -> dict[str, str]:
-  """A letter for each set; a set's true labels share its letter, so that the paper's stand."""
+  """A letter for each set; a set with its true labels shares that of the set as labelled."""
   letters: dict[str, str] = {}
   for test_set in test_sets:
     base = test_set.removesuffix(paper.TRUE)

@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 
 from nodulax.report.results import Evaluation, Results
+from nodulax.statistics import roc
+
+_CHANCE = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +46,34 @@ def suspects(results: Results) -> pd.DataFrame:
   Confident learning: a model is against a label where it gives the other class at least the
   probability that it gives, on average, to radiographs of that class. Northcutt, Jiang and Chuang,
   Journal of Artificial Intelligence Research 2021;70:1373. Every radiograph here was held out from
-  training, as that asks for.
+  training, as that asks for. Models that may be at chance on a set have no say there.
   """
   tables = [_suspects_on(results, test_set) for test_set in results.sources]
   return pd.concat(tables).sort_values('rank', kind='stable', ignore_index=True)
+
+
+def at_chance(evaluation: Evaluation) -> bool:
+  """Whether the interval of the AUC includes 0.5: such scores say nothing of a label."""
+  if not evaluation.has_both_classes:
+    return False
+  cases = evaluation.cases
+  patients = cases['patient_id'].to_numpy(str)
+  area = roc.delong_interval(cases['label'], cases['probability'], patients)
+  low = area.low if area.estimable else area.value  # a perfect separation has no interval
+  return not low > _CHANCE
+
+
+def withheld(results: Results) -> pd.DataFrame:
+  """The models that may be at chance, a row a set and model, with whether any is left there."""
+  rows = []
+  for test_set in results.sources:
+    chance = {evaluation.model: at_chance(evaluation) for evaluation in results.on(test_set)}
+    rows += [
+      {'set': test_set, 'model': model, 'all': all(chance.values())}
+      for model, is_so in chance.items()
+      if is_so
+    ]
+  return pd.DataFrame(rows, columns=['set', 'model', 'all'])
 
 
 def _suspects_on(results: Results, test_set: str) -> pd.DataFrame:
@@ -57,7 +84,7 @@ def _suspects_on(results: Results, test_set: str) -> pd.DataFrame:
   models = pd.Series(0, index=cases.index)
   against, margins, probabilities = models.copy(), models * 0.0, models * 0.0
   for evaluation in results.on(test_set):
-    if not evaluation.has_both_classes:
+    if not evaluation.has_both_classes or at_chance(evaluation):
       continue
     of_model = evaluation.cases
     nodule, probability = of_model['label'] == 1, of_model['probability']

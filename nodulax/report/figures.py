@@ -14,43 +14,51 @@ from nodulax.report.drawing import (
   dash,
   described,
   finish,
+  grid,
   line_with_band,
   panels,
 )
 from nodulax.report.results import Evaluation, Results
-from nodulax.report.table import decimals
+from nodulax.report.table import estimate
+
+_OTHERS = '#b8bec7'  # colour of the curves of the other models in a model's panel
 
 
 def roc_curves(
   results: Results, curves: dict[tuple[str, str], Curves], numbers: pd.DataFrame
 ) -> Picture:
-  """Figure 1: the ROC curves of each set."""
+  """The ROC curve of each model on each set, the other models' in grey behind it."""
   by_pair = {(row['model'], row['set']): row for _, row in numbers.iterrows()}
 
   def panel(axes: Axes, evaluation: Evaluation, number: int) -> bool:
     band = curves[evaluation.model, evaluation.test_set].roc
     if band is None:
       return False
+    for other in results.on(evaluation.test_set):
+      behind = curves[other.model, other.test_set].roc
+      if behind is not None and other is not evaluation:
+        axes.plot(behind.rates, behind.sensitivity, color=_OTHERS, lw=0.7)
+    line_with_band(axes, band.rates, band.sensitivity, band.low, band.high, number)
     row = by_pair[evaluation.model, evaluation.test_set]
-    label = f'{decimals(row["auc"])}  {paper.model_name(evaluation.model)}'
-    line_with_band(axes, band.rates, band.sensitivity, band.low, band.high, number, label)
     if not math.isnan(row['sensitivity']):
       axes.plot(1 - row['specificity'], row['sensitivity'], 'o', ms=5, mec='white',
                 color=colour(number))  # fmt: skip
+    axes.text(0.98, 0.04, f'AUC {estimate(row, "auc")}', ha='right', fontsize=7,
+              transform=axes.transAxes)  # fmt: skip
     return True
 
   def furnish(axes: Axes) -> None:
     axes.plot([0, 1], [0, 1], color='#888888', lw=0.8, ls=':')
-    axes.set(xlabel='1 − specificity', ylabel='Sensitivity', xlim=(-0.01, 1), ylim=(0, 1.01))
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
     axes.set_aspect('equal')
-    axes.legend(loc='lower right', title='AUC', alignment='left', title_fontsize=8)
 
   return finish(
-    panels(results, panel, furnish, size=(4.2, 4.2), shared_legend=False),
-    'figure_1_roc',
-    'Figure 1. ROC curves',
-    'Sensitivity against false-positive rate, by set. Bands: pointwise 95 % intervals, bootstrap '
-    'over patients. Dots: the threshold that was frozen on the tune split.',
+    grid(results, panel, furnish, (2.0, 2.0), 'Sensitivity', '1 − specificity'),
+    'figure_roc',
+    'ROC curves',
+    'Sensitivity against false-positive rate: a row for each set, a column for each model, the '
+    'other models in grey. Bands: pointwise 95 % intervals, bootstrap over patients. Dots: the '
+    'threshold frozen on the tune split. Dotted: chance.',
     'ROC curves by set. ' + described(numbers),
   )
 
@@ -63,26 +71,33 @@ def froc_curves(results: Results, curves: dict[tuple[str, str], Curves]) -> Pict
     band = curves[evaluation.model, evaluation.test_set].froc
     if band is None:
       return False
-    name = paper.model_name(evaluation.model)
-    line_with_band(axes, band.rates, band.sensitivity, band.low, band.high, number, name)
+    for other in results.on(evaluation.test_set):
+      behind = curves[other.model, other.test_set].froc
+      if behind is not None and other is not evaluation:
+        axes.plot(behind.rates, behind.sensitivity, color=_OTHERS, lw=0.7)
+    line_with_band(axes, band.rates, band.sensitivity, band.low, band.high, number)
     at_one = float(np.interp(1, band.rates, band.sensitivity))
+    name = paper.model_name(evaluation.model)
     words.append(f'{name} on {paper.set_name(evaluation.test_set)} {at_one:.2f}')
     return True
 
   def furnish(axes: Axes) -> None:
     axes.set_xscale('log', base=2)
-    axes.set_xticks([1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8], ['1/8', '1/4', '1/2', *'1248'])
-    axes.set(xlabel='False positives an image', ylabel='Sensitivity, by nodule', ylim=(-0.02, 1.02))
+    axes.set_xticks([1 / 8, 1 / 2, 2, 8], ['1/8', '1/2', '2', '8'])
+    axes.set(ylim=(-0.02, 1.02), yticks=[0, 0.5, 1])
 
-  figure = panels(results, panel, furnish, size=(4.2, 3.4))
+  figure = grid(
+    results, panel, furnish, (2.0, 1.7), 'Sensitivity, by nodule', 'False positives an image'
+  )
   if not words:
     return None
   return finish(
     figure,
-    'figure_4_froc',
-    'Figure 4. Free-response ROC curves',
+    'figure_froc',
+    'Free-response ROC curves',
     'Share of the nodules found against false positives an image, over normal and nodule '
-    'radiographs with known truth. Bands: pointwise 95 % intervals, bootstrap over patients.',
+    'radiographs with known truth; the other models in grey. Bands: pointwise 95 % intervals, '
+    'bootstrap over patients.',
     'Free-response ROC curves; sensitivity at one false positive an image: '
     + '; '.join(words) + '.',
   )  # fmt: skip
@@ -98,13 +113,13 @@ def reliability(
     errors = [curve.observed - curve.low, curve.high - curve.observed]
     axes.errorbar(
       curve.predicted, curve.observed, yerr=errors, marker='o', ms=3, lw=1.2, elinewidth=0.6,
-      color=colour(number), ls=dash(number), label=paper.model_name(evaluation.model),
+      color=colour(number),
     )  # fmt: skip
     return True
 
   def furnish(axes: Axes) -> None:
     axes.plot([0, 1], [0, 1], color='#888888', lw=0.8, ls=':')
-    axes.set(xlabel='Mean probability', ylabel='Share with a nodule', xlim=(0, 1), ylim=(0, 1))
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
     axes.set_aspect('equal')
 
   words = [
@@ -113,9 +128,9 @@ def reliability(
     for _, row in numbers.iterrows()
   ]
   return finish(
-    panels(results, panel, furnish, size=(4.2, 4.2)),
-    'figure_5_calibration',
-    'Figure 5. Calibration',
+    grid(results, panel, furnish, (2.0, 2.0), 'Share with a nodule', 'Mean probability'),
+    'figure_calibration',
+    'Calibration',
     'Share of radiographs with a nodule against mean probability, in ten bins; bars are 95 % '
     'intervals (Clopper-Pearson). On the dotted line probabilities mean what they say.',
     'Reliability curves; expected calibration error: ' + '; '.join(words) + '.',
@@ -139,7 +154,7 @@ def decision_curves(
       axes.set_ylim(-0.15 * top, 1.1 * top)
     axes.plot(
       curve.thresholds, curve.model, color=colour(number), ls=dash(number), lw=1.5,
-      label=paper.model_name(evaluation.model),
+      label=paper.full_name(evaluation.model),
     )  # fmt: skip
     return True
 
@@ -148,12 +163,13 @@ def decision_curves(
 
   of = 'that of each set' if prevalence is None else f'{prevalence:g}'
   return finish(
-    panels(results, panel, furnish, size=(4.2, 3.4)),
-    'figure_6_decision',
-    'Figure 6. Decision curves',
-    'Net benefit of recalling from each threshold probability on: true positives less false '
-    f'positives at the odds of the threshold, an image. Prevalence: {of}. Where normal radiographs '
-    'were drawn to match the nodules, give the prevalence of your clinic (--prevalence).',
+    panels(results, panel, furnish, size=(4.2, 3.0)),
+    'figure_decision',
+    'Decision curves',
+    'Net benefit an image, if every radiograph at or above the threshold probability is recalled: '
+    f'true positives less false positives at the odds of the threshold. Prevalence: {of}. Where '
+    'normal radiographs were drawn to match the nodules, give the prevalence of your clinic '
+    '(--prevalence).',
     'Decision curves by set: net benefit of each model against recalling everyone and no one; the '
     'numbers are in numbers.json.',
   )

@@ -28,7 +28,7 @@ LIMITS = (
   'Sets with as many normal as nodule radiographs are not a clinic: predictive values and '
   'calibration do not carry over to another prevalence.',
   'Heat maps show where the score comes from, not where a nodule ends.',
-  'Intervals speak of the radiographs drawn, not of the spread between training seeds.',
+  'Intervals cover the choice of radiographs, not the spread between training seeds.',
 )
 
 

@@ -1,6 +1,6 @@
-"""Another tool's predictions, to stand beside nodulax's in the same report.
+"""Another tool's predictions, to be compared with nodulax's in the same report.
 
-A CSV file with a line a radiograph; README.md beside this file says what the columns mean. Nothing
+A CSV file with a line a radiograph; README.md in this folder says what the columns mean. Nothing
 in it is believed before it is checked.
 """
 

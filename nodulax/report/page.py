@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-import re
 from typing import Any
 
 import jinja2
@@ -11,25 +10,24 @@ import pandas as pd
 from nodulax import NOTICE
 from nodulax.report import paper
 from nodulax.report.drawing import Picture
-from nodulax.report.failures import Failures
+from nodulax.report.failures import Failures, withheld
+from nodulax.report.highlights import highlights, one_run
 from nodulax.report.model_cards import INTENDED_USE, LIMITS, ModelCard
-from nodulax.report.radiographs import Film, film
+from nodulax.report.questions import sentences
+from nodulax.report.radiographs import Film, film, heat_colours
 from nodulax.report.results import Results
-from nodulax.report.seeds import agreement, spreads
-from nodulax.report.table import Table, decimals, estimate, p_value
+from nodulax.report.table import Table, decimals, is_number
 
 FILMS = 6  # of each kind of failure, model and set
+PRINTED = 2  # of these, on paper
 SUSPECT_FILMS = 6  # for each set
-
-# '0.91', '<0.001', '0.91 (0.88–0.93)', '0.86–0.90', '−0.02 to 0.03': not to be broken over lines.
-_NUMBER = re.compile(r'[<−]?\d[\d.,]*( \(| to |–\d|†|$)')
 
 _SECTIONS = (
   ('summary', 'At a glance'),
   ('questions', 'The two questions'),
   ('cohorts', 'Cohorts'),
   ('performance', 'Performance'),
-  ('seeds', 'Training seeds'),
+  ('training', 'Training'),
   ('sweeps', 'What was varied'),
   ('true_labels', 'True labels'),
   ('localisation', 'Localisation'),
@@ -37,9 +35,17 @@ _SECTIONS = (
   ('groups', 'By group'),
   ('failures', 'Failures'),
   ('suspects', 'Doubtful labels'),
-  ('checklists', 'Checklists'),
-  ('cards', 'Model cards'),
+  ('labels', 'Label quality'),
+  ('appendix', 'Appendix'),
 )
+# Sections that are left out where none of these tables and figures are there.
+_NEEDS = {
+  'questions': ('questions',),
+  'training': ('training', 'seeds'),
+  'sweeps': ('label_noise', 'training_images'),
+  'true_labels': ('true_labels',),
+  'labels': ('audit', 'noise_rates', 'corrected', 'budget'),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +58,11 @@ class Content:
     version: of nodulax.
     results: of all models on all sets.
     tables: by the name under which the template knows them.
-    pictures: likewise; None where there is nothing to draw.
-    representative: Figure 3, a picture a set.
+    pictures: likewise; a name may have several.
     failures: of each model on each set.
     cards: a model card each.
     remarks: on the cohorts, by set.
+    audits: what `nodulax labels audit` counted, a row an audit.
   """
 
   title: str
@@ -64,11 +70,11 @@ class Content:
   version: str
   results: Results
   tables: dict[str, Table]
-  pictures: dict[str, Picture | None]
-  representative: list[Picture]
+  pictures: dict[str, list[Picture]]
   failures: list[Failures]
   cards: list[ModelCard]
   remarks: dict[str, str]
+  audits: pd.DataFrame
 
 
 def render(content: Content) -> str:
@@ -79,21 +85,32 @@ def render(content: Content) -> str:
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
   )
-  environment.filters |= {'model_name': paper.model_name, 'set_name': paper.set_name}
-  environment.tests['number_like'] = _NUMBER.match
+  environment.filters |= {
+    'model_name': paper.model_name,
+    'full_name': paper.full_name,
+    'set_name': paper.set_name,
+  }
+  environment.tests['number_like'] = is_number
   galleries = _galleries(content)
-  films = [film for gallery in galleries for film in gallery['films']]
+  films = [film for gallery in galleries for film, _ in gallery['films']]
   return environment.get_template('page.html.jinja').render(
     content=content,
     tables=content.tables,
     pictures=content.pictures,
     notice=NOTICE,
     sections=_sections(content),
-    one_run=_one_run(content.results),
+    questions=sentences(content.tables['questions'].numbers)
+    if 'questions' in content.tables
+    else [],
+    legend=_legend(content.results),
+    withheld=_withheld(content.results),
+    audited=_audited(content.audits),
+    heat_colours=heat_colours(),
+    one_run=one_run(content.results, content.tables),
     noisy=[
       paper.set_name(name) for name in content.results.test_sets if content.results.true_of(name)
     ],
-    highlights=_highlights(content),
+    highlights=highlights(content.tables),
     simulated=list(filter(content.results.is_simulated, content.results.test_sets)),
     galleries=galleries,
     gallery_models=list(dict.fromkeys(film.model for film in films)),
@@ -107,96 +124,57 @@ def render(content: Content) -> str:
 
 def _sections(content: Content) -> list[tuple[str, str]]:
   """The sections of which there is something to show: their anchors and names."""
-  needs = {
-    'questions': ('questions',),
-    'seeds': ('seeds',),
-    'sweeps': ('label_noise', 'training_images'),
-    'true_labels': ('true_labels',),
-  }
+  made = {*content.tables, *content.pictures}
   return [
     (anchor, name)
     for anchor, name in _SECTIONS
-    if anchor not in needs or any(table in content.tables for table in needs[anchor])
+    if anchor not in _NEEDS or made.intersection(_NEEDS[anchor])
   ]
 
 
-def _one_run(results: Results) -> str:
-  """What the tables and figures of the models rest on, in a sentence."""
-  if not results.repeats:
-    return (
-      'Each model was trained once. Another training seed would give other numbers, of which '
-      'intervals and P values know nothing: a small difference between two models may be the '
-      "training's."
+def _legend(results: Results) -> list[tuple[str, str]]:
+  """The paper's models that are here, and what each is."""
+  return [
+    (paper.model_name(model), paper.TRAINED_ON[model])
+    for model in results.models
+    if model in paper.TRAINED_ON
+  ]
+
+
+def _withheld(results: Results) -> list[str]:
+  """Why some models, or all, have no say about the labels of a set."""
+  sentences = []
+  for test_set, rows in withheld(results).groupby('set', sort=False):
+    models = ' and '.join(map(paper.model_name, rows['model']))
+    if rows['all'].all():
+      sentences.append(
+        f'{paper.set_name(str(test_set))}: withheld. The interval of every AUC there includes 0.5, '
+        'so these models may be at chance and say nothing of the labels.'
+      )
+    else:
+      sentences.append(
+        f'{paper.set_name(str(test_set))}: without {models}, which may be at chance there (the '
+        'interval of the AUC includes 0.5).'
+      )
+  return sentences
+
+
+def _audited(audits: pd.DataFrame) -> list[str]:
+  """What each audit found, in a sentence."""
+  sentences = []
+  for _, row in audits.iterrows():
+    found = (
+      f'{row["file"]}: of {row["images"]:,.0f} labels about {row["expected_wrong"]:,.0f} are '
+      f'wrong, by the network alone; {row["more_likely_wrong"]:,.0f} are more likely '
+      'wrong than right.'
     )
-  first = {results.of(model)[0].seed for model in results.repeats}
-  which = f'seed {first.pop()}' if len(first) == 1 else 'the first seed'
-  return (
-    f'Tables and figures show one training run of each model ({which}). The others are in Table 3 '
-    'and Figure S1; a claim about the models needs them.'
-  )
-
-
-def _highlights(content: Content) -> list[dict[str, str]]:
-  """The best model of each set, by the mean over its seeds, and how far the next one is behind."""
-  over_seeds = spreads(content.tables['seeds'].numbers) if 'seeds' in content.tables else None
-  cards = []
-  for test_set, block in content.tables['performance'].numbers.groupby('set', sort=False):
-    best_first = block.assign(mean=block['auc']).set_index('model', drop=False)
-    if over_seeds is not None:
-      of_set = over_seeds[over_seeds['set'] == test_set].set_index('model')
-      best_first['mean'] = of_set['auc_mean'].reindex(best_first.index).fillna(best_first['mean'])
-    ranked = best_first.dropna(subset='mean').sort_values('mean', ascending=False)
-    counted = f'{block["images"].max():,} radiographs, {block["nodule"].max():,} with nodule.'
-    card = {
-      'set': paper.set_name(str(test_set)),
-      'auc': 'no AUC',
-      'interval': '',
-      'model': 'not estimable here',
-      'remark': counted,
-    }
-    if len(ranked):
-      best = ranked.iloc[0]
-      value, _, interval = estimate(best, 'auc').partition(' ')
-      card |= {'auc': f'AUC {value}', 'interval': interval}
-      card['model'] = paper.model_name(best['model'])
-      if over_seeds is not None and best['model'] in of_set.index:
-        runs = of_set.loc[best['model']]
-        card['auc'] = f'AUC {decimals(runs["auc_mean"])}'
-        card['interval'] = (
-          f'(mean of {runs["runs"]} seeds, {decimals(runs["auc_lowest"])}–'
-          f'{decimals(runs["auc_highest"])})'
-        )
-    if len(ranked) > 1:
-      card['remark'] += _ahead(content, str(test_set), best['model'], ranked.iloc[1]['model'])
-    cards.append(card)
-  return cards
-
-
-def _ahead(content: Content, test_set: str, best: str, second: str) -> str:
-  """How far the best model is ahead of the next one, over the seeds where there are several."""
-
-  def pair(table: pd.DataFrame) -> pd.Series | None:
-    rows = table[
-      (table['set'] == test_set) & table[['model_a', 'model_b']].isin([best, second]).all(axis=1)
-    ]
-    return None if rows.empty else rows.iloc[0]
-
-  name = paper.model_name(second)
-  seed_pairs, pairs = content.tables.get('seed_pairs'), content.tables.get('pairs')
-  of_seeds = pair(agreement(seed_pairs.numbers)) if seed_pairs else None
-  if of_seeds is not None:
-    ahead = of_seeds['a_ahead' if of_seeds['model_a'] == best else 'b_ahead']
-    return (
-      f' Ahead of {name} in {ahead} of {of_seeds["seeds"]} seeds, by '
-      f'{decimals(abs(of_seeds["auc_difference_mean"]), 3)} on average.'
-    )
-  of_run = pair(pairs.numbers) if pairs else None
-  if of_run is None:
-    return ''
-  return (
-    f' Ahead of {name} by {decimals(abs(of_run["auc_difference"]), 3)}, '
-    f'P {p_value(of_run["p_holm"])} (Holm), one training run each.'
-  )
+    if row['auc'] >= 0:
+      found += (
+        ' Against a second reading the ranking finds wrong labels with an AUC of '
+        f'{decimals(row["auc"])} ({decimals(row["auc_low"])}–{decimals(row["auc_high"])}).'
+      )
+    sentences.append(found)
+  return sentences
 
 
 def _galleries(content: Content) -> list[dict[str, Any]]:
@@ -206,11 +184,11 @@ def _galleries(content: Content) -> list[dict[str, Any]]:
     evaluation = of_model.evaluation
     chosen = {'miss': of_model.misses, 'false alarm': of_model.false_alarms}
     films = [
-      film(content.results, evaluation, image_id, kind)
+      (film(content.results, evaluation, image_id, kind), number >= PRINTED)
       for kind, cases in chosen.items()
-      for image_id in cases.index[:FILMS]
+      for number, image_id in enumerate(cases.index[:FILMS])
     ]
-    shown = [picture for picture in films if picture is not None]
+    shown = [(picture, more) for picture, more in films if picture is not None]
     if shown:
       model, test_set = paper.model_name(evaluation.model), paper.set_name(evaluation.test_set)
       galleries.append(

@@ -6,11 +6,19 @@ these numbers; its tables are not published with it.
 """
 
 MODELS = {
-  'nih_image': 'NIH, image',
-  'aihub_image': 'AI-HUB, image',
-  'nih_aihub_image': 'NIH then AI-HUB, image',
-  'nih_aihub_pixel': 'NIH then AI-HUB, pixel',
-  'nih_aihub_pixel_literal': 'NIH then AI-HUB, pixel, to the letter',
+  'nih_image': 'Model 1',
+  'aihub_image': 'Model 2',
+  'nih_aihub_image': 'Model 3',
+  'nih_aihub_pixel': 'Model 4',
+  'nih_aihub_pixel_literal': 'Model 5',
+}
+# What each of them is.
+TRAINED_ON = {
+  'nih_image': 'NIH, image labels',
+  'aihub_image': 'AI-HUB, image labels',
+  'nih_aihub_image': 'NIH then AI-HUB, image labels',
+  'nih_aihub_pixel': 'NIH then AI-HUB, pixel labels',
+  'nih_aihub_pixel_literal': "Model 4's data, the paper's recipe taken literally",
 }
 TEST_SETS = {'nih': 'NIH', 'aihub': 'AI-HUB', 'gmc': 'GMC', 'vindr': 'VinBig'}
 
@@ -57,6 +65,11 @@ def model_name(model: str) -> str:
   return MODELS.get(model, model.replace('_', ' '))
 
 
+def full_name(model: str) -> str:
+  """A model's name with what it is, for legends."""
+  return ': '.join(filter(None, (model_name(model), TRAINED_ON.get(model, ''))))
+
+
 def set_name(test_set: str) -> str:
   """A set's name for people."""
   base = test_set.removesuffix(TRUE)
@@ -70,7 +83,7 @@ def model_order(model: str) -> tuple[int, str]:
 
 
 def set_order(test_set: str) -> tuple[int, str]:
-  """Sorts the paper's sets first, in its order; a set's true labels stand behind it."""
+  """Sorts the paper's sets first, in its order; a set's true labels come right after it."""
   return (_place(test_set.removesuffix(TRUE), TEST_SETS), test_set)
 
 

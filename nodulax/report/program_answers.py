@@ -1,6 +1,6 @@
 """What the program itself answers of the reporting checklists: how nodulax's own models work.
 
-Nothing of it holds for another tool whose predictions stand beside.
+None of it holds for another tool whose predictions are compared.
 """
 
 from nodulax.report import paper
@@ -20,7 +20,7 @@ MATCHED = ('nih', 'aihub')  # as many as there are with a nodule
 def program_answers(results: Results, version: str) -> dict[str, str]:
   """Topic of checklists.csv: the answer; none without a model of nodulax's own.
 
-  Where other tools stand beside, an answer begins with the models for which it holds.
+  Where other tools are compared, an answer begins with the models for which it holds.
 
   Args:
     results: of all models on all sets.
@@ -77,7 +77,7 @@ def program_answers(results: Results, version: str) -> dict[str, str]:
 
 
 def _reference(results: Results, sets: list[str]) -> str:
-  """How the truth of each set came about, where the program knows."""
+  """How the truth of each set was found, where the program knows."""
   known = []
   for test_set in sets:
     if results.is_true(test_set):

@@ -1,4 +1,4 @@
-"""Radiographs with heat maps: the representative ones of Figure 3, and films to click on."""
+"""Radiographs with heat maps: representative ones for a figure, and films to enlarge."""
 
 import base64
 import dataclasses
@@ -7,14 +7,17 @@ import cv2
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from nodulax.report import paper
-from nodulax.report.drawing import STYLE, Picture, finish
+from nodulax.report.drawing import STYLE, Picture, finish, heading
 from nodulax.report.results import UNKNOWN, Evaluation, Results
 from nodulax.report.table import decimals
 
-OPACITY = 0.65  # of the colour where the heat map is 1
+OPACITY = 0.65  # of the colour where the heat map is 1; clear where it is 0
 TRUTH_COLOUR = '#40E060'
 MOST_BYTES = 4 << 20  # of a picture that is read
 _QUARTILES = (0.25, 0.5, 0.75)
@@ -94,7 +97,7 @@ def facts(case: pd.Series) -> str:
 
 
 def representative(results: Results, test_set: str) -> Picture | None:
-  """Figure 3 for a set: truth and each model's heat map; None where there are no pictures.
+  """The figure of a set: truth and each model's heat map; None where there are no pictures.
 
   Chosen by rule and not by eye: the located nodule radiographs at the quartiles of Dice, averaged
   over the models (of probability, where nothing is located), and the normal one of median
@@ -109,54 +112,78 @@ def representative(results: Results, test_set: str) -> Picture | None:
   }
   if not shown:
     return None
-  columns = 1 + len(evaluations)
-  with mpl.rc_context(STYLE):
-    figure = Figure(figsize=(1.9 * columns, 2.05 * len(shown) + 0.4))
-    grid = figure.subplots(len(shown), columns, squeeze=False)
-    for row, (image_id, thumbnail) in enumerate(shown.items()):
-      truth = _of_set(results, test_set, 'truths', image_id)
-      case = evaluations[0].cases.loc[image_id]
-      grid[row, 0].imshow(thumbnail, cmap='gray', vmin=0, vmax=255)
-      if case['label'] and truth is not None:
-        height, width = thumbnail.shape
-        edges = (0, width, height, 0)
-        grid[row, 0].contour(
-          truth, [127], colors=TRUTH_COLOUR, linewidths=1.2, extent=edges, origin='upper'
-        )
-      below = 'nodule' if case['label'] else 'normal'
-      if case['nodule_diameter_mm'] > 0:
-        below += f', {case["nodule_diameter_mm"]:.0f} mm'
-      grid[row, 0].set_xlabel(below, fontsize=8)
-      for column, evaluation in enumerate(evaluations, 1):
-        axes = grid[row, column]
-        heat_map = _read(evaluation, 'heat_maps', image_id)
-        if image_id not in evaluation.cases.index or heat_map is None:
-          axes.text(0.5, 0.5, 'no heat map', ha='center', transform=axes.transAxes)
-          continue
-        axes.imshow(_overlaid(thumbnail, heat_map))
-        of_model = evaluation.cases.loc[image_id]
-        dice = f', Dice {of_model["dice"]:.2f}' if of_model['dice'] >= 0 else ''
-        axes.set_xlabel(f'{of_model["probability"]:.2f}{dice}', fontsize=8)
-    for axes in grid.flat:
-      axes.set(xticks=[], yticks=[])
-      axes.spines[:].set_visible(False)
-    heads = ['Radiograph', *(paper.model_name(evaluation.model) for evaluation in evaluations)]
-    for axes, head in zip(grid[0], heads, strict=True):
-      axes.set_title(head.replace(', ', ',\n'), fontsize=8)
+  figure = _representative(results, evaluations, shown)
   name = paper.set_name(test_set)
   return finish(
     figure,
-    f'figure_3_radiographs_{results.test_sets.index(test_set) + 1}',
-    f'Figure 3. Representative radiographs of {name}',
+    f'figure_radiographs_{results.test_sets.index(test_set) + 1}',
+    f'Representative radiographs of {name}',
     'Chosen by rule: nodule radiographs at the quartiles of Dice averaged over the models (of '
     'probability, where nothing is located), and the normal one of median probability. Green: the '
-    'true outline, where it is known. Below each heat map: probability and Dice.',
+    'true outline, where it is known. Below each heat map: probability and Dice. Where the heat '
+    'map is cold, the radiograph shows through.',
     f'{len(shown)} radiographs of {name} with the true outline and the heat map of each model.',
   )
 
 
+def _representative(
+  results: Results, evaluations: list[Evaluation], shown: dict[str, np.ndarray]
+) -> Figure:
+  """A row for each radiograph, by image_id: with its true outline, then each model's heat map."""
+  columns = 1 + len(evaluations)
+  with mpl.rc_context(STYLE):
+    figure = Figure(figsize=(1.9 * columns + 0.5, 2.05 * len(shown) + 0.5))
+    grid = figure.subplots(len(shown), columns, squeeze=False)
+    for row, (image_id, thumbnail) in zip(grid, shown.items(), strict=True):
+      _with_truth(row[0], results, evaluations[0], image_id, thumbnail)
+      for axes, evaluation in zip(row[1:], evaluations, strict=True):
+        _with_heat_map(axes, evaluation, image_id, thumbnail)
+    for axes in grid.flat:
+      axes.set(xticks=[], yticks=[])
+      axes.spines[:].set_visible(False)
+    heads = ['Radiograph', *(heading(evaluation.model) for evaluation in evaluations)]
+    for axes, head in zip(grid[0], heads, strict=True):
+      axes.set_title(head, fontsize=7)
+    scale = ScalarMappable(
+      Normalize(0, 1), ListedColormap(_clear_when_cold(np.linspace(0, 1, 256)))
+    )
+    bar = figure.colorbar(scale, ax=grid, shrink=min(1, 1.2 / len(shown)), pad=0.02, aspect=14)
+    bar.set_label('heat map', fontsize=8)
+    bar.set_ticks([0, 0.5, 1])
+  return figure
+
+
+def _with_truth(
+  axes: Axes, results: Results, evaluation: Evaluation, image_id: str, thumbnail: np.ndarray
+) -> None:
+  """A radiograph with its true outline, and what it is."""
+  case = evaluation.cases.loc[image_id]
+  truth = _of_set(results, evaluation.test_set, 'truths', image_id)
+  axes.imshow(thumbnail, cmap='gray', vmin=0, vmax=255)
+  if case['label'] and truth is not None:
+    height, width = thumbnail.shape
+    edges = (0, width, height, 0)
+    axes.contour(truth, [127], colors=TRUTH_COLOUR, linewidths=1.2, extent=edges, origin='upper')
+  size = f', {case["nodule_diameter_mm"]:.0f} mm' if case['nodule_diameter_mm'] > 0 else ''
+  axes.set_xlabel(('nodule' if case['label'] else 'normal') + size, fontsize=8)
+
+
+def _with_heat_map(
+  axes: Axes, evaluation: Evaluation, image_id: str, thumbnail: np.ndarray
+) -> None:
+  """A radiograph under a model's heat map, and what the model says of it."""
+  heat_map = _read(evaluation, 'heat_maps', image_id)
+  if image_id not in evaluation.cases.index or heat_map is None:
+    axes.text(0.5, 0.5, 'no heat map', ha='center', transform=axes.transAxes)
+    return
+  axes.imshow(_overlaid(thumbnail, heat_map))
+  case = evaluation.cases.loc[image_id]
+  dice = f', Dice {case["dice"]:.2f}' if case['dice'] >= 0 else ''
+  axes.set_xlabel(f'{case["probability"]:.2f}{dice}', fontsize=8)
+
+
 def _chosen(evaluations: list[Evaluation]) -> list[str]:
-  """The radiographs of Figure 3, the worst found first, a normal one last."""
+  """The radiographs of the figure, the worst found first, a normal one last."""
 
   def mean(column: str, label: int) -> pd.Series:
     values = [
@@ -192,15 +219,26 @@ def _overlaid(thumbnail: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
   """The radiograph coloured by its heat map: f64[H, W, 3] in [0, 1]."""
   height, width = thumbnail.shape
   heat = cv2.resize(heat_map, (width, height), interpolation=cv2.INTER_LINEAR) / 255
-  weight = OPACITY * heat[..., np.newaxis]
-  colours = mpl.colormaps['inferno'](heat)[..., :3]
-  return (1 - weight) * (thumbnail[..., np.newaxis] / 255) + weight * colours
+  colours = _clear_when_cold(heat)
+  weight = colours[..., 3:]
+  return (1 - weight) * (thumbnail[..., np.newaxis] / 255) + weight * colours[..., :3]
+
+
+def _clear_when_cold(heat: np.ndarray) -> np.ndarray:
+  """The colour of each value of a heat map, f64[..., 4] with opacity; clear where it is 0."""
+  return mpl.colormaps['inferno'](heat, alpha=OPACITY * heat)
+
+
+def heat_colours() -> str:
+  """The colours of heat maps from 0 to 1, as a gradient in CSS."""
+  stops = [mpl.colors.to_hex(colour, keep_alpha=True)
+           for colour in _clear_when_cold(np.linspace(0, 1, 9))]  # fmt: skip
+  return f'linear-gradient(to right, {", ".join(stops)})'
 
 
 def _translucent(heat_map: np.ndarray) -> np.ndarray:
   """The heat map as the bytes of a PNG that is clear where it is 0; a browser enlarges it."""
-  colours = mpl.colormaps['inferno'](heat_map / 255, alpha=OPACITY * heat_map / 255)
-  blue_first = (colours[..., [2, 1, 0, 3]] * 255).round().astype(np.uint8)
+  blue_first = (_clear_when_cold(heat_map / 255)[..., [2, 1, 0, 3]] * 255).round().astype(np.uint8)
   return cv2.imencode('.png', blue_first)[1]
 
 

@@ -16,6 +16,7 @@ from nodulax.report.errors import ReportError
 from nodulax.statistics import froc
 
 UNKNOWN = 'unknown'
+YOUDEN, AT_SPECIFICITY = "Youden's index", '90 % specificity'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Evaluation:
     cases: a row a radiograph, by image_id, with the columns of predictions.csv.
     threshold: the probability from which a radiograph is called abnormal; NaN where none was
       frozen before.
-    detections: the findings held against the located nodules; None where there are none.
-    metrics: what metrics.json says beside its numbers, which are taken anew here.
+    detections: the findings compared with the located nodules; None where there are none.
+    metrics: the rest of metrics.json; its numbers are computed anew here.
     cohort: cohort.json, how the set came about; None where it is not there.
     folder: with heat maps and thumbnails; None for another tool's predictions.
     sha256: of the file of predictions.
@@ -61,6 +62,19 @@ class Evaluation:
   def provenance(self) -> dict[str, Any]:
     """What `evaluate` recorded of code, data and config; empty where it did not."""
     return self.metrics.get('provenance', {})
+
+  @property
+  def thresholds(self) -> dict[str, float]:
+    """The frozen thresholds by how they were chosen; an earlier evaluation has the first alone."""
+    chosen = {
+      YOUDEN: self.threshold,
+      AT_SPECIFICITY: self.metrics.get('specificity_90_threshold'),
+    }
+    return {
+      name: float(value)
+      for name, value in chosen.items()
+      if isinstance(value, int | float) and not math.isnan(value)
+    }
 
   @property
   def has_both_classes(self) -> bool:

@@ -1,7 +1,7 @@
 """What another training seed changes: the spread of each model, and of models' differences.
 
-DeLong's intervals and tests speak of the radiographs drawn, and of the one network at hand. Only
-several trainings from different seeds tell whether a difference is the labels' or the run's.
+DeLong's intervals and tests cover the choice of radiographs for the one network at hand. Only
+several trainings from different seeds show whether a difference is due to the labels or to the run.
 """
 
 import dataclasses

@@ -27,7 +27,7 @@ def assigned(workdir: pathlib.Path, evaluations: list[Evaluation]) -> list[Evalu
     return evaluations
   runs, unchanged = _read(path)
   models = {run['model'] for run in runs.values()}
-  told = []
+  described = []
   for evaluation in evaluations:
     run = runs.get(evaluation.run)
     if run is None:
@@ -36,11 +36,11 @@ def assigned(workdir: pathlib.Path, evaluations: list[Evaluation]) -> list[Evalu
           f'{path}: does not list the run {evaluation.run}, and lists others as a model of this '
           'name; list it or rename its folder'
         )
-      told.append(evaluation)
+      described.append(evaluation)
     else:
       counts_as = {} if 'sweep' in run else unchanged
-      told.append(dataclasses.replace(evaluation, in_study=True, unchanged=counts_as, **run))
-  return told
+      described.append(dataclasses.replace(evaluation, in_study=True, unchanged=counts_as, **run))
+  return described
 
 
 def _read(path: pathlib.Path) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:

@@ -1,5 +1,6 @@
 """The figures of a study: training seeds, and what was varied."""
 
+import textwrap
 from typing import Any
 
 import matplotlib as mpl
@@ -28,6 +29,7 @@ from nodulax.report.study_tables import VARIED, varied
 from nodulax.report.sweeps import same_seeds
 from nodulax.report.table import decimals, signed
 
+_MARKERS = 'os^vDPX'  # a seed is not a model: it has a shape and no colour of its own
 _SPREAD = 0.5  # of a model's place that its seeds share
 _ASIDE = 4  # points from one model to the next at the same value of a sweep
 
@@ -44,7 +46,7 @@ def questions_figure(numbers: pd.DataFrame) -> Picture | None:
   sets = list(dict.fromkeys(numbers['set']))
   seeds = list(dict.fromkeys(numbers['seed']))
   with mpl.rc_context(STYLE):
-    figure = Figure(figsize=(4.4 * len(asked), 1.1 + len(sets) * (0.25 + 0.2 * len(seeds))))
+    figure = Figure(figsize=(4.4 * len(asked) + 0.5, 1.1 + len(sets) * (0.25 + 0.2 * len(seeds))))
     grid = figure.subplots(1, len(asked), squeeze=False, sharex=True, sharey=True)[0]
     for axes, question in zip(grid, asked, strict=True):
       axes.set_title(question, fontsize=8)
@@ -58,8 +60,8 @@ def questions_figure(numbers: pd.DataFrame) -> Picture | None:
           number = seeds.index(row['seed'])
           axes.errorbar(
             row['auc_difference'], middle + 0.3 - 0.6 * (number + 0.5) / len(seeds),
-            xerr=errors(row.to_frame().T, 'auc_difference'), fmt='o', ms=4, lw=1,
-            color=colour(number), label=f'seed {row["seed"]}',
+            xerr=errors(row.to_frame().T, 'auc_difference'), fmt=_MARKERS[number % len(_MARKERS)],
+            ms=4, lw=1, color='#566172', label=f'seed {row["seed"]}',
           )  # fmt: skip
       axes.set_xlabel('← no      difference in AUC      yes →')
       axes.grid(axis='x', color='#dddddd')
@@ -73,11 +75,11 @@ def questions_figure(numbers: pd.DataFrame) -> Picture | None:
   ]
   return finish(
     figure,
-    'figure_q_questions',
-    "Figure Q. The paper's two questions, seed by seed",
-    'A dot a seed, with its 95 % interval (the radiographs drawn); right of the dotted line the '
-    'answer is yes. The bar is the mean over the seeds: how far the dots lie apart is what another '
-    'training changes.',
+    'figure_questions',
+    "The paper's two questions, seed by seed",
+    'A mark is a seed, with its 95 % interval (the choice of radiographs); right of the dotted '
+    'line the answer is yes. The bar is the mean over the seeds. How far apart the marks lie is '
+    'what another training changes.',
     '; '.join(words) + '.',
   )
 
@@ -108,7 +110,7 @@ def seeds_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
     return True
 
   def furnish(axes: Axes) -> None:
-    names = [paper.model_name(model).replace(', ', ',\n') for model in results.models]
+    names = [textwrap.fill(paper.model_name(model), 14) for model in results.models]
     axes.set_xticks(range(len(names)), names, fontsize=7)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.axhline(0.5, color='#888888', lw=0.8, ls=':')
@@ -123,10 +125,10 @@ def seeds_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
   ]
   return finish(
     panels(results, panel, furnish, size=(4.2, 3.2), shared_legend=False),
-    'figure_s1_seeds',
-    'Figure S1. AUC of every training seed',
-    'A dot a training run, with its 95 % interval (the radiographs drawn); the bar is the mean '
-    'over the runs. How far the dots of one model lie apart is what another training changes. '
+    'figure_seeds',
+    'AUC of every training seed',
+    'A dot is a training run, with its 95 % interval (the choice of radiographs); the bar is the '
+    'mean over the runs. How far apart the dots of one model lie is what another training changes. '
     'Diamonds: published by Kim et al., on their own radiographs.',
     'AUC by set, model and seed: ' + '; '.join(words) + '.',
   )
@@ -143,42 +145,38 @@ def sweep_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
     return None
   name = numbers['sweep'].iloc[0]
   measures = [measure for measure in ('auc', 'dice') if numbers[measure].notna().any()]
+  about = {
+    'label_noise': 'Models that learned from labels of which this share was flipped at random, '
+    'everything else the same. ',
+    'training_images': 'Models that learned from so many radiographs, everything else the same. ',
+  }[name]
+  return finish(
+    _sweep(results, numbers, measures),
+    f'figure_{name}',
+    f'Results by {VARIED[name].lower()}',
+    about + 'A dot is a training run, with its 95 % interval (the choice of radiographs). Lines '
+    'join the means of the seeds that were trained at every value; hollow dots are the other seeds '
+    'and show what another training changes. Upper row: AUC, where the dotted line is chance'
+    + ('; lower row: Dice on located nodules.' if len(measures) > 1 else '.'),
+    f'Results by {VARIED[name].lower()}. ' + _trend(name, numbers),
+  )
+
+
+def _sweep(results: Results, numbers: pd.DataFrame, measures: list[str]) -> Figure:
+  """A row of panels for each measure, a column for each set."""
+  name = numbers['sweep'].iloc[0]
   sets = list(dict.fromkeys(numbers['set']))
-  shown = list(dict.fromkeys(numbers['model']))
-  models = list(dict.fromkeys([*results.models, *shown]))
+  models = list(dict.fromkeys([*results.models, *numbers['model']]))
   letters = panel_letters(sets)
   with mpl.rc_context(STYLE):
-    figure = Figure(figsize=(max(2.5 * len(sets), 5) + 0.4, 2.4 * len(measures) + 0.6))
+    figure = Figure(figsize=(max(2.2 * len(sets), 5) + 0.4, 2.2 * len(measures) + 0.6))
     grid = figure.subplots(len(measures), len(sets), squeeze=False, sharex=True, sharey='row')
     for axes, test_set in zip(grid[0], sets, strict=True):
       axes.set_title(f'{letters[test_set]}  {paper.set_name(test_set)}')
     for measure, row in zip(measures, grid, strict=True):
       row[0].set_ylabel({'auc': 'AUC', 'dice': 'Dice'}[measure])
       for axes, test_set in zip(row, sets, strict=True):
-        of_set = numbers[numbers['set'] == test_set]
-        for model, runs in of_set.groupby('model', sort=False):
-          number = models.index(model)
-          aside = ScaledTranslation(
-            _ASIDE * (shown.index(model) - (len(shown) - 1) / 2) / 72, 0, figure.dpi_scale_trans
-          )
-          same = runs['seed'].isin(same_seeds(runs))
-          means = runs[same].groupby('value')[measure].mean()
-          axes.plot(means.index, means, color=colour(number), ls=dash(number), lw=1.5,
-                    transform=axes.transData + aside,
-                    label=paper.model_name(str(model)))  # fmt: skip
-          for seeds, fill in ((runs[same], colour(number)), (runs[~same], 'white')):
-            _points(axes, seeds['value'], seeds, measure, number, mfc=fill,
-                    transform=axes.transData + aside)  # fmt: skip
-        # Shifted artists do not tell the axes how far they reach.
-        reach = of_set[[measure, f'{measure}_low', f'{measure}_high']].to_numpy(float)
-        points = [(value, end) for value, ends in zip(of_set['value'], reach, strict=True)
-                  for end in ends if np.isfinite(end)]  # fmt: skip
-        if points:
-          axes.update_datalim(points)
-        if measure == 'auc':
-          axes.axhline(0.5, color='#888888', lw=0.8, ls=':')
-        axes.grid(axis='y', color='#dddddd')
-        axes.autoscale_view()
+        _sweep_panel(figure, axes, numbers[numbers['set'] == test_set], measure, models)
     values = sorted(set(numbers['value']))
     for axes in grid[-1]:
       if name == 'training_images':
@@ -188,22 +186,34 @@ def sweep_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
       axes.tick_params(axis='x', labelsize=8)
       axes.set_xlabel(VARIED[name] + (', %' if name == 'label_noise' else ''))
     legend_above(figure)
-  number = 2 + list(VARIED).index(name)
-  return finish(
-    figure,
-    f'figure_s{number}_{name}',
-    f'Figure S{number}. Results by {VARIED[name].lower()}',
-    {
-      'label_noise': 'Models that learned from labels of which this share was flipped at random, '
-      'everything else the same. ',
-      'training_images': 'Models that learned from so many radiographs, everything else the same. ',
-    }[name]
-    + 'A dot a training run, with its 95 % interval (the radiographs drawn). Lines join the means '
-    'of the seeds that were trained at every value; hollow dots are the other seeds and show what '
-    'another training changes. Upper row: AUC, where the dotted line is chance'
-    + ('; lower row: Dice on located nodules.' if len(measures) > 1 else '.'),
-    f'Results by {VARIED[name].lower()}. ' + _trend(name, numbers),
-  )
+  return figure
+
+
+def _sweep_panel(
+  figure: Figure, axes: Axes, numbers: pd.DataFrame, measure: str, models: list[str]
+) -> None:
+  """A line and dots for each model; models at the same value are drawn side by side."""
+  shown = list(dict.fromkeys(numbers['model']))
+  for model, runs in numbers.groupby('model', sort=False):
+    number = models.index(model)
+    points = _ASIDE * (shown.index(model) - (len(shown) - 1) / 2)
+    place = axes.transData + ScaledTranslation(points / 72, 0, figure.dpi_scale_trans)
+    same = runs['seed'].isin(same_seeds(runs))
+    means = runs[same].groupby('value')[measure].mean()
+    axes.plot(means.index, means, color=colour(number), ls=dash(number), lw=1.5, transform=place,
+              label=paper.full_name(str(model)))  # fmt: skip
+    for seeds, fill in ((runs[same], colour(number)), (runs[~same], 'white')):
+      _points(axes, seeds['value'], seeds, measure, number, mfc=fill, transform=place)
+  # Shifted artists do not tell the axes how far they reach.
+  reach = numbers[[measure, f'{measure}_low', f'{measure}_high']].to_numpy(float)
+  ends = np.column_stack([np.repeat(numbers['value'].to_numpy(float), 3), reach.ravel()])
+  ends = ends[np.isfinite(ends).all(axis=1)]
+  if len(ends):
+    axes.update_datalim(ends)
+  if measure == 'auc':
+    axes.axhline(0.5, color='#888888', lw=0.8, ls=':')
+  axes.grid(axis='y', color='#dddddd')
+  axes.autoscale_view()
 
 
 def _points(

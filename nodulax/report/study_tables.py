@@ -37,28 +37,31 @@ def questions_table(numbers: pd.DataFrame) -> Table:
     {
       'Question': over['question'],
       'Tested on': over['set'].map(paper.set_name),
-      'Answer': over['answer'],
+      'Seed by seed': over['answer'],
       **{f'Seed {seed}': by_seed[seed].to_numpy() for seed in by_seed},
       'Mean': over['auc_difference_mean'].map(signed),
+      '95 % interval': [_interval(row) for _, row in over.iterrows()],
+      'P': over['mean_p'].map(p_value),
       'Range': _range(over, 'auc_difference'),
       'Standard deviation': _decimals(over['auc_difference_sd']),
       'Dice, mean': over['dice_difference_mean'].map(lambda value: signed(value, 2)),
     }
   )
   sides = '; '.join(
-    f'{question} {paper.model_name(a)} less {paper.model_name(b)}'
+    f'{question} {paper.model_name(a)} minus {paper.model_name(b)}'
     for (a, b), question in paper.QUESTIONS.items()
     if question in set(over['question'])
   )
   note = (
     f'Differences in AUC (and, at the end, in Dice): {sides}. Each seed trained both models anew; '
-    'beside its difference P of the paired test on the same radiographs (DeLong, Obuchowski where '
-    'patients have several images), which asks what other radiographs would change. Mean, range '
-    'and standard deviation are over the seeds and say what another training changes. P is raw: '
-    'two questions, asked beforehand. Intervals are in the figure and the CSV file.'
+    'after its difference P of the paired test on the same radiographs (DeLong, Obuchowski where '
+    'patients have several images), which asks what other radiographs would change. Range and '
+    'standard deviation are over the seeds and say what another training changes. Interval and P '
+    'of the mean count both (Obuchowski and Rockette, Communications in Statistics 1995;24:285, '
+    'the seeds in the place of readers). P is raw: two questions, asked beforehand.'
   )
-  title = "Table Q. The paper's two questions, seed by seed"
-  return Table('table_q_questions', title, numbers, shown, note, grouped=True)
+  title = "The paper's two questions, seed by seed"
+  return Table('table_questions', title, numbers, shown, note, grouped=True)
 
 
 def seeds_table(numbers: pd.DataFrame) -> Table:
@@ -82,11 +85,11 @@ def seeds_table(numbers: pd.DataFrame) -> Table:
   )
   note = (
     'The same model trained again from other random numbers. In brackets the 95 % interval of each '
-    'run, which speaks of the radiographs drawn; mean, range and standard deviation are over the '
-    'runs, and say what another training changes. ' + FEW_NOTE
+    'run, which covers the choice of radiographs; mean, range and standard deviation are over the '
+    'runs and show what another training changes. ' + FEW_NOTE
   )
-  title = 'Table 3. Spread between training seeds'
-  return Table('table_3_seeds', title, numbers, shown, note, grouped=True)
+  title = 'Spread between training seeds'
+  return Table('table_seeds', title, numbers, shown, note, grouped=True)
 
 
 def seed_pairs_table(numbers: pd.DataFrame) -> Table:
@@ -99,7 +102,7 @@ def seed_pairs_table(numbers: pd.DataFrame) -> Table:
       'Model B': over['model_b'].map(paper.model_name),
       'AUC, A minus B, mean': _decimals(over['auc_difference_mean']),
       'Range over seeds': _range(over, 'auc_difference'),
-      'Ahead': [_ahead(row) for _, row in over.iterrows()],
+      'Higher AUC': [_higher(row) for _, row in over.iterrows()],
       'P, each seed': over['p'].map(lambda values: ', '.join(map(p_value, values))),
       'P, Holm, each seed': over['p_holm'].map(lambda values: ', '.join(map(p_value, values))),
       f'P, Holm < {SIGNIFICANT}': [
@@ -110,11 +113,11 @@ def seed_pairs_table(numbers: pd.DataFrame) -> Table:
   note = (
     'Models of one seed against each other on the same radiographs (DeLong, Obuchowski where '
     "patients have several images), in the order of the seeds; Holm's correction is over the pairs "
-    'of one set and seed. A difference that changes its sign, or its significance, from seed to '
-    'seed is not one of the labels: no claim rests on one seed alone.'
+    'of one set and seed. A difference whose sign or significance changes from seed to seed is not '
+    'due to the labels; no claim rests on one seed alone.'
   )
-  title = 'Table 3, continued. Models against each other, seed by seed'
-  return Table('table_3_seed_comparisons', title, numbers, shown, note)
+  title = 'Models against each other, seed by seed'
+  return Table('table_seed_comparisons', title, numbers, shown, note)
 
 
 def sweep_table(numbers: pd.DataFrame) -> Table:
@@ -139,12 +142,10 @@ def sweep_table(numbers: pd.DataFrame) -> Table:
   }[name]
   note = (
     f'{about} A row a training run; in brackets 95 % intervals, of AUC by DeLong (Obuchowski '
-    'where patients have several images), of Dice by a bootstrap over patients. They know nothing '
-    'of what another seed changes (Table 3): look at the trend, not at neighbours. ' + FEW_NOTE
+    'where patients have several images), of Dice by a bootstrap over patients. They do not '
+    'include what another seed changes: look at the trend, not at neighbours. ' + FEW_NOTE
   )
-  number = 1 + list(VARIED).index(name)
-  title = f'Table S{number}. Results by {VARIED[name].lower()}'
-  return Table(f'table_s{number}_{name}', title, numbers, shown, note)
+  return Table(f'table_{name}', f'Results by {VARIED[name].lower()}', numbers, shown, note)
 
 
 def true_labels_table(numbers: pd.DataFrame) -> Table:
@@ -176,13 +177,20 @@ def true_labels_table(numbers: pd.DataFrame) -> Table:
     f'{wrong}. Radiographs and scores are the same in both rows, only the labels differ. A model '
     'that does better under the true labels is better than the set says. ' + FEW_NOTE
   )
-  title = 'Table S3. Labels as given and true labels'
-  return Table('table_s3_true_labels', title, numbers, shown, note, grouped=True)
+  title = 'Labels as given and true labels'
+  return Table('table_true_labels', title, numbers, shown, note, grouped=True)
 
 
 def varied(name: str, value: float) -> str:
   """A value of a sweep: '20 %' or '1,200'."""
   return f'{100 * value:g} %' if name == 'label_noise' else f'{value:,.0f}'
+
+
+def _interval(row: pd.Series) -> str:
+  """Of the mean difference."""
+  if math.isnan(row['mean_difference_low']):
+    return UNKNOWN
+  return f'{signed(row["mean_difference_low"])} to {signed(row["mean_difference_high"])}'
 
 
 def _decimals(values: pd.Series) -> pd.Series:
@@ -200,7 +208,7 @@ def _range(over: pd.DataFrame, name: str, digits: int = 3) -> list[str]:
   ]
 
 
-def _ahead(row: pd.Series) -> str:
+def _higher(row: pd.Series) -> str:
   """'B in 3 of 3 seeds'."""
   side, times = max((('A', row['a_ahead']), ('B', row['b_ahead'])), key=lambda pair: pair[1])
   return f'{side} in {times} of {row["seeds"]} seeds' if times else 'neither'

@@ -10,7 +10,7 @@ import pandas as pd
 from nodulax.report.accuracy import measure
 from nodulax.report.results import UNKNOWN, Evaluation, Results
 
-# Traits of nodules; all normal radiographs of the set stand against each group.
+# Traits of nodules; each group is compared with all normal radiographs of the set.
 NODULE_TRAITS = {'nodule_diameter_mm': 'Nodule size', 'conspicuity': 'Conspicuity', 'zone': 'Zone'}
 PATIENT_TRAITS = {'sex': 'Sex', 'age': 'Age', 'view': 'View'}
 TRAITS = NODULE_TRAITS | PATIENT_TRAITS
@@ -30,6 +30,12 @@ AGES = (
 )
 # From the top down, then the places where nodules hide.
 ZONES = ('apex', 'upper', 'middle', 'lower', 'hilum', 'behind_heart', 'below_diaphragm')
+
+# From the hardest to see, in JSRT's words and other usual ones; numbers sort by themselves.
+CONSPICUITY = (
+  *('extremely subtle', 'very subtle', 'subtle', 'faint', 'low', 'moderate', 'medium', 'high'),
+  *('relatively obvious', 'obvious', 'very obvious'),
+)
 
 
 def subgroups(results: Results) -> pd.DataFrame:
@@ -77,17 +83,26 @@ def group_names(values: pd.Series) -> pd.Series:
   return pd.Series(names, index=values.index)
 
 
+def group_name(trait: str, group: str) -> str:
+  """A group in words that say what trait it is of: 'conspicuity 1', 'age unknown'."""
+  words = group.replace('_', ' ')
+  spelled_out = group != UNKNOWN and trait not in ('conspicuity', 'view')
+  return words if spelled_out else f'{TRAITS[trait].lower()} {words}'
+
+
 def _place(trait: str, group: str) -> tuple[Any, ...]:
-  """Where a group stands among the others of its trait."""
+  """Sorts the groups of a trait: conspicuity from the hardest to the easiest, unknown last."""
   known = {
     'nodule_diameter_mm': [name for *_, name in SIZES],
     'age': [name for *_, name in AGES],
     'zone': list(ZONES),
+    'conspicuity': list(CONSPICUITY),
   }.get(trait, [])
+  plain = group.replace('_', ' ').lower() if trait == 'conspicuity' else group
   natural = [int(part) if part.isdigit() else 0 for part in re.split(r'(\d+)', group)]
   return (
     group == UNKNOWN,
-    known.index(group) if group in known else len(known),
+    known.index(plain) if plain in known else len(known),
     natural,
     group,
   )

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import pathlib
+import re
 
 import pandas as pd
 
@@ -18,6 +19,8 @@ _COUNTS = {
   'jafroc': ('located', 'normal'),
 }
 UNKNOWN = '–'
+# '0.91', '<0.001', '0.91 (0.88–0.93)', '0.86–0.90', '−0.02 to 0.03', '45% (12)'.
+_NUMBER = re.compile(r'[<−+]?\d[\d.,]*( ?%)?( \(| to [−+]?\d[\d.,]*$|–\d|†|, P |$)')
 _LATEX = {'–': '--', '†': r'\textsuperscript{\dag}', '<': '$<$', '−': '$-$'}
 
 
@@ -48,6 +51,16 @@ class Table:
     """How many rows the page does not show."""
     return max(0, len(self.shown) - self.first)
 
+  @property
+  def numeric(self) -> list[bool]:
+    """Which columns hold numbers, with a few words at most, to be aligned at the right."""
+
+    def mostly(cells: pd.Series) -> bool:
+      known = cells[cells != UNKNOWN]
+      return len(known) > 0 and known.map(is_number).mean() > 0.5
+
+    return [mostly(self.shown[column]) for column in self.shown]
+
   def groups(self) -> list[tuple[str, int, list[list[str]]]]:
     """The rows by their first cell: that cell, how many rows it spans, and their other cells."""
     groups: list[tuple[str, int, list[list[str]]]] = []
@@ -65,12 +78,16 @@ class Table:
     if self.grouped:
       shown.iloc[:, 0] = shown.iloc[:, 0].mask(shown.iloc[:, 0].eq(shown.iloc[:, 0].shift()), '')
     widths = [shown[column].str.len().max() for column in shown]
+    formats = [
+      'r' if numeric else 'p{6cm}' if width > 40 else 'l'
+      for numeric, width in zip(self.numeric, widths, strict=True)
+    ]
     latex = shown.to_latex(
       index=False,
       escape=True,
       longtable=True,
       caption=self.title.partition('. ')[2],
-      column_format=''.join('p{6cm}' if width > 40 else 'l' for width in widths),
+      column_format=''.join(formats),
     )
     for character, command in _LATEX.items():
       latex = latex.replace(character, command)
@@ -78,8 +95,13 @@ class Table:
     (folder / f'{self.key}.tex').write_text(note + latex, 'utf-8')
 
 
+def is_number(cell: str) -> bool:
+  """Whether a cell holds a number, with or without its interval, and must not be broken."""
+  return _NUMBER.match(cell) is not None
+
+
 def estimate(row: pd.Series, name: str, digits: int = 2) -> str:
-  """'0.91 (0.88–0.93)', marked where few radiographs stand behind the interval."""
+  """'0.91 (0.88–0.93)', marked where the interval comes from few radiographs."""
   value, low, high = (row[name + suffix] for suffix in ('', '_low', '_high'))
   if math.isnan(value):
     return UNKNOWN
@@ -93,7 +115,7 @@ def estimate(row: pd.Series, name: str, digits: int = 2) -> str:
 
 
 def decimals(value: float, digits: int = 2) -> str:
-  """A number with so many decimals and a true minus sign, which nought has not."""
+  """A number with so many decimals and a true minus sign; zero has no sign."""
   return UNKNOWN if math.isnan(value) else f'{value:z.{digits}f}'.replace('-', '−')
 
 

@@ -3,13 +3,15 @@
 Each layout takes the numbers as `accuracy`, `curves` and the others give them.
 """
 
-import math
 from collections.abc import Callable
 
 import pandas as pd
 
 from nodulax.report import paper
 from nodulax.report.accuracy import MEASURES
+from nodulax.report.cohort_tables import characteristics_table, cohorts_table, exclusions_table
+from nodulax.report.group_tables import nodule_groups_table, patient_groups_table
+from nodulax.report.label_tables import audit_table, corrected_table, noise_rates_table
 from nodulax.report.study_tables import (
   questions_table,
   seed_pairs_table,
@@ -17,79 +19,11 @@ from nodulax.report.study_tables import (
   sweep_table,
   true_labels_table,
 )
-from nodulax.report.subgroups import TRAITS
 from nodulax.report.table import FEW_NOTE, UNKNOWN, Table, count, decimals, estimate, p_value
 
 
-def cohorts_table(numbers: pd.DataFrame) -> Table:
-  shown = pd.DataFrame(
-    {
-      'Set': numbers['set'].map(paper.set_name),
-      'Part': numbers['part'],
-      'Nodule': numbers['nodule'].map(count),
-      'Normal': numbers['normal'].map(count),
-      'Patients': numbers['patients'].map(count),
-      'Located': numbers['located'].map(count),
-      'Nodule, published': numbers['published_nodule'].map(count),
-      'Normal, published': numbers['published_normal'].map(count),
-    }
-  )
-  note = 'Radiographs. Located: nodule radiographs on which the place of the nodules is known.'
-  return Table('table_1_cohorts', 'Table 1. Cohorts', numbers, shown, note, grouped=True)
-
-
-def exclusions_table(numbers: pd.DataFrame) -> Table:
-  shown = pd.DataFrame(
-    {
-      'Set': numbers['set'].map(paper.set_name),
-      'Step': numbers['step'],
-      'Number': numbers['number'].map(count),
-    }
-  )
-  title = 'Table 1, continued. From the tables to the cohort'
-  return Table('table_1_exclusions', title, numbers, shown, grouped=True)
-
-
-def characteristics_table(numbers: pd.DataFrame) -> Table:
-  def share(name: str, other: str) -> list[str]:
-    """'45% (12)', of those known."""
-    return [
-      f'{ours / (ours + theirs):.0%} ({ours:,})' if ours + theirs else UNKNOWN
-      for ours, theirs in zip(numbers[name], numbers[other], strict=True)
-    ]
-
-  def quartiles(name: str) -> list[str]:
-    """'61 (52–70)', the median and the quartiles."""
-    three = numbers[[f'{name}_{part}' for part in ('median', 'first_quartile', 'third_quartile')]]
-    return [
-      UNKNOWN if math.isnan(median) else f'{median:.0f} ({low:.0f}–{high:.0f})'
-      for median, low, high in three.itertuples(index=False)
-    ]
-
-  shown = pd.DataFrame(
-    {
-      'Set': numbers['set'].map(paper.set_name),
-      'Class': numbers['class'],
-      'Images': numbers['images'].map(count),
-      'Patients': numbers['patients'].map(count),
-      'Female': share('female', 'male'),
-      'Sex unknown': numbers['sex_unknown'].map(count),
-      'Age, years': quartiles('age'),
-      'PA view': share('PA', 'AP'),
-      'View unknown': numbers['view_unknown'].map(count),
-      'Nodule, mm': quartiles('nodule_diameter_mm'),
-    }
-  )
-  note = (
-    'Age and diameter: median (quartiles) of those known; shares are of those known. Diameters are '
-    'of the largest nodule, at the detector.'
-  )
-  title = 'Table 1, continued. The radiographs evaluated here'
-  return Table('table_1_characteristics', title, numbers, shown, note, grouped=True)
-
-
 def performance_table(numbers: pd.DataFrame) -> Table:
-  """Table 2 in the paper's form: a column a model, a block of rows a set."""
+  """In the form of the paper's Table 2: a column a model, a block of rows a set."""
   names = {'auc': 'AUC', 'sensitivity': 'Sensitivity', 'specificity': 'Specificity', 'dice': 'Dice'}
   rows = []
   for test_set, block in numbers.groupby('set', sort=False):
@@ -123,7 +57,31 @@ def performance_table(numbers: pd.DataFrame) -> Table:
       f' {models} started from weights that were trained on radiographs of the set that '
       f'{paper.set_name(str(test_set))} is a part of: the figures there may be too high.'
     )
-  return Table('table_2_performance', 'Table 2. Performance', numbers, shown, note, grouped=True)
+  return Table('table_performance', 'Performance', numbers, shown, note, grouped=True)
+
+
+def operating_points_table(numbers: pd.DataFrame) -> Table:
+  shown = pd.DataFrame(
+    {
+      'Set': numbers['set'].map(paper.set_name),
+      'Model': numbers['model'].map(paper.model_name),
+      'Threshold by': numbers['chosen_by'],
+      'Threshold': numbers['threshold'].map(lambda value: decimals(value, 3)),
+      'Sensitivity': [estimate(row, 'sensitivity') for _, row in numbers.iterrows()],
+      'Specificity': [estimate(row, 'specificity') for _, row in numbers.iterrows()],
+      'PPV': [estimate(row, 'positive_predictive_value') for _, row in numbers.iterrows()],
+      'NPV': [estimate(row, 'negative_predictive_value') for _, row in numbers.iterrows()],
+      'With a nodule': numbers['prevalence'].map(lambda share: f'{share:.0%}'),
+    }
+  )
+  note = (
+    "Thresholds were frozen on the tune split: by Youden's index, or as the lowest at which 90 % "
+    'of its normal radiographs are called normal (evaluations of earlier versions have no such '
+    'threshold). PPV, NPV: positive and negative predictive value, which hold at the share of '
+    'nodules in the set alone. 95 % intervals: Clopper-Pearson, or a bootstrap over patients.'
+  )
+  title = 'Frozen thresholds and predictive values'
+  return Table('table_operating_points', title, numbers, shown, note, grouped=True)
 
 
 def pairs_table(numbers: pd.DataFrame) -> Table:
@@ -146,8 +104,8 @@ def pairs_table(numbers: pd.DataFrame) -> Table:
     'alone is given (bootstrap over patients). Published: Kim et al., on their own radiographs. '
     + FEW_NOTE
   )
-  title = 'Table 2, continued. Models against each other'
-  return Table('table_2_comparisons', title, numbers, shown, note)
+  title = 'Models against each other'
+  return Table('table_pairs', title, numbers, shown, note)
 
 
 def localisation_table(numbers: pd.DataFrame) -> Table:
@@ -172,8 +130,8 @@ def localisation_table(numbers: pd.DataFrame) -> Table:
     'interval over patients). A finding hits where its centre lies in the nodule. JAFROC: how '
     "often a nodule outranks a normal radiograph's worst false positive. " + FEW_NOTE
   )
-  title = 'Table 4. Free-response ROC: sensitivity for nodules'
-  return Table('table_4_localisation', title, numbers, shown, note)
+  title = 'Free-response ROC: sensitivity for nodules'
+  return Table('table_localisation', title, numbers, shown, note)
 
 
 def calibration_table(numbers: pd.DataFrame) -> Table:
@@ -199,31 +157,7 @@ def calibration_table(numbers: pd.DataFrame) -> Table:
     'score and its reliability; higher is better for resolution. Temperature: fitted on the tune '
     'split. A set with other prevalence than the training set cannot be calibrated as it is.'
   )
-  return Table('table_5_calibration', 'Table 5. Calibration', numbers, shown, note)
-
-
-def subgroups_table(numbers: pd.DataFrame) -> Table:
-  shown = pd.DataFrame(
-    {
-      'Set': numbers['set'].map(paper.set_name),
-      'By': numbers['trait'].map(TRAITS),
-      'Group': numbers['group'].map(lambda group: group.replace('_', ' ')),
-      'Model': numbers['model'].map(paper.model_name),
-      'Nodule': numbers['nodule'].map(count),
-      'Normal': numbers['normal'].map(count),
-      **{
-        title: [estimate(row, name) for _, row in numbers.iterrows()]
-        for name, title in zip(MEASURES, ('AUC', 'Sensitivity', 'Specificity', 'Dice'), strict=True)
-      },
-    }
-  )
-  note = (
-    'Nodule size, conspicuity and zone belong to nodules: each group stands against all normal '
-    'radiographs of the set. Sizes are of the largest nodule, in mm at the detector; conspicuity '
-    "and zone are in the source's own words. Groups were not chosen for their results, and nothing "
-    'is corrected for their number. ' + FEW_NOTE
-  )
-  return Table('table_6_subgroups', 'Table 6. Results by group', numbers, shown, note)
+  return Table('table_calibration', 'Calibration', numbers, shown, note)
 
 
 def suspects_table(numbers: pd.DataFrame) -> Table:
@@ -251,31 +185,32 @@ def suspects_table(numbers: pd.DataFrame) -> Table:
   if len(known):
     wrong = int((known['label'] != known['true_label']).sum())
     note += f' Where the true label is known, {wrong:,} of {len(known):,} suspects are wrong.'
-  title = 'Table 7. Label-noise suspects'
-  return Table('table_7_label_suspects', title, numbers, shown, note, first=120)
+  title = 'Doubtful labels'
+  return Table('table_suspects', title, numbers, shown, note, first=30)
 
 
 def checklists_table(numbers: pd.DataFrame) -> Table:
   heads = ('Guideline', 'Item', 'Section', 'Asks for', 'Filled in', 'Answer')
   shown = numbers.set_axis(heads, axis=1)
-  return Table('table_8_checklists', 'Table 8. CLAIM 2024 and TRIPOD+AI', numbers, shown)
+  return Table('table_checklists', 'CLAIM 2024 and TRIPOD+AI', numbers, shown)
 
 
 def _without_unused(shown: pd.DataFrame, *columns: str) -> pd.DataFrame:
-  """The table less those of `columns` in which nothing stands."""
+  """The table without those of `columns` that are empty."""
   return shown.drop(columns=[name for name in columns if (shown[name] == UNKNOWN).all()])
 
 
 def _line(by_model: dict, show: Callable[..., str]) -> dict[str, str]:
-  """A row of Table 2: a cell for each model that was tested on the set."""
+  """A row of the table of performance: a cell for each model that was tested on the set."""
   return {paper.model_name(model): show(row) for model, row in by_model.items()}
 
 
-LAYOUTS = {
+LAYOUTS: dict[str, Callable[[pd.DataFrame], Table | None]] = {
   'cohorts': cohorts_table,
   'exclusions': exclusions_table,
   'characteristics': characteristics_table,
   'performance': performance_table,
+  'operating_points': operating_points_table,
   'pairs': pairs_table,
   'questions': questions_table,
   'seeds': seeds_table,
@@ -285,6 +220,10 @@ LAYOUTS = {
   'true_labels': true_labels_table,
   'localisation': localisation_table,
   'calibration': calibration_table,
-  'subgroups': subgroups_table,
+  'nodule_groups': nodule_groups_table,
+  'patient_groups': patient_groups_table,
   'suspects': suspects_table,
+  'audit': audit_table,
+  'noise_rates': noise_rates_table,
+  'corrected': corrected_table,
 }

@@ -1,9 +1,10 @@
-"""From results to the files of a report: the whole way, from top to bottom."""
+"""Makes the files of a report from results: read it from top to bottom."""
 
 import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
+import itertools
 import json
 import math
 import os
@@ -21,6 +22,7 @@ from nodulax.report import (
   cohorts,
   curves,
   figures,
+  numbering,
   overviews,
   page,
   seeds,
@@ -31,6 +33,8 @@ from nodulax.report.checklists import checklists
 from nodulax.report.drawing import Picture
 from nodulax.report.errors import ReportError
 from nodulax.report.failures import Failures, failures, suspects
+from nodulax.report.flow import flow_figure
+from nodulax.report.label_quality import LabelQuality, read_label_quality
 from nodulax.report.model_cards import model_cards
 from nodulax.report.other_tools import read_predictions
 from nodulax.report.questions import questions
@@ -40,6 +44,8 @@ from nodulax.report.results import Results, collect
 from nodulax.report.studies import SWEEPS
 from nodulax.report.subgroups import subgroups
 from nodulax.report.sweeps import sweep
+from nodulax.report.table import Table
+from nodulax.report.training_curves import training_curves, training_figure
 from nodulax.report.true_labels import true_labels
 
 
@@ -48,6 +54,7 @@ def write_report(
   output: str | os.PathLike | None = None,
   *,
   predictions: Iterable[str | os.PathLike] = (),
+  labels: Iterable[str | os.PathLike] = (),
   prevalence: float | None = None,
 ) -> pathlib.Path:
   """Writes the report on every evaluation of a workdir; an earlier report there is replaced.
@@ -56,6 +63,7 @@ def write_report(
     workdir: holds runs, or is one.
     output: the folder to write; None for report/ in the workdir.
     predictions: CSV files of other tools' predictions.
+    labels: folders with outputs of `nodulax labels`, which are looked for in the workdir too.
     prevalence: of nodules where the models would be used, for the decision curve; None for that
       of each set.
 
@@ -78,91 +86,157 @@ def write_report(
       f'{workdir}: nothing to report: no evaluation/SET/predictions.csv in it or in a folder in '
       'it; run python -m nodulax.evaluate first, or give --predictions'
     )
+  checked = [pathlib.Path(path) for path in labels]
+  for path in checked:
+    if not path.is_dir():
+      raise ReportError(f'--labels={path}: there is no such folder')
+  quality = read_label_quality([workdir, *checked])
   folder = workdir / 'report' if output is None else pathlib.Path(output)
   with _replaced(folder) as unfinished:
-    _write(unfinished, results, workdir.resolve().name, prevalence)
+    _write(unfinished, results, quality, workdir.resolve().name, prevalence)
   return folder / 'index.html'
 
 
-def _write(folder: pathlib.Path, results: Results, title: str, prevalence: float | None) -> None:
-  performance = accuracy.performance(results)
-  groups = subgroups(results)
-  drawn = curves.draw(results, prevalence)
+@dataclasses.dataclass(frozen=True)
+class _Numbers:
+  """Everything that tables and figures show.
+
+  Attributes:
+    tables: the rows of each table, by its name in `tables.LAYOUTS`; some are empty.
+    groups: results by group, which two tables and two figures share.
+    curves: by model and set.
+    training: the training curves.
+    labels: what `nodulax labels` found.
+  """
+
+  tables: dict[str, pd.DataFrame]
+  groups: pd.DataFrame
+  curves: dict[tuple[str, str], curves.Curves]
+  training: pd.DataFrame
+  labels: LabelQuality
+
+
+def _write(
+  folder: pathlib.Path,
+  results: Results,
+  labels: LabelQuality,
+  title: str,
+  prevalence: float | None,
+) -> None:
+  """Writes every file of the report."""
+  numbers = _numbers(results, labels, prevalence)
+  figures_by_name = numbering.numbered_figures(_pictures(results, numbers, prevalence))
+  shown = _tables(results, numbers, figures_by_name)
   wrong = [failures(evaluation) for evaluation in results]
-  cards = model_cards(results, performance)
-  calibrations = curves.calibrations(results)
-  asked = questions(results)
-  of_seeds = seeds.seeds(results)
-  varied = {name: sweep(results, name) for name in SWEEPS}
-  numbers = {
-    'cohorts': cohorts.cohort_counts(results),
-    'exclusions': cohorts.exclusions(results),
-    'characteristics': cohorts.characteristics(results),
-    'performance': performance,
-    'pairs': accuracy.pairs(results),
-    'questions': asked,
-    'seeds': of_seeds,
-    'seed_pairs': seeds.seed_pairs(results),
-    **varied,
-    'true_labels': true_labels(results),
-    'localisation': curves.localisation(results),
-    'calibration': calibrations,
-    'subgroups': groups,
-    'suspects': suspects(results),
-  }
-  shown = {name: tables.LAYOUTS[name](rows) for name, rows in numbers.items() if len(rows)}
-  pictures: dict[str, Picture | None] = {
-    'summary': overviews.summary(performance),
-    'roc': figures.roc_curves(results, drawn, performance),
-    'distributions': overviews.distributions(results),
-    'froc': figures.froc_curves(results, drawn),
-    'reliability': figures.reliability(results, drawn, calibrations),
-    'decision': figures.decision_curves(results, drawn, prevalence),
-    'nodules': overviews.forest(groups, of_nodules=True),
-    'patients': overviews.forest(groups, of_nodules=False),
-    'questions': study_figures.questions_figure(asked),
-    'seeds': study_figures.seeds_figure(results, of_seeds),
-    **{name: study_figures.sweep_figure(results, rows) for name, rows in varied.items()},
-  }
-  shown['checklists'] = tables.checklists_table(checklists(results, shown, pictures, version()))
-  radiographs = [
-    picture for test_set in results.test_sets if (picture := representative(results, test_set))
-  ]
   content = page.Content(
     title=title,
     created=datetime.date.today().isoformat(),
     version=version(),
     results=results,
     tables=shown,
-    pictures=pictures,
-    representative=radiographs,
+    pictures=figures_by_name,
     failures=wrong,
-    cards=cards,
+    cards=model_cards(results, numbers.tables['performance']),
     remarks=cohorts.remarks(results),
+    audits=labels.audits,
   )
   for name in ('tables', 'figures'):
     (folder / name).mkdir()
   for table in shown.values():
     table.write(folder / 'tables')
   _failure_table(wrong).to_csv(folder / 'tables' / 'failures.csv', index=False)
-  for picture in [*pictures.values(), *radiographs]:
-    if picture is not None:
-      picture.write(folder / 'figures')
-  record = {
+  for picture in itertools.chain.from_iterable(figures_by_name.values()):
+    picture.write(folder / 'figures')
+  record = _record(content, numbers, prevalence)
+  (folder / 'numbers.json').write_text(json.dumps(_json(record), allow_nan=False), 'utf-8')
+  (folder / 'NOTICE.txt').write_text(NOTICE + '\n', 'utf-8')
+  (folder / 'index.html').write_text(page.render(content), 'utf-8')
+
+
+def _numbers(results: Results, labels: LabelQuality, prevalence: float | None) -> _Numbers:
+  """Computes everything."""
+  groups = subgroups(results)
+  rows = {
+    'cohorts': cohorts.cohort_counts(results),
+    'exclusions': cohorts.exclusions(results),
+    'characteristics': cohorts.characteristics(results),
+    'performance': accuracy.performance(results),
+    'operating_points': accuracy.operating_points(results),
+    'pairs': accuracy.pairs(results),
+    'questions': questions(results),
+    'seeds': seeds.seeds(results),
+    'seed_pairs': seeds.seed_pairs(results),
+    **{name: sweep(results, name) for name in SWEEPS},
+    'true_labels': true_labels(results),
+    'localisation': curves.localisation(results),
+    'calibration': curves.calibrations(results),
+    'nodule_groups': groups,
+    'patient_groups': groups,
+    'suspects': suspects(results),
+    'audit': labels.audit,
+    'noise_rates': labels.noise_rates,
+    'corrected': labels.corrected,
+  }
+  return _Numbers(rows, groups, curves.draw(results, prevalence), training_curves(results), labels)
+
+
+def _tables(
+  results: Results, numbers: _Numbers, pictures: dict[str, list[Picture]]
+) -> dict[str, Table]:
+  """Every table that has rows, numbered; the checklists, which name the others, come last."""
+  laid_out = {
+    name: tables.LAYOUTS[name](rows) for name, rows in numbers.tables.items() if len(rows)
+  }
+  shown = {name: table for name, table in laid_out.items() if table is not None}
+  numbered = numbering.numbered_tables(shown)
+  shown['checklists'] = tables.checklists_table(checklists(results, numbered, pictures, version()))
+  return numbering.numbered_tables(shown)
+
+
+def _pictures(
+  results: Results, numbers: _Numbers, prevalence: float | None
+) -> dict[str, list[Picture]]:
+  """Every figure that there is something to draw for."""
+  rows = numbers.tables
+  one_each: dict[str, Picture | None] = {
+    'summary': overviews.summary(rows['performance']),
+    'questions': study_figures.questions_figure(rows['questions']),
+    'flow': flow_figure(results),
+    'roc': figures.roc_curves(results, numbers.curves, rows['performance']),
+    'distributions': overviews.distributions(results),
+    'training': training_figure(numbers.training),
+    'seeds': study_figures.seeds_figure(results, rows['seeds']),
+    **{name: study_figures.sweep_figure(results, rows[name]) for name in SWEEPS},
+    'froc': figures.froc_curves(results, numbers.curves),
+    'reliability': figures.reliability(results, numbers.curves, rows['calibration']),
+    'decision': figures.decision_curves(results, numbers.curves, prevalence),
+    'nodules': overviews.forest(numbers.groups, of_nodules=True),
+    'patients': overviews.forest(numbers.groups, of_nodules=False),
+  }
+  several: dict[str, list[Picture | None]] = {
+    'radiographs': [representative(results, test_set) for test_set in results.test_sets],
+    'budget': [*numbers.labels.budgets],
+  }
+  found = {**{name: [picture] for name, picture in one_each.items()}, **several}
+  return {name: [it for it in pictures if it is not None] for name, pictures in found.items()}
+
+
+def _record(content: page.Content, numbers: _Numbers, prevalence: float | None) -> dict[str, Any]:
+  """What numbers.json holds."""
+  return {
     'notice': NOTICE,
     'nodulax': content.version,
     'created': content.created,
     'prevalence': prevalence,
-    'tables': {table.key: table.numbers for table in shown.values()},
+    'tables': {table.key: table.numbers for table in content.tables.values()},
     'curves': [
       {'model': model, 'set': test_set, **dataclasses.asdict(of_pair)}
-      for (model, test_set), of_pair in drawn.items()
+      for (model, test_set), of_pair in numbers.curves.items()
     ],
-    'model_cards': [dataclasses.asdict(card) for card in cards],
+    'training': numbers.training,
+    'audits': numbers.labels.audits,
+    'model_cards': [dataclasses.asdict(card) for card in content.cards],
   }
-  (folder / 'numbers.json').write_text(json.dumps(_json(record), allow_nan=False), 'utf-8')
-  (folder / 'NOTICE.txt').write_text(NOTICE + '\n', 'utf-8')
-  (folder / 'index.html').write_text(page.render(content), 'utf-8')
 
 
 @contextlib.contextmanager
@@ -190,7 +264,7 @@ def _failure_table(wrong: list[Failures]) -> pd.DataFrame:
 
 
 def _json(values: Any) -> Any:
-  """The same as JSON knows it: no NaN, which becomes None, and no arrays or tables."""
+  """The same as JSON can hold it: NaN becomes None, arrays and tables become lists."""
   if isinstance(values, pd.DataFrame):
     return _json(values.to_dict('records'))
   if isinstance(values, Mapping):

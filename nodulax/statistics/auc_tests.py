@@ -44,6 +44,23 @@ class AucTest:
 
 
 @dataclasses.dataclass(frozen=True)
+class SeedsTest:
+  """Two ways of training compared over several seeds.
+
+  Attributes:
+    difference: the mean area of the first less that of the second.
+    interval: of the difference.
+    degrees_of_freedom: of Student's t.
+    p_value: two-sided.
+  """
+
+  difference: float
+  interval: tuple[float, float]
+  degrees_of_freedom: float
+  p_value: float
+
+
+@dataclasses.dataclass(frozen=True)
 class ContrastTest:
   """Linear contrasts of areas tested against zero together.
 
@@ -178,6 +195,52 @@ def contrast_test(
   return ContrastTest(
     estimates, covariance, chi_square, int(rank), float(stats.chi2.sf(chi_square, rank))
   )
+
+
+def seeds_test(
+  labels: ArrayLike,
+  scores_a: ArrayLike,
+  scores_b: ArrayLike,
+  patients: ArrayLike | None = None,
+  *,
+  confidence: float = 0.95,
+) -> SeedsTest:
+  """Tests whether two ways of training give the same area, over several training runs of each.
+
+  Images and training seeds both count as samples: Obuchowski and Rockette, Communications in
+  Statistics 1995;24:285, with Hillis's degrees of freedom, Statistics in Medicine 2007;26:596, the
+  seeds taking the place of the readers. The covariances are DeLong's, or Obuchowski's.
+
+  Args:
+    labels: [n], 0 or 1.
+    scores_a: f[s, n], a row for each seed of the first model, s at least 2.
+    scores_b: f[s, n], the second model's, of the same seeds.
+    patients: [n], who each image is of; None where each has its own patient.
+    confidence: of the interval of the mean difference.
+
+  Raises:
+    ValueError: a class is missing, shapes differ, a score is NaN, or there is one seed alone.
+  """
+  positive = as_labels(labels)
+  a, b = (as_score_sets(scores, positive.size) for scores in (scores_a, scores_b))
+  seeds = len(a)
+  if seeds < 2 or len(b) != seeds:
+    raise ValueError(f'two seeds or more, the same for both, are needed; got {seeds} and {len(b)}')
+  wins, losses = count_wins(positive, np.concatenate([a, b]))
+  contrast = np.hstack([np.eye(seeds), -np.eye(seeds)])
+  wins, losses = contrast @ wins, contrast @ losses
+  differences = areas(wins, positive)
+  covariance = clustered_covariance(wins, losses, positive, as_patients(patients, positive.size))
+  between = differences.var(ddof=1) / seeds
+  shared = covariance[~np.eye(seeds, dtype=bool)].mean()
+  difference, variance = float(differences.mean()), between + max(shared, 0.0)
+  if not variance > 0:  # alike in all seeds, or not estimable
+    bounds = (difference, difference) if variance == 0 else (math.nan, math.nan)
+    return SeedsTest(difference, bounds, math.nan, 1.0 if variance == 0 == difference else math.nan)
+  degrees = (seeds - 1) * (variance / between) ** 2 if between > 0 else math.inf
+  reach = stats.t.ppf(0.5 + as_confidence(confidence) / 2, degrees) * math.sqrt(variance)
+  p = 2 * stats.t.sf(abs(difference) / math.sqrt(variance), degrees)
+  return SeedsTest(difference, (difference - reach, difference + reach), degrees, float(p))
 
 
 def _compare(

@@ -38,6 +38,19 @@ class Proportion(Estimate):
 
 
 @dataclasses.dataclass(frozen=True)
+class PredictiveValues:
+  """How often a call is right, at the prevalence of the images.
+
+  Attributes:
+    positive: share of the images called abnormal that are; None where none is called abnormal.
+    negative: share of the images called normal that are; None where none is called normal.
+  """
+
+  positive: Proportion | None
+  negative: Proportion | None
+
+
+@dataclasses.dataclass(frozen=True)
 class OperatingPoint:
   """Sensitivity and specificity at a threshold."""
 
@@ -75,6 +88,35 @@ def youden_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
   below, above = float(values[best - 1]), float(values[best])
   middle = below + (above - below) / 2
   return middle if below < middle < above else above
+
+
+def threshold_at_specificity(labels: ArrayLike, scores: ArrayLike, specificity: float) -> float:
+  """The lowest threshold at which at least this share of the normal images is called normal.
+
+  It lies midway between the two neighbouring scores that it separates, and just above the highest
+  score where every normal image must lie below it.
+
+  Args:
+    labels: [n], 0 or 1.
+    scores: f[n].
+    specificity: above 0 and at most 1.
+
+  Raises:
+    ValueError: a class is missing, lengths differ, a score is NaN, or `specificity` is not in
+      (0, 1].
+  """
+  if not 0 < specificity <= 1:
+    raise ValueError(f'specificity must be above 0 and at most 1, got {specificity}')
+  positive = as_labels(labels)
+  values = as_scores(scores, positive.size)
+  normal = np.sort(values[~positive])
+  # Whole numbers: 0.9 * 10 must ask for 9 of 10, whatever its last bit.
+  below = normal[math.ceil(specificity * normal.size - 1e-9) - 1]
+  above = values[values > below]
+  if not above.size:
+    return float(np.nextafter(below, np.inf))
+  middle = below + (above.min() - below) / 2
+  return float(middle if middle > below else above.min())
 
 
 def clopper_pearson(count: int, total: int, confidence: float = 0.95) -> Proportion:
@@ -128,29 +170,65 @@ def operating_point(
   called = as_scores(scores, positive.size) >= threshold
   numbers = as_patients(patients, positive.size)
 
-  def share(right: Bools, of: Integers) -> Proportion:
-    """The share of the images of a class that are called correctly."""
-    sizes = np.bincount(of)
-    count, total = int(right.sum()), right.size
-    if sizes.max() == 1:
-      return clopper_pearson(count, total, confidence)
-    if count in (0, total):
-      patients_of_class = int((sizes > 0).sum())
-      bounds = clopper_pearson(patients_of_class * count // total, patients_of_class, confidence)
-      return dataclasses.replace(bounds, count=count, total=total)
-    estimate = ratio_interval(
-      np.bincount(of, right),
-      sizes,
-      confidence=confidence,
-      resamples=resamples,
-      seed=seed,
-    )
-    return Proportion(
-      estimate.value, estimate.low, estimate.high, count, total, 'patient bootstrap'
-    )
+  def share(of_class: Bools) -> Proportion:
+    right = called[of_class] == positive[of_class]
+    return _share(right, numbers[of_class], confidence, resamples, seed)
 
-  return OperatingPoint(
-    float(threshold),
-    sensitivity=share(called[positive], numbers[positive]),
-    specificity=share(~called[~positive], numbers[~positive]),
+  return OperatingPoint(float(threshold), sensitivity=share(positive), specificity=share(~positive))
+
+
+def predictive_values(
+  labels: ArrayLike,
+  scores: ArrayLike,
+  threshold: float,
+  patients: ArrayLike | None = None,
+  *,
+  confidence: float = 0.95,
+  resamples: int = 2000,
+  seed: int = 0,
+) -> PredictiveValues:
+  """Positive and negative predictive value at a threshold, with intervals as `operating_point`'s.
+
+  They hold at the prevalence of these images alone.
+
+  Args:
+    labels: [n], 0 or 1.
+    scores: f[n].
+    threshold: a score at or above it is called abnormal.
+    patients: [n], who each image is of; None where each has its own patient.
+    confidence: of the intervals.
+    resamples: of the bootstrap.
+    seed: of the bootstrap.
+
+  Raises:
+    ValueError: a class is missing, lengths differ, or a score or the threshold is NaN.
+  """
+  if math.isnan(threshold):
+    raise ValueError('the threshold is NaN')
+  positive = as_labels(labels)
+  called = as_scores(scores, positive.size) >= threshold
+  numbers = as_patients(patients, positive.size)
+
+  def share(chosen: Bools) -> Proportion | None:
+    if not chosen.any():
+      return None
+    right = called[chosen] == positive[chosen]
+    return _share(right, numbers[chosen], confidence, resamples, seed)
+
+  return PredictiveValues(positive=share(called), negative=share(~called))
+
+
+def _share(right: Bools, of: Integers, confidence: float, resamples: int, seed: int) -> Proportion:
+  """The share of images that are called right; `of` says who each image is of."""
+  sizes = np.bincount(of)
+  count, total = int(right.sum()), right.size
+  if sizes.max() == 1:
+    return clopper_pearson(count, total, confidence)
+  if count in (0, total):
+    patients = int((sizes > 0).sum())
+    bounds = clopper_pearson(patients * count // total, patients, confidence)
+    return dataclasses.replace(bounds, count=count, total=total)
+  estimate = ratio_interval(
+    np.bincount(of, right), sizes, confidence=confidence, resamples=resamples, seed=seed
   )
+  return Proportion(estimate.value, estimate.low, estimate.high, count, total, 'patient bootstrap')

@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike
 from nodulax.statistics.auc_tests import (
   AucTest,
   ContrastTest,
+  SeedsTest,
   contrast_test,
   delong_test,
+  seeds_test,
   unpaired_test,
 )
 from nodulax.statistics.checks import Floats, as_labels, as_patients, as_scores
@@ -21,9 +23,12 @@ from nodulax.statistics.curves import Alarms, Band
 from nodulax.statistics.delong import auc, delong_covariance, delong_interval
 from nodulax.statistics.operating_point import (
   OperatingPoint,
+  PredictiveValues,
   Proportion,
   clopper_pearson,
   operating_point,
+  predictive_values,
+  threshold_at_specificity,
   youden_threshold,
 )
 
@@ -33,8 +38,10 @@ __all__ = [
   'ContrastTest',
   'OperatingPoint',
   'PrecisionRecallCurve',
+  'PredictiveValues',
   'Proportion',
   'RocCurve',
+  'SeedsTest',
   'auc',
   'average_precision',
   'clopper_pearson',
@@ -45,8 +52,11 @@ __all__ = [
   'operating_point',
   'partial_auc',
   'precision_recall_curve',
+  'predictive_values',
   'roc_band',
   'roc_curve',
+  'seeds_test',
+  'threshold_at_specificity',
   'unpaired_test',
   'youden_threshold',
 ]

@@ -57,6 +57,7 @@ def test_metrics_say_which_code_config_and_data_they_come_from(trained_run, shar
   metrics = json.loads((folder / 'metrics.json').read_text())
   assert metrics['temperature'] is None  # too few tune images
   assert 0 <= metrics['tune_auc'] <= 1
+  assert 0 <= metrics['specificity_90_threshold'] <= 1
   origin = metrics['provenance']
   assert origin['config']['model']['size'] == 'tiny' and str(shards) not in str(origin)
   assert origin['code_version'].startswith(importlib.metadata.version('nodulax'))

@@ -61,6 +61,7 @@ def test_the_mean_of_two_networks_is_scored_beside_the_best(
     for name in ('one', 'other')
   ]
   assert metrics['probability_threshold'] == pytest.approx(np.mean(thresholds))
+  assert metrics['specificity_90_threshold'] is not None
 
 
 def test_mirrored_answers_are_averaged_where_they_belong(trained_run, shards):

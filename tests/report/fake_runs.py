@@ -166,6 +166,7 @@ def write_evaluation(
   about = {
     'notice': 'For research. Not a medical device.', 'run': folder.parents[1].name, 'step': 100,
     'dataset': folder.name, 'split': 'test', 'images': count, 'probability_threshold': 0.5,
+    'specificity_90_threshold': 0.7,
     'heat_map_threshold': {'value': 0.4, 'of': '1', 'tune_images': 50},
   }  # fmt: skip
   (folder / 'metrics.json').write_text(json.dumps(about | metrics))
@@ -193,6 +194,54 @@ def write_pictures(
     pictures['truths'] = np.where(spot > 0.5, 255, 0).astype(np.uint8)
   for kind, picture in pictures.items():
     (folder / kind / f'{image_id}.png').write_bytes(cv2.imencode('.png', picture)[1].tobytes())
+
+
+def write_metrics(run: pathlib.Path, epochs: int = 6, steps: int = 20) -> None:
+  """metrics.jsonl as a training run keeps it."""
+  draw = np.random.default_rng(len(run.name))
+  lines = []
+  for epoch in range(1, epochs + 1):
+    step = epoch * steps
+    loss = 0.7 * 0.8**epoch + draw.uniform(0, 0.05)
+    lines.append({'step': step, 'classification_loss': loss, 'loss': 5 * loss})
+    lines.append({'step': step, 'tune_auc': 1 - loss, 'tune_loss': loss + 0.1})
+  text = ''.join(f'{json.dumps(line)}\n' for line in lines)
+  (run / 'metrics.jsonl').write_text(text + '{"step": 1')  # the last line is being written
+
+
+def write_label_files(folder: pathlib.Path) -> pathlib.Path:
+  """What `nodulax labels` writes: audit, rates, corrected figures and budget."""
+  rate = {'value': 0.2, 'low': 0.1, 'high': 0.3}
+  rates = {'wrong_normal': rate, 'wrong_nodule': rate | {'value': 0.15}, 'draws': [[0.2, 0.15]]}
+  audit = folder / 'audit'
+  audit.mkdir(parents=True)
+  against = {'images': 60, 'wrong': 12, 'auc': {'value': 0.88, 'low': 0.8, 'high': 0.93}}
+  about = {
+    'notice': 'For research.', 'images': 60, 'expected_wrong': 11.6,
+    'more_likely_wrong_than_right': 9, 'rates_by_the_network': rates,
+    'against_the_reading': against,
+  }  # fmt: skip
+  (audit / 'audit.json').write_text(json.dumps(about))
+  header = ('rank', 'image_id', 'patient_id', 'label', 'probability', 'wrong')
+  rows = [(n, f'gmc_{n:05d}', f'p{n:05d}', n % 2, 0.9, 1 - n / 100) for n in range(1, 61)]
+  write_csv(audit / 'suspects.csv', (*header, 'heat_on_nodule', 'heat_elsewhere'),
+            [(*row, '', '') for row in rows])  # fmt: skip
+  (folder / 'rates.json').write_text(json.dumps({'method': 'second', 'read_again': 60, **rates}))
+  figures = {
+    name: {'labelled': 0.73, 'value': 0.89, 'low': 0.76, 'high': 1.0}
+    for name in ('auc', 'sensitivity', 'specificity')
+  }
+  (folder / 'corrected.json').write_text(json.dumps({'threshold': 0.5, **rates, **figures}))
+  budget = folder / 'budget'
+  budget.mkdir()
+  results = [
+    {'seed': seed, 'order': 'wrong', 'count': 100, 'wrong': 0.1, 'set': 'gmc', 'auc': 0.75}
+    for seed in (0, 1)
+  ]
+  (budget / 'budget.json').write_text(json.dumps({'notice': '', 'results': results}))
+  picture = np.full((540, 630, 3), 200, np.uint8)
+  (budget / 'budget.png').write_bytes(cv2.imencode('.png', picture)[1].tobytes())
+  return folder
 
 
 def write_csv(path: pathlib.Path, header, rows) -> pathlib.Path:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nodulax.csv_files import CsvFile
-from nodulax.report import cohorts, failures
+from nodulax.report import cohorts, failures, overviews
 from nodulax.report.reading import read_cases, read_results
 from nodulax.report.results import Evaluation, collect
 from nodulax.report.subgroups import group_names, subgroups
@@ -100,14 +100,18 @@ def test_the_worst_failure_comes_first(cases):
 
 
 def test_doubtful_labels_by_hand(cases):
+  right = ''.join(
+    f'{name}{copy},{name}{copy},{label},{probability}\n'
+    for name, label, probability in (('a', 1, 0.9), ('b', 1, 0.8), ('d', 0, 0.2), ('e', 0, 0.1))
+    for copy in range(5)
+  )
   table = cases(
-    'image_id,patient_id,label,probability\n'
-    'a,a,1,0.9\nb,b,1,0.8\nwrong_nodule,c,1,0.1\nd,d,0,0.2\ne,e,0,0.1\nwrong_normal,f,0,0.9\n'
+    f'image_id,patient_id,label,probability\n{right}wrong_nodule,c,1,0.1\nwrong_normal,f,0,0.9\n'
   )
   # A second model that finds nothing odd about the normal one.
-  other = table.assign(probability=[0.9, 0.8, 0.2, 0.4, 0.4, 0.1])
+  other = table.assign(probability=[0.9] * 5 + [0.8] * 5 + [0.4] * 10 + [0.2, 0.1])
   one = failures.suspects(collect([Evaluation('m', 'gmc', table, 0.5)]))
-  # Usual are 0.6 for nodules and 1 - 0.4 for normals; margins 0.9 - 0.1 and again 0.9 - 0.1.
+  # Usual is 8.6 / 11 for both classes, which 0.9 exceeds; both margins are 0.9 - 0.1.
   assert sorted(one['image_id']) == ['wrong_nodule', 'wrong_normal']
   np.testing.assert_allclose(one['margin'], 0.8)
   both = failures.suspects(
@@ -121,3 +125,41 @@ def test_doubtful_labels_by_hand(cases):
 def test_sets_of_one_class_have_no_doubtful_labels(cases):
   table = cases('image_id,patient_id,label,probability\na,a,1,0.1\n')
   assert failures.suspects(collect([Evaluation('m', 'gmc', table, 0.5)])).empty
+
+
+def test_a_model_that_may_be_at_chance_has_no_say(cases):
+  """Four radiographs of each class and an AUC of 0.75, whose interval includes 0.5."""
+  rows = [(1, 0.9), (1, 0.8), (1, 0.7), (1, 0.1), (0, 0.75), (0, 0.2), (0, 0.3), (0, 0.15)]
+  lines = ''.join(f'x{n},x{n},{label},{score}\n' for n, (label, score) in enumerate(rows))
+  table = cases(f'image_id,patient_id,label,probability\n{lines}')
+  perfect = table.assign(probability=table['label'] * 0.5)
+  unsure = Evaluation('m', 'gmc', table, 0.5)
+  sure = Evaluation('n', 'gmc', perfect, 0.5)
+  assert failures.suspects(collect([unsure])).empty
+  assert failures.withheld(collect([unsure])).to_dict('records') == [
+    {'set': 'gmc', 'model': 'm', 'all': True}
+  ]
+  assert not failures.withheld(collect([unsure, sure]))['all'].any()
+  assert failures.withheld(collect([sure])).empty
+
+
+def test_conspicuity_is_ordered_from_the_hardest(cases):
+  words = ['obvious', 'Extremely subtle', '', 'relatively_obvious', 'very subtle', 'subtle']
+  lines = ''.join(f'x{n},x{n},1,0.5,{word}\n' for n, word in enumerate(words))
+  table = cases(f'image_id,patient_id,label,probability,conspicuity\n{lines}')
+  rows = subgroups(collect([Evaluation('m', 'gmc', table, 0.5)]))
+  assert rows['group'].tolist() == [
+    'Extremely subtle', 'very subtle', 'subtle', 'relatively_obvious', 'obvious', 'unknown',
+  ]  # fmt: skip
+
+
+def test_small_groups_are_listed_and_not_drawn(cases):
+  lines = ''.join(
+    f'x{n},x{n},{n % 2},{(n * 7 % 50) / 50},{"male" if n < 44 else "female"}\n' for n in range(50)
+  )
+  table = cases(f'image_id,patient_id,label,probability,sex\n{lines}')
+  rows = subgroups(collect([Evaluation('m', 'gmc', table, 0.5)]))
+  picture = overviews.forest(rows, of_nodules=False)
+  assert 'fewer than 10' in picture.caption and picture.caption.endswith(': female (GMC 3 and 3).')
+  drawn = overviews._forest(rows[rows['group'] == 'male'], 'auc', 'AUC')
+  assert [text.get_text() for text in drawn.axes[0].get_yticklabels()] == ['male']

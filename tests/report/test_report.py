@@ -13,7 +13,7 @@ import pytest
 
 from nodulax import NOTICE
 from nodulax.report import ReportError, write_report
-from tests.report.fake_runs import write_csv, write_evaluation, write_runs
+from tests.report.fake_runs import write_csv, write_evaluation, write_metrics, write_runs
 
 
 class Links(html.parser.HTMLParser):
@@ -67,11 +67,24 @@ def test_it_says_that_it_is_no_medical_device(page, report):
 def test_every_table_and_figure_has_its_files(page, report):
   tables = {path.stem for path in (report / 'tables').glob('*.tex')}
   assert tables == {path.stem for path in (report / 'tables').glob('*.csv')} - {'failures'}
-  assert {f'table_{number}' for number in (1, 2, 4, 5, 6, 8)} <= {name[:7] for name in tables}
   figures = {path.stem for path in (report / 'figures').glob('*.svg')}
   assert figures == {path.stem for path in (report / 'figures').glob('*.png')}
-  assert {name[:8] for name in figures} == {f'figure_{number}' for number in range(9)}
-  assert all(f'id="{name}"' in page for name in figures)
+  assert all(f'id="{name}"' in page for name in (*figures, *tables))
+
+
+@pytest.mark.parametrize('kind', ['Figure', 'Table'])
+def test_figures_and_tables_are_numbered_as_they_appear(page, kind):
+  titles = re.findall(rf'<h3[^>]*>{kind} (\d+)\. ', page)
+  assert [int(number) for number in titles] == list(range(1, len(titles) + 1))
+  assert len(titles) > 8
+  mentioned = {int(number) for number in re.findall(rf'{kind} (\d+)', page)}
+  assert mentioned <= set(range(1, len(titles) + 1))
+
+
+def test_models_are_numbered_with_a_legend(page):
+  assert '<dt>Model 1</dt><dd>NIH, image labels</dd>' in page
+  assert '<dt>Model 4</dt><dd>NIH then AI-HUB, pixel labels</dd>' in page
+  assert 'NIH, image<' not in page
 
 
 def test_numbers_are_json_and_agree_with_the_tables(report):
@@ -79,8 +92,8 @@ def test_numbers_are_json_and_agree_with_the_tables(report):
     raise AssertionError(f'{constant} is no JSON')
 
   numbers = json.loads((report / 'numbers.json').read_text(), parse_constant=refuse)
-  table = pd.read_csv(report / 'tables' / 'table_2_performance.csv')
-  rows = numbers['tables']['table_2_performance']
+  table = pd.read_csv(report / 'tables' / 'table_performance.csv')
+  rows = numbers['tables']['table_performance']
   assert [row['auc'] for row in rows] == table['auc'].tolist()
   assert rows[0]['published_auc'] == 0.71 and rows[-1]['published_auc'] is None
   assert {curve['model'] for curve in numbers['curves']} == {'nih_image', 'nih_aihub_pixel'}
@@ -95,14 +108,16 @@ def test_no_patient_is_named(report):
 
 def test_it_shows_what_was_asked_for(page):
   for text in (
-    'AUC, published', '0.36 to 0.58', 'P, Holm', 'Free-response ROC', 'JAFROC', 'Decision curves',
+    'AUC, published', '0.36 to 0.58', 'P, Holm',
+    'PPV', '90 % specificity', 'Flow of radiographs',
+    'Free-response ROC', 'JAFROC', 'Decision curves',
     'Calibration error', 'behind heart', 'below diaphragm', 'Conspicuity', '80 years and above',
     'misses and', 'CLAIM 2024', 'TRIPOD+AI', 'For the author to fill.', 'Intended use',
     'abab', 'A remark.', 'normal, not drawn', 'seed = 0',
     '0.40; located tune images: 50', 'left to the author',
   ):  # fmt: skip
     assert text in page, text
-  assert page.count('class="film"') >= 12 and 'class="truth"' in page
+  assert page.count('class="film') >= 12 and 'class="truth"' in page
 
 
 def test_a_single_runs_report_takes_an_earlier_reports_place(runs, report, tmp_path):
@@ -148,7 +163,7 @@ def test_a_run_without_a_config_has_a_card(tmp_path):
   provenance = {'code_version': '0.1.0', 'data_sha256': 'ab' * 32, 'config': None}
   write_runs(tmp_path, {'gmc': 6}, {'mine': 1}, pictures=0, provenance=provenance)
   text = write_report(tmp_path).read_text()
-  assert '<dd>0.1.0</dd>' in text and '<h4>Config</h4>' not in text
+  assert '<dd>0.1.0</dd>' in text and '<strong>Config</strong>' not in text
 
 
 def test_another_tool_stands_beside(tmp_path):
@@ -156,11 +171,37 @@ def test_another_tool_stands_beside(tmp_path):
   rows = [(f'gmc_{number:05d}', (40 - number) / 41, 0.5) for number in range(40)]
   tool = write_csv(tmp_path / 'mine.csv', ('image_id', 'probability', 'threshold'), rows)
   page = write_report(tmp_path, predictions=[tool])
-  table = pd.read_csv(page.parent / 'tables' / 'table_2_performance.csv').set_index('model')
+  table = pd.read_csv(page.parent / 'tables' / 'table_performance.csv').set_index('model')
   assert table.loc['mine', ['auc', 'sensitivity', 'specificity']].tolist() == [1, 1, 1]
-  pairs = pd.read_csv(page.parent / 'tables' / 'table_2_comparisons.csv')
+  pairs = pd.read_csv(page.parent / 'tables' / 'table_pairs.csv')
   assert pairs[['model_a', 'model_b']].to_numpy().tolist() == [['mine', 'run']]
   assert 'another tool&#39;s predictions, as given' in page.read_text()
+
+
+def test_a_model_is_ahead_only_where_the_difference_is_significant(tmp_path):
+  write_runs(tmp_path / 'near', {'gmc': 60}, {'a': 1.0, 'b': 1.05}, pictures=0)
+  write_runs(tmp_path / 'far', {'gmc': 200}, {'a': 0.2, 'b': 3.0}, pictures=0)
+  near, far = (write_report(tmp_path / name).read_text() for name in ('near', 'far'))
+  assert 'Ahead of' not in near and 'No significant difference from' in near
+  assert 'Ahead of a' in far
+
+
+def test_training_curves_are_drawn_where_a_run_kept_its_numbers(runs, tmp_path):
+  folder = shutil.copytree(runs, tmp_path / 'runs', ignore=shutil.ignore_patterns('report'))
+  write_metrics(folder / 'nih_image')
+  page = write_report(folder)
+  assert 'Training curves' in page.read_text()
+  points = json.loads((page.parent / 'numbers.json').read_text())['training']
+  aucs = [point['value'] for point in points if point['measure'] == 'tune_auc']
+  kept = [
+    json.loads(line)
+    for line in (folder / 'nih_image' / 'metrics.jsonl').read_text().split('\n')[:-1]
+  ]
+  assert aucs == [line['tune_auc'] for line in kept if 'tune_auc' in line]
+  assert {point['model'] for point in points} == {'nih_image'}
+  (folder / 'nih_image' / 'metrics.jsonl').write_text('[1]\n')
+  with pytest.raises(ReportError, match='metrics.jsonl, line 1: not a JSON object'):
+    write_report(folder)
 
 
 def test_two_tools_without_any_run(tmp_path):
@@ -175,9 +216,9 @@ def test_two_tools_without_any_run(tmp_path):
   ]
   (tmp_path / 'empty').mkdir()
   page = write_report(tmp_path / 'empty', predictions=tools)
-  table = pd.read_csv(page.parent / 'tables' / 'table_2_performance.csv')
+  table = pd.read_csv(page.parent / 'tables' / 'table_performance.csv')
   assert table[['set', 'model']].to_numpy().tolist() == [['ward', 'ours'], ['ward', 'theirs']]
-  assert len(pd.read_csv(page.parent / 'tables' / 'table_2_comparisons.csv')) == 1
+  assert len(pd.read_csv(page.parent / 'tables' / 'table_pairs.csv')) == 1
 
 
 def test_the_command_says_what_is_wrong(tmp_path):

@@ -64,23 +64,23 @@ def browse(report, tmp_path_factory):
 def outcome(browse):
   """What a visitor finds who searches, sorts and clicks."""
   return browse("""
-    const table = document.getElementById('table_6_subgroups');
+    const table = document.getElementById('table_nodule_groups');
     const input = table.closest('.table').querySelector('input');
     const search = (words) => { input.value = words; input.dispatchEvent(new Event('input')); };
     outcome.all = rows(table).length;
-    search('GMC zone PIXEL');
+    search('GMC zone APEX');
     outcome.found = rows(table).map(text);
     outcome.counted = text(table.closest('.table').querySelector('output'));
     search('no such thing');
     outcome.none = rows(table).length;
     search('');
 
-    const head = table.tHead.rows[0].cells[6];
+    const head = table.tHead.rows[0].cells[4];
     head.querySelector('button').click();
-    outcome.rising = column(table, 6);
+    outcome.rising = column(table, 4);
     outcome.order = head.getAttribute('aria-sort');
     head.querySelector('button').click();
-    outcome.falling = column(table, 6);
+    outcome.falling = column(table, 4);
     outcome.ordered = head.getAttribute('aria-sort');
 
     const films = [...document.querySelectorAll('#failures .film')];
@@ -119,7 +119,7 @@ def test_nothing_fails_and_nothing_is_asked_for(outcome):
 
 def test_searching_leaves_the_rows_that_hold_every_word(outcome):
   assert outcome['found'] and outcome['none'] == 0
-  assert all('GMC' in row and 'Zone' in row and 'pixel' in row for row in outcome['found'])
+  assert all('GMC' in row and 'Zone' in row and 'apex' in row for row in outcome['found'])
   assert outcome['counted'] == f'{len(outcome["found"])} of {outcome["all"]} rows'
 
 
@@ -217,3 +217,37 @@ def test_it_can_be_looked_at_and_printed(browse, tmp_path):
   assert np.std(cv2.imread(str(picture))) > 10
   browse(flags=(f'--print-to-pdf={paper}',))
   assert paper.read_bytes().startswith(b'%PDF') and paper.stat().st_size > 100_000
+
+
+def test_on_paper_it_takes_fewer_than_twenty_pages(browse, tmp_path):
+  paper = tmp_path / 'page.pdf'
+  browse(flags=(f'--print-to-pdf={paper}',))
+  assert 1 < len(re.findall(rb'/Type\s*/Page[^s]', paper.read_bytes())) < 20
+
+
+def test_numbers_are_aligned_at_the_right(browse):
+  found = browse("""
+    const cells = [...document.querySelectorAll('#table_performance td, #table_pairs td')];
+    outcome.numbers = cells.filter((cell) => /^[<−]?[0-9]/.test(text(cell)))
+      .map((cell) => getComputedStyle(cell).textAlign);
+  """)
+  assert set(found['numbers']) == {'right'}
+
+
+def test_wide_figures_and_tables_scroll_in_their_own_box_on_a_phone(browse):
+  found = browse("""
+    const page = document.documentElement.cloneNode(true);
+    page.querySelectorAll('script').forEach((script) => script.remove());
+    const frame = document.createElement('iframe');
+    frame.style.cssText = 'width: 390px; height: 800px; border: 0';
+    frame.srcdoc = '<!doctype html>' + page.outerHTML;
+    document.body.append(frame);
+    await new Promise((resolve) => frame.addEventListener('load', resolve));
+    const inside = frame.contentDocument;
+    const scrolls = (it) => getComputedStyle(it).overflowX === 'auto'
+      && it.scrollWidth > it.clientWidth;
+    outcome.tables = scrolls(inside.getElementById('table_performance').closest('.scroll'));
+    outcome.figures = scrolls(inside.querySelector('#figure_roc .pan'));
+    outcome.overflow = inside.documentElement.scrollWidth - frame.contentWindow.innerWidth;
+  """)
+  assert found == {'tables': True, 'figures': True, 'overflow': 0, 'faults': []}

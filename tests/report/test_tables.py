@@ -83,3 +83,17 @@ def test_models_that_saw_the_set_they_are_tested_on_are_named(tmp_path):
   note = layouts.performance_table(numbers).note
   assert note.count('started from weights that were trained on radiographs of') == 1
   assert note.endswith('NIH is a part of: the figures there may be too high.')
+
+
+def test_columns_of_numbers_are_known():
+  columns = {
+    'Set': ['NIH', 'GMC', 'GMC'], 'AUC': ['0.91 (0.89–0.93)†', '–', '0.63'], 'P': ['<0.001'] * 3,
+    'Difference': ['−0.02 to 0.03', '+0.030, P 0.20', '–'], 'Nothing': ['–'] * 3,
+    'Dice': ['0.41', '0.36 to 0.58', 'above 0.60'], 'Share': ['45% (12)', '1,234', '20 %'],
+    'Size': ['up to 10 mm', '10 to 20 mm', '–'],
+  }  # fmt: skip
+  table = tables.Table('key', 'title', pd.DataFrame(columns), pd.DataFrame(columns))
+  assert dict(zip(columns, table.numeric, strict=True)) == {
+    'Set': False, 'AUC': True, 'P': True, 'Difference': True, 'Nothing': False, 'Dice': True,
+    'Share': True, 'Size': False,
+  }  # fmt: skip

@@ -117,3 +117,37 @@ def test_contrast_of_another_shape_is_told():
   labels, scores, _ = case(7)
   with pytest.raises(ValueError, match='column for each score set'):
     roc.contrast_test(labels, scores, [1, -1])
+
+
+def test_seeds_are_obuchowski_and_rocketts_readers():
+  """The published form: mean squares of the two-way table, and covariances by pair of areas."""
+  for seed in range(20):
+    generator = np.random.default_rng(seed)
+    labels = np.arange(120) % 2
+    scores = generator.normal(size=(6, 120)) + generator.normal(size=120)
+    scores += labels * np.repeat([1.0, 1.4], 3)[:, np.newaxis]
+    area, covariance = roc.delong_covariance(labels, scores)
+    area = area.reshape(2, 3)  # models, seeds
+    off = ~np.eye(3, dtype=bool)
+    same_model = np.mean([covariance[:3, :3][off], covariance[3:, 3:][off]])
+    other_model = covariance[:3, 3:][off].mean()
+    residual = area - area.mean(axis=0) - area.mean(axis=1, keepdims=True) + area.mean()
+    mean_square_both = (residual**2).sum() / 2
+    mean_square_model = 3 * ((area.mean(axis=1) - area.mean()) ** 2).sum()
+    error = mean_square_both + max(3 * (same_model - other_model), 0)
+    degrees = error**2 / (mean_square_both**2 / 2)
+    test = roc.seeds_test(labels, scores[:3], scores[3:])
+    assert test.difference == pytest.approx(area[0].mean() - area[1].mean())
+    assert test.degrees_of_freedom == pytest.approx(degrees)
+    assert test.p_value == pytest.approx(stats.f.sf(mean_square_model / error, 1, degrees))
+    half_width = stats.t.ppf(0.975, degrees) * np.sqrt(2 / 3 * error)
+    reach = np.array([-1, 1]) * half_width
+    np.testing.assert_allclose(test.interval, test.difference + reach)
+
+
+def test_models_that_are_alike_in_every_seed_do_not_differ():
+  labels, scores, patients = case(0)
+  alike = roc.seeds_test(labels, scores, scores, patients)
+  assert (alike.difference, alike.p_value, alike.interval) == (0, 1, (0, 0))
+  with pytest.raises(ValueError, match='two seeds or more'):
+    roc.seeds_test(labels, scores[0], scores[1])

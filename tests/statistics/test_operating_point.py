@@ -99,3 +99,42 @@ def test_youden_threshold_parts_two_scores_in_the_middle():
 def test_a_threshold_of_nan_is_told():
   with pytest.raises(ValueError, match='threshold is NaN'):
     roc.operating_point([0, 1], [0, 1], math.nan)
+
+
+def test_threshold_at_a_specificity_by_hand():
+  labels = [0] * 10 + [1, 1]
+  scores = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.93, 0.99]
+  # Nine of ten normal images lie below the middle of 0.9 and 0.93, the next score above.
+  assert roc.threshold_at_specificity(labels, scores, 0.9) == pytest.approx(0.915)
+  assert roc.threshold_at_specificity(labels, scores, 0.5) == pytest.approx(0.55)
+  assert roc.threshold_at_specificity(labels, scores, 0.41) == pytest.approx(0.55)
+  assert roc.threshold_at_specificity(labels, scores, 1) == pytest.approx(0.97)
+  # No score lies above the normal ones.
+  assert roc.threshold_at_specificity([0, 1], [0.5, 0.2], 0.9) == math.nextafter(0.5, 1)
+  with pytest.raises(ValueError, match='specificity must be above 0'):
+    roc.threshold_at_specificity(labels, scores, 90)
+
+
+def test_the_threshold_at_a_specificity_is_scikit_learns_lowest():
+  for seed in range(300):
+    generator = np.random.default_rng(seed)
+    labels = np.arange(60) % 3 == 0
+    scores = np.round(generator.normal(size=60) + labels, int(generator.integers(0, 3)))
+    rates, sensitivity, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
+    point = roc.operating_point(labels, scores, roc.threshold_at_specificity(labels, scores, 0.9))
+    assert point.specificity.value >= 0.9
+    assert point.sensitivity.value == sensitivity[rates <= 0.1 + 1e-12].max()
+
+
+def test_predictive_values_by_hand():
+  labels = [1, 1, 1, 1, 0, 0, 0, 0, 0]
+  scores = [0.9, 0.8, 0.5, 0.2, 0.5, 0.4, 0.3, 0.1, 0.0]
+  values = roc.predictive_values(labels, scores, 0.5)
+  assert (values.positive.count, values.positive.total) == (3, 4)
+  assert (values.negative.count, values.negative.total) == (4, 5)
+  assert (values.positive.low, values.positive.high) == pytest.approx((0.194, 0.994), abs=5e-4)
+  assert (values.negative.low, values.negative.high) == pytest.approx((0.284, 0.995), abs=5e-4)
+  assert roc.predictive_values(labels, scores, 2).positive is None
+  assert roc.predictive_values(labels, scores, 0).negative is None
+  twice = roc.predictive_values(labels * 2, scores * 2, 0.5, [*range(9)] * 2).positive
+  assert twice.method == 'patient bootstrap' and twice.value == 0.75

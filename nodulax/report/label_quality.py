@@ -1,0 +1,202 @@
+"""What `nodulax labels` found out about labels: its files, read and checked."""
+
+import dataclasses
+import json
+import math
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from nodulax.csv_files import CsvFile
+from nodulax.report.drawing import Picture
+from nodulax.report.errors import ReportError
+from nodulax.report.table import decimals
+
+MOST_BYTES = 4 << 20  # of a JSON file; larger ones are not these commands'
+MOST_PICTURE_BYTES = 16 << 20
+SHOWN = 10  # suspects of an audit
+_METHODS = {
+  'second': 'second reading',
+  'readers': 'several readers, none taken for the truth',
+  'network': 'network alone',
+}
+MEASURES = ('auc', 'sensitivity', 'specificity')
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelQuality:
+  """Everything that was found, each empty where there is nothing of its kind.
+
+  Attributes:
+    audits: a row an audit: how many labels, how many are probably wrong.
+    audit: the first suspects of every audit, without identifiers of patients.
+    noise_rates: a row a file of rates: how often labels are wrong, with intervals.
+    corrected: a row a file and measure: against the labels, and corrected.
+    budgets: the figures of what a re-reading is worth.
+  """
+
+  audits: pd.DataFrame
+  audit: pd.DataFrame
+  noise_rates: pd.DataFrame
+  corrected: pd.DataFrame
+  budgets: list[Picture]
+
+
+def read_label_quality(folders: Iterable[pathlib.Path]) -> LabelQuality:
+  """Reads the outputs of `nodulax labels` in folders and up to two levels below.
+
+  A JSON file is known by what it holds, as its name is the user's.
+
+  Raises:
+    ReportError: one of them is damaged.
+  """
+  audits, suspects, rates, corrected = [], [], [], []
+  budgets: list[Picture] = []
+  paths = dict.fromkeys(
+    path.resolve()
+    for folder in folders
+    for pattern in ('*.json', '*/*.json', '*/*/*.json')
+    for path in sorted(folder.glob(pattern))
+  )
+  for path in paths:
+    values = _json(path)
+    name = path.parent.name if path.name in ('audit.json', 'budget.json') else path.stem
+    if 'expected_wrong' in values:
+      audits.append({'file': name, **_audit(path, values)})
+      rates.append({'file': name, **_rates(path, values.get('rates_by_the_network'), 'network')})
+      suspects.append(_suspects(path, name))
+    elif 'wrong_normal' in values and 'method' in values:
+      rates.append({'file': name, **_rates(path, values, values['method'])})
+    elif 'wrong_normal' in values and 'auc' in values:
+      corrected += [{'file': name, **row} for row in _corrected(path, values)]
+    elif isinstance(values.get('results'), list) and path.name == 'budget.json':
+      budgets += _budget(path, values['results'], len(budgets))
+  return LabelQuality(
+    pd.DataFrame(audits),
+    pd.concat(suspects) if suspects else pd.DataFrame(),
+    pd.DataFrame(rates),
+    pd.DataFrame(corrected),
+    budgets,
+  )
+
+
+def _json(path: pathlib.Path) -> dict[str, Any]:
+  """A JSON object; an empty one for whatever cannot be a file of these commands."""
+  if not path.is_file() or path.stat().st_size > MOST_BYTES:
+    return {}
+  try:
+    values = json.loads(path.read_text('utf-8'))
+  except (ValueError, RecursionError):
+    return {}
+  return values if isinstance(values, dict) else {}
+
+
+def _audit(path: pathlib.Path, values: dict[str, Any]) -> dict[str, Any]:
+  against = values.get('against_the_reading')
+  row = {
+    'images': _number(path, values, 'images', math.inf),
+    'expected_wrong': _number(path, values, 'expected_wrong', math.inf),
+    'more_likely_wrong': _number(path, values, 'more_likely_wrong_than_right', math.inf),
+    'auc': math.nan,
+    'auc_low': math.nan,
+    'auc_high': math.nan,
+  }
+  if isinstance(against, dict) and against.get('auc') is not None:
+    row |= _estimate(path, against, 'auc')
+  return row
+
+
+def _suspects(path: pathlib.Path, name: str) -> pd.DataFrame:
+  """The first suspects; patient_id is not read."""
+  file = CsvFile(
+    path.with_name('suspects.csv'),
+    ('rank', 'image_id', 'label', 'probability', 'wrong'),
+    error=ReportError,
+  )
+  return pd.DataFrame(
+    {
+      'file': name,
+      'rank': file.numbers('rank', 1, 1e9, required=True),
+      'image_id': file.text('image_id'),
+      'label': file.choice('label', ('0', '1')),
+      'probability': file.numbers('probability', 0, 1, required=True),
+      'wrong': file.numbers('wrong', 0, 1, required=True),
+    }
+  ).iloc[:SHOWN]
+
+
+def _rates(path: pathlib.Path, values: Any, method: Any) -> dict[str, Any]:
+  return {
+    'method': _METHODS.get(str(method), 'unknown'),
+    **_estimate(path, values, 'wrong_normal'),
+    **_estimate(path, values, 'wrong_nodule'),
+  }
+
+
+def _corrected(path: pathlib.Path, values: dict[str, Any]) -> list[dict[str, Any]]:
+  return [
+    {
+      'measure': measure,
+      'labelled': _number(path, values.get(measure), 'labelled', 1),
+      **{
+        name.replace(measure, 'corrected'): value
+        for name, value in _estimate(path, values, measure).items()
+      },
+    }
+    for measure in MEASURES
+  ]
+
+
+def _budget(path: pathlib.Path, rows: list[Any], before: int) -> list[Picture]:
+  """budget.png, decoded and written anew, with the mean AUC of each choice in words."""
+  picture = path.with_name('budget.png')
+  if not picture.is_file() or picture.stat().st_size > MOST_PICTURE_BYTES:
+    return []
+  pixels = cv2.imdecode(np.frombuffer(picture.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+  if pixels is None:
+    raise ReportError(f'{picture}: not a PNG; run nodulax labels budget again')
+  aucs: dict[str, list[float]] = {}
+  for row in rows:
+    what = f'{row.get("order")} {row.get("count") or ""}'.strip() if isinstance(row, dict) else ''
+    aucs.setdefault(f'{what} on {row.get("set")}' if what else '', []).append(
+      _number(path, row, 'auc', 1)
+    )
+  words = '; '.join(f'{what} {decimals(float(np.mean(values)))}' for what, values in aucs.items())
+  seeds = len({row.get('seed') for row in rows if isinstance(row, dict)})
+  return [
+    Picture(
+      f'figure_budget_{before + 1}',
+      'What reading labels again is worth',
+      'AUC of networks trained after some labels were read again, by how many and by how they were '
+      f'chosen: {seeds} training {"seed" if seeds == 1 else "seeds"}, whose dots lie round the '
+      'mean. Dotted: with all labels right. Simulated: the truth must be known for this.',
+      f'Mean AUC by choice and number of radiographs read again: {words}.',
+      round(pixels.shape[1] * 0.72),
+      None,
+      cv2.imencode('.png', pixels)[1].tobytes(),
+    )
+  ]
+
+
+def _estimate(path: pathlib.Path, values: Any, name: str) -> dict[str, float]:
+  """A value with its interval, in three columns."""
+  of = values.get(name) if isinstance(values, dict) else None
+  return {
+    name + suffix: _number(path, of, key, 1, f'{name}.')
+    for suffix, key in (('', 'value'), ('_low', 'low'), ('_high', 'high'))
+  }
+
+
+def _number(path: pathlib.Path, values: Any, name: str, most: float, within: str = '') -> float:
+  """A number from 0 to `most`."""
+  value = values.get(name) if isinstance(values, dict) else None
+  if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
+    raise ReportError(
+      f'{path}: {within}{name} is {str(value)[:40]!r}; it must be a number from 0 to {most:g}; run '
+      'nodulax labels again'
+    )
+  return float(value)
