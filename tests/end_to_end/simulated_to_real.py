@@ -83,35 +83,43 @@ def build(raw: pathlib.Path, shards: pathlib.Path, *options: str) -> pathlib.Pat
   return shards
 
 
-def evaluate(network: pathlib.Path, shards: pathlib.Path, output: pathlib.Path) -> None:
+def evaluate(network: str | pathlib.Path, shards: pathlib.Path, output: pathlib.Path) -> None:
   run('nodulax.evaluate', f'--checkpoint={network}', f'--dataset={shards}', f'--output={output}')
 
 
-def fine_tune(
-  start: pathlib.Path, experiment: str, workdir: pathlib.Path, raw: pathlib.Path, epochs: int
-) -> None:
-  """Both folds, each evaluated on the half that it has not seen."""
-  model = json.loads((start / 'config.json').read_text())
+def fine_tune(workdir: pathlib.Path, raw: pathlib.Path, *options: str) -> list[pathlib.Path]:
+  """Trains on each half of JSRT and evaluates on the other; the folders of the evaluations."""
+  evaluations = []
   for seen in (0, 1):
     trained = build(raw / f'half{seen}', workdir / 'shards' / f'half{seen}', '--config=hospital')
     other = build(raw / f'half{1 - seen}', workdir / 'shards' / f'test{1 - seen}')
     network = workdir / 'fine_tuned' / f'on_half{seen}'
     run(
       'nodulax.main',
-      f'--config=configs/{experiment}.py',
       f'--workdir={network}',
       '--config.data.train=hospital',
       f'--config.data.shards.hospital={trained}',
       '--config.data.evaluate=()',
-      f'--config.init.checkpoint={start}',
-      f'--config.preprocessing.image_size={model["preprocessing"]["image_size"]}',
-      f'--config.model.size={model["model"]["size"]}',
-      f'--config.model.batch_norm_momentum={model["model"]["batch_norm_momentum"]}',
-      f'--config.optimizer.drop_epochs=({epochs // 2},)',
-      f'--config.train.epochs={epochs}',
-      '--config.train.batch_size=8',
+      *options,
     )
-    evaluate(network, other, workdir / 'fine_tuned' / 'evaluation' / f'half{1 - seen}')
+    evaluations.append(workdir / 'fine_tuned' / 'evaluation' / f'half{1 - seen}')
+    evaluate(network, other, evaluations[-1])
+  return evaluations
+
+
+def as_trained(start: pathlib.Path, experiment: str, epochs: int) -> tuple[str, ...]:
+  """The options that fine-tune a model of the study."""
+  model = json.loads((start / 'config.json').read_text())
+  return (
+    f'--config=configs/{experiment}.py',
+    f'--config.init.checkpoint={start}',
+    f'--config.preprocessing.image_size={model["preprocessing"]["image_size"]}',
+    f'--config.model.size={model["model"]["size"]}',
+    f'--config.model.batch_norm_momentum={model["model"]["batch_norm_momentum"]}',
+    f'--config.optimizer.drop_epochs=({epochs // 2},)',
+    f'--config.train.epochs={epochs}',
+    '--config.train.batch_size=8',
+  )
 
 
 def measured(name: str, folders: list[pathlib.Path]) -> str:
@@ -153,8 +161,8 @@ def main() -> None:
       evaluate(study / name, shards, output)
       lines.append(measured(f'{name} on {test_set}', [output]))
   best = max(names, key=lambda name: checkpoint.describe(study / name).thresholds.tune_auc)
-  fine_tune(study / best, described[best]['model'], workdir, raw, given.epochs)
-  halves = [workdir / 'fine_tuned' / 'evaluation' / f'half{half}' for half in (0, 1)]
+  options = as_trained(study / best, described[best]['model'], given.epochs)
+  halves = fine_tune(workdir, raw, *options)
   lines.append(measured(f'{best}, fine-tuned, on jsrt in two folds', halves))
   (workdir / 'results.txt').write_text('\n'.join(lines) + '\n')
   print('\n'.join(lines))
