@@ -36,9 +36,10 @@ def overlay(
     eight_bits = (heat * 255).round().astype(np.uint8)
     weight = opacity * heat
     rest = (1 - weight) * image
-    # Colour by colour: three planes in a row take a third of the time of pixels of three.
-    for number, colour in enumerate(_SCALE.T):
-      picture[..., number] = (rest + weight * colour[eight_bits]).round()
+    # A colour at a time, which is several times as fast as pixels of three colours.
+    picture = cv2.merge(
+      [(rest + weight * cv2.LUT(eight_bits, table)).round().astype(np.uint8) for table in _TABLES]
+    )
   if mask is not None and np.any(mask):
     binary = (np.asarray(mask) > 0).astype(np.uint8)
     outlines, _ = cv2.findContours(binary, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -105,8 +106,8 @@ def _colours(heat: np.ndarray) -> np.ndarray:
   return cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO)[..., ::-1]
 
 
-# RGB of heat from 0 to 1 in 8 bits, u8[256, 3].
-_SCALE = _colours(np.arange(256, dtype=np.uint8)[None])[0]
+# Red, green and blue of heat from 0 to 1 in 8 bits, u8[3, 256].
+_TABLES = np.ascontiguousarray(_colours(np.arange(256, dtype=np.uint8)[None])[0].T)
 
 
 def contact_sheet(pictures: list[np.ndarray], columns: int) -> np.ndarray:
