@@ -23,7 +23,9 @@ class Spent(NamedTuple):
   gigabytes: float
 
 
-def run(command: Sequence[str | os.PathLike], environment: Mapping[str, str] | None = None) -> Spent:
+def run(
+  command: Sequence[str | os.PathLike], environment: Mapping[str, str] | None = None
+) -> Spent:
   """What `python COMMAND...` takes; ends the program where it fails.
 
   A variable that `environment` gives as '' is not set.

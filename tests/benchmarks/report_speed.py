@@ -4,6 +4,7 @@ Four models on four sets, so many radiographs in all or, without a number, 5,000
 5,000 in each set, two a patient (the slow case: every interval is a bootstrap). Not a test: it
 prints, and asserts nothing.
 """
+
 import pathlib
 import resource
 import subprocess

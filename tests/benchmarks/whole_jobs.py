@@ -59,13 +59,12 @@ def untrained(folder: pathlib.Path, size: str, pixels: int) -> pathlib.Path:
     # Not before the other jobs: JAX would take their memory and time.
     import jax
 
+    from configs import default
     from nodulax.checkpoints.checkpoint import Checkpoints
     from nodulax.checkpoints.description import Description, Thresholds
     from nodulax.model.build import build_network
     from nodulax.radiograph.preprocessing import Preprocessing
     from nodulax.statistics.overlap import OverlapThreshold
-
-    from configs import default
 
     config = default.get_config()
     model = {**config.model.to_dict(), 'size': size}
