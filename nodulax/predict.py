@@ -16,17 +16,21 @@ output could be written. For research, not a medical device.
 """
 
 import argparse
+import functools
+import itertools
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import jax
 from absl import logging
 from rich.progress import Progress
 
 from nodulax import NOTICE, cli
+from nodulax.checkpoints.description import Description
 from nodulax.errors import OptionError
 from nodulax.prediction.discovery import radiographs_in, read_list
 from nodulax.prediction.files import FATAL, Journal, OutputError, Refused, record
@@ -38,6 +42,7 @@ from nodulax.radiograph.reading import RadiographError
 from nodulax.readers import open_reader
 from nodulax.storage import folders
 
+T = TypeVar('T')
 DICOM_KINDS = ('dicom_sr', 'dicom_seg', 'dicom_sc')
 SECONDS_UNSENT = 300  # of work at most that a lost machine costs, where the output is in a bucket
 
@@ -85,38 +90,33 @@ def predict(
   left = {name: path for name, path in files.items() if name not in journal.records}
   faults: dict[str, str] = {}
   sent = time.monotonic()
+  threads = ThreadPoolExecutor(os.cpu_count())
+  batches = _batches(threads, left, reader.description.preprocessing, reader.batch_size, force)
+  beside = functools.partial(
+    _write_beside, output, files, dicom, write_dicom, reader.description
+  )  # fmt: skip
   try:
     with Progress() as progress:
       task = progress.add_task('Reading radiographs', total=len(files))
       progress.advance(task, len(files) - len(left))
-      for batch in _batches(left, reader.description.preprocessing, reader.batch_size, force):
-        readable = {name: what for name, what in batch.items() if isinstance(what, Reading)}
+      for batch, answers in _one_ahead(_answered(reader, batches)):
         faults |= {name: what for name, what in batch.items() if isinstance(what, str)}
-        predictions = reader(list(readable.values())) if readable else []
-        for (name, upright), answer in zip(readable.items(), predictions, strict=True):
-          reading, prediction = as_stored(upright, answer)
+        for name, (reading, prediction) in answers.items():
           for doubt in reading.radiograph.doubts:
             logging.warning('%s: %s', name, doubt)
-          done = record(name, reading, prediction)
-          journal.records[name] = done
-          kinds = {kind: output / kind / _with_suffix(name, '.dcm', files) for kind in dicom}
-          overlay = output / 'overlays' / _with_suffix(name, '.png', files)
-          try:
-            _write_overlay(overlay, reading, prediction)
-            if write_dicom:
-              write_dicom(kinds, files[name], reading, prediction, reader.description)
-            journal.add(files[name], done)  # or the next start tries again
-          except ValueError as error:
-            faults[name] = Unwritten(error)
-          except OSError as error:
-            if error.errno in FATAL:
-              raise
-            faults[name] = Unwritten(f'{error.strerror}; rename the file, or use --numbered')
+          journal.records[name] = record(name, reading, prediction)
+        unwritten = threads.map(beside, answers, *zip(*answers.values(), strict=True))
+        for name, why in zip(answers, unwritten, strict=True):
+          if why is None:
+            journal.add(files[name], journal.records[name])  # or the next start tries again
+          else:
+            faults[name] = why
         progress.advance(task, len(batch))
         if time.monotonic() - sent > SECONDS_UNSENT:
           folders.publish(output)
           sent = time.monotonic()
   finally:
+    threads.shutdown(cancel_futures=True)
     journal.write_tables(output, faults)
     folders.publish(output)
   return faults
@@ -137,7 +137,11 @@ def _with_suffix(name: str, suffix: str, files: Mapping[str, pathlib.Path]) -> s
 
 
 def _batches(
-  files: dict[str, pathlib.Path], preprocessing: Preprocessing, batch_size: int, force: bool
+  threads: Executor,
+  files: dict[str, pathlib.Path],
+  preprocessing: Preprocessing,
+  batch_size: int,
+  force: bool,
 ) -> Iterator[dict[str, Reading | str]]:
   """The files, `batch_size` at a time: a reading each, or what is wrong with it."""
 
@@ -157,15 +161,62 @@ def _batches(
 
   names = list(files)
   parts = [names[at : at + batch_size] for at in range(0, len(names), batch_size)]
-  threads = ThreadPoolExecutor(os.cpu_count())
+  # While the devices work on one batch, the next is read.
+  coming = start(parts[0]) if parts else {}
+  for following in [*parts[1:], []]:
+    batch, coming = coming, start(following)
+    yield {name: future.result() for name, future in batch.items()}
+
+
+def _answered(
+  reader: Reader, batches: Iterable[dict[str, Reading | str]]
+) -> Iterator[tuple[dict[str, Reading | str], dict[str, tuple[Reading, Prediction]]]]:
+  """Batches, each with the network's answers to its readings, both as the files are stored."""
+  for batch in batches:
+    readable = {name: what for name, what in batch.items() if isinstance(what, Reading)}
+    predictions = reader(list(readable.values())) if readable else []
+    pairs = zip(readable.values(), predictions, strict=True)
+    yield batch, dict(zip(readable, itertools.starmap(as_stored, pairs), strict=True))
+
+
+def _one_ahead(items: Iterator[T]) -> Iterator[T]:
+  """The same items, each made while the one before is worked on."""
+  with ThreadPoolExecutor(1) as thread:
+    coming = thread.submit(next, items, None)
+    while (item := coming.result()) is not None:
+      coming = thread.submit(next, items, None)
+      yield item
+
+
+def _write_beside(
+  output: pathlib.Path,
+  files: Mapping[str, pathlib.Path],
+  dicom: Sequence[str],
+  write_dicom: Callable[..., None] | None,
+  description: Description,
+  name: str,
+  reading: Reading,
+  prediction: Prediction,
+) -> Unwritten | None:
+  """Writes what lies beside the tables of one radiograph; says what could not be written.
+
+  Raises:
+    OSError: nothing can be written any more.
+  """
+  kinds = {kind: output / kind / _with_suffix(name, '.dcm', files) for kind in dicom}
   try:
-    # While the devices work on one batch, the next is read.
-    coming = start(parts[0]) if parts else {}
-    for following in [*parts[1:], []]:
-      batch, coming = coming, start(following)
-      yield {name: future.result() for name, future in batch.items()}
-  finally:
-    threads.shutdown(cancel_futures=True)
+    _write_overlay(
+      output / 'overlays' / _with_suffix(name, '.png', files), reading, prediction
+    )  # fmt: skip
+    if write_dicom:
+      write_dicom(kinds, files[name], reading, prediction, description)
+  except ValueError as error:
+    return Unwritten(error)
+  except OSError as error:
+    if error.errno in FATAL:
+      raise
+    return Unwritten(f'{error.strerror}; rename the file, or use --numbered')
+  return None
 
 
 def _write_overlay(path: pathlib.Path, reading: Reading, prediction: Prediction) -> None:

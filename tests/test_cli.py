@@ -75,6 +75,31 @@ def test_a_fault_of_ours_is_said_to_be_one_and_its_traceback_kept(monkeypatch, c
   path.unlink()
 
 
+@pytest.mark.skipif(sys.platform != 'linux', reason='of Linux and glibc')
+def test_a_command_takes_no_memory_before_it_needs_it_and_clears_it_once():
+  code = """
+import mmap
+import pathlib
+import resource
+import numpy as np
+from nodulax import cli
+
+cli._keep_memory()
+taken = int(pathlib.Path('/proc/self/statm').read_text().split()[1]) * mmap.PAGESIZE
+np.ones(10**7)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(9):
+  np.ones(10**7)
+print(taken, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+  printed = subprocess.run(
+    [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True
+  ).stdout
+  taken, cleared = map(int, printed.split())
+  assert taken < 2e8
+  assert cleared < 1000  # of 9 x 19,531 pages
+
+
 def test_how_commands_end(monkeypatch, capsys):
   def main(given):
     if given.flag:

@@ -22,7 +22,7 @@ def simulated_arrangement(seed: int) -> np.ndarray | None:
   """The arrangement of a simulated radiograph; None if its lungs are not found."""
   pixels, _ = simulated(seed)
   lungs = find_lung_box(pixels)
-  return arrangement(pixels, lungs) if lungs.found else None
+  return arrangement(pixels.shape, lungs) if lungs.found else None
 
 
 def main() -> None:

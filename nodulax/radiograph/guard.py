@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from nodulax.radiograph.lungs import LungBox, find_lung_box, network_input, outline_logits
+from nodulax.radiograph.lungs import LungBox, find_lung_box
 
 if TYPE_CHECKING:  # the exported network uses this module without pydicom
   from nodulax.radiograph.dicom_header import Header
@@ -133,17 +133,21 @@ def likeness(pixels: np.ndarray, lungs: LungBox) -> float:
   """
   if not lungs.found:
     return -1.0
-  return float(np.mean(arrangement(pixels, lungs) * _template()))
+  return float(np.mean(arrangement(pixels.shape, lungs) * _template()))
 
 
-def arrangement(pixels: np.ndarray, lungs: LungBox) -> np.ndarray:
+def arrangement(shape: tuple[int, ...], lungs: LungBox) -> np.ndarray:
   """The lung network's logits and the grey around the lungs, f32[2, 16, 16].
 
   Each map has a mean of 0 and a mean square of 1.
+
+  Args:
+    shape: (height, width) of the radiograph.
+    lungs: as `lungs.find_lung_box` found them in it.
   """
-  seen = network_input(pixels)
-  maps = (np.clip(outline_logits(seen), -_SURE, _SURE), seen[..., 0])
-  return np.stack([_standardized(_around(a_map, pixels.shape, lungs)) for a_map in maps])
+  assert lungs.seen is not None and lungs.logits is not None  # where lungs were found, they are
+  maps = (np.clip(lungs.logits, -_SURE, _SURE), lungs.seen[..., 0])
+  return np.stack([_standardized(_around(a_map, shape, lungs)) for a_map in maps])
 
 
 def _needed_turn(pixels: np.ndarray, like: float) -> int:

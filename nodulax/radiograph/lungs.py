@@ -37,10 +37,14 @@ class LungBox:
     box: (x_min, y_min, x_max, y_max) in pixels of the image, half-open, without margin; the whole
       image where the lungs were not found.
     found: whether they were.
+    seen: f32[128, 128, 2], what the lung network saw; None where it was not asked.
+    logits: f32[64, 64], of each cell's being lung, as it answered; None likewise.
   """
 
   box: tuple[float, float, float, float]
   found: bool
+  seen: np.ndarray | None = dataclasses.field(default=None, repr=False, compare=False)
+  logits: np.ndarray | None = dataclasses.field(default=None, repr=False, compare=False)
 
 
 def find_lung_box(pixels: np.ndarray) -> LungBox:
@@ -54,10 +58,10 @@ def find_lung_box(pixels: np.ndarray) -> LungBox:
     image, and `found` is False.
   """
   height, width = pixels.shape
-  whole = LungBox((0.0, 0.0, float(width), float(height)), found=False)
+  whole = (0.0, 0.0, float(width), float(height))
   seen = network_input(pixels)
   if not seen.any():  # a blank image, in which the network would guess
-    return whole
+    return LungBox(whole, found=False)
   logits = outline_logits(seen)
   size = (_OUTLINE_SIZE, _OUTLINE_SIZE)
   outline = cv2.resize(logits, size, interpolation=cv2.INTER_LINEAR) > 0
@@ -79,8 +83,9 @@ def find_lung_box(pixels: np.ndarray) -> LungBox:
       and _ASPECTS[0] <= (x_max - x_min) / (y_max - y_min) <= _ASPECTS[1]
       and (len(lungs) > 1 or min(wide[0], high[0]) <= _LARGEST_FIELD_SIDE * _OUTLINE_SIZE)
     ):
-      return LungBox((float(x_min), float(y_min), float(x_max), float(y_max)), found=True)
-  return whole
+      box = (float(x_min), float(y_min), float(x_max), float(y_max))
+      return LungBox(box, True, seen, logits)
+  return LungBox(whole, False, seen, logits)
 
 
 def network_input(pixels: np.ndarray) -> np.ndarray:

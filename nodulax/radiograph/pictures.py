@@ -27,16 +27,19 @@ def overlay(
   Returns:
     u8[H, W, 3], RGB.
   """
-  picture = np.repeat(image[..., None], 3, axis=-1)
+  picture = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
   if heat_map is not None:
     height, width = image.shape
     heat = cv2.resize(
       np.asarray(heat_map, np.float32), (width, height), interpolation=cv2.INTER_LINEAR
     ).clip(0, 1)
     eight_bits = (heat * 255).round().astype(np.uint8)
-    colours = _colours(eight_bits)
-    weight = (opacity * heat)[..., None]
-    picture = ((1 - weight) * picture + weight * colours).round().astype(np.uint8)
+    weight = opacity * heat
+    rest = (1 - weight) * image
+    # A colour at a time, which is several times as fast as pixels of three colours.
+    picture = cv2.merge(
+      [(rest + weight * cv2.LUT(eight_bits, table)).round().astype(np.uint8) for table in _TABLES]
+    )
   if mask is not None and np.any(mask):
     binary = (np.asarray(mask) > 0).astype(np.uint8)
     outlines, _ = cv2.findContours(binary, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -103,6 +106,10 @@ def _colours(heat: np.ndarray) -> np.ndarray:
   return cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO)[..., ::-1]
 
 
+# Red, green and blue of heat from 0 to 1 in 8 bits, u8[3, 256].
+_TABLES = np.ascontiguousarray(_colours(np.arange(256, dtype=np.uint8)[None])[0].T)
+
+
 def contact_sheet(pictures: list[np.ndarray], columns: int) -> np.ndarray:
   """Equally large pictures `u8[H, W, 3]` row by row: u8[rows * H, columns * W, 3]."""
   blank = np.zeros_like(pictures[0])
@@ -113,5 +120,6 @@ def contact_sheet(pictures: list[np.ndarray], columns: int) -> np.ndarray:
 def png(picture: np.ndarray) -> bytes:
   """Encodes `u8[H, W]` or `u8[H, W, 3 or 4]` (RGB, or RGB and alpha) as a PNG file."""
   if picture.ndim == 3:
-    picture = np.dstack([picture[..., 2::-1], picture[..., 3:]])
+    swap = cv2.COLOR_RGB2BGR if picture.shape[-1] == 3 else cv2.COLOR_RGBA2BGRA
+    picture = cv2.cvtColor(picture, swap)
   return cv2.imencode('.png', picture)[1].tobytes()

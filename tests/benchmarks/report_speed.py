@@ -1,7 +1,8 @@
-"""How long a report takes, and its memory: `python -m tests.benchmarks.report_speed`.
+"""How long a report takes, and its memory: `python -m tests.benchmarks.report_speed [5000]`.
 
-Four models on four sets, 5,000 radiographs in all and then 5,000 in each set, two a patient (the
-slow case: every interval is a bootstrap). Not a test: it prints, and asserts nothing.
+Four models on four sets, so many radiographs in all or, without a number, 5,000 in all and then
+5,000 in each set, two a patient (the slow case: every interval is a bootstrap). Not a test: it
+prints, and asserts nothing.
 """
 
 import pathlib
@@ -13,8 +14,8 @@ import time
 
 from tests.report.fake_runs import write_runs
 
-IN_ALL = {'nih': 2000, 'aihub': 1300, 'gmc': 1000, 'vindr': 700}
-EACH = dict.fromkeys(IN_ALL, 5000)
+IN_5000 = {'nih': 2000, 'aihub': 1300, 'gmc': 1000, 'vindr': 700}
+EACH = dict.fromkeys(IN_5000, 5000)
 
 
 def measure(name: str, images: dict[str, int]) -> None:
@@ -33,6 +34,15 @@ def measure(name: str, images: dict[str, int]) -> None:
   )
 
 
+def in_all(radiographs: int) -> None:
+  """Prints the figures of a report on so many."""
+  sets = {name: share * radiographs // 5000 for name, share in IN_5000.items()}
+  measure(f'4 models x {radiographs:,} radiographs', sets)
+
+
 if __name__ == '__main__':
-  measure('4 models x 5,000 radiographs', IN_ALL)
-  measure('4 models x 4 sets of 5,000 radiographs', EACH)
+  if sys.argv[1:]:
+    in_all(int(sys.argv[1]))
+  else:
+    in_all(5000)
+    measure('4 models x 4 sets of 5,000 radiographs', EACH)

@@ -3,6 +3,7 @@
 Not a test: it prints, and asserts nothing.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -21,12 +22,30 @@ def measure(name: str, work: Callable[[], object], repeats: int = 3) -> None:
   print(f'{min(seconds):8.3f} s  {name}')
 
 
+def delong(count: int, repeats: int = 3) -> None:
+  """The AUC with its variance, beside those public implementations that are installed."""
+  labels = np.arange(count) % 2
+  scores = np.random.default_rng(0).normal(size=count) + labels
+  what = f'AUC with interval, {count:,} scores'
+  measure(what, lambda: roc.delong_interval(labels, scores), repeats)
+  with contextlib.suppress(ImportError):
+    from rocauc_comparison import delong_roc_variance
+
+    name = f'{what}: rocauc-comparison'
+    measure(name, lambda: delong_roc_variance(labels, scores), repeats)
+  with contextlib.suppress(ImportError):
+    from confidenceinterval import roc_auc_score
+
+    name = f'{what}: confidenceinterval, in float32'
+    measure(name, lambda: roc_auc_score(labels, scores), repeats)
+
+
 def main() -> None:
+  delong(1_000_000)
   generator = np.random.default_rng(0)
   labels = np.arange(1_000_000) % 2
   scores = generator.normal(size=labels.size) + labels
   patients = np.arange(labels.size) // 3
-  measure('AUC with interval, 1,000,000 scores', lambda: roc.delong_interval(labels, scores))
   measure(
     'AUC with clustered interval, 1,000,000 scores of 333,334 patients',
     lambda: roc.delong_interval(labels, scores, patients),

@@ -136,11 +136,11 @@ def prepare_background(pixels: np.ndarray, spacing_mm: float | None, name: str) 
       f'{name}: {objection}; give an upright frontal chest radiograph, bright where the body is '
       'dense'
     )
-  logits = lungs.outline_logits(lungs.network_input(pixels))
   assumed = spacing_mm is None
   x_min, _, x_max, _ = found.box
   spacing = ADULT_LUNGS_MM / (x_max - x_min) if spacing_mm is None else float(spacing_mm)
-  logits = cv2.resize(logits, (GRID, GRID), interpolation=cv2.INTER_CUBIC)
+  assert found.logits is not None  # or there had been an objection
+  logits = cv2.resize(found.logits, (GRID, GRID), interpolation=cv2.INTER_CUBIC)
   probability = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
   height, width = pixels.shape
   cell_mm = (width / GRID * spacing, height / GRID * spacing)
