@@ -35,7 +35,7 @@ from nodulax.errors import OptionError
 from nodulax.prediction.discovery import radiographs_in, read_list
 from nodulax.prediction.files import FATAL, Journal, OutputError, Refused, record
 from nodulax.prediction.prediction import Prediction, Reading, as_stored
-from nodulax.prediction.reader import draw, read
+from nodulax.prediction.reader import Reader, draw, read
 from nodulax.radiograph import pictures
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.radiograph.reading import RadiographError
