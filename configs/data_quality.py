@@ -64,7 +64,6 @@ def get_config() -> ConfigDict:
       'forward': {'classification': 'forward'},
       'smoothing': {'smoothing': 0.2},
       'early_learning': {'early_learning': 3.0},
-      'mixup': {'mixup': 0.2},
     }
   )
 

@@ -105,7 +105,6 @@ def get_config() -> ConfigDict:
   config.loss.smoothing = 0.0  # of the labels
   config.loss.early_learning = 0.0  # weight of early-learning regularisation; its paper has 3
   config.loss.early_learning_momentum = 0.7
-  config.loss.mixup = 0.0  # of blended radiographs, alpha of the weight; its paper has 0.2
 
   # Weights to start from; all empty: from scratch. Of several, checkpoint comes before chest and
   # chest before imagenet: so a study's first networks start from imagenet, the others from them.

@@ -37,9 +37,6 @@ class Loss:
     early_learning: weight of early-learning regularisation, which holds the network to a moving
       average of its own probabilities (Liu et al., NeurIPS 2020); 0 leaves it out.
     early_learning_momentum: of that average.
-    mixup: each radiograph of a batch is blended with another of it, and so are their labels and
-      outlines, with a weight drawn from Beta(mixup, mixup) (Zhang et al., ICLR 2018); 0 leaves it
-      out.
 
   Raises:
     OptionError: one of them is out of range.
@@ -54,7 +51,6 @@ class Loss:
   smoothing: float = 0.0
   early_learning: float = 0.0
   early_learning_momentum: float = 0.7
-  mixup: float = 0.0
 
   def __post_init__(self) -> None:
     for name, fits, allowed in (
@@ -64,7 +60,6 @@ class Loss:
       ('smoothing', 0 <= self.smoothing < 1, 'at least 0 and below 1'),
       ('early_learning', self.early_learning >= 0, 'at least 0'),
       ('early_learning_momentum', 0 <= self.early_learning_momentum < 1, 'at least 0, below 1'),
-      ('mixup', self.mixup >= 0, 'at least 0'),
       ('wrong_normal', 0 <= self.wrong_normal < 1, 'at least 0 and below 1'),
       ('wrong_nodule', 0 <= self.wrong_nodule < 1, 'at least 0 and below 1'),
     ):
@@ -74,12 +69,6 @@ class Loss:
       raise OptionError(
         f'config.loss.wrong_normal {self.wrong_normal} and wrong_nodule {self.wrong_nodule} sum to '
         '1 or more: such labels say nothing, or the opposite; give rates that sum to less'
-      )
-
-    if self.mixup and self.early_learning:
-      raise OptionError(
-        f'config.loss.mixup {self.mixup} and early_learning {self.early_learning} exclude each '
-        'other: a blended radiograph has no moving average of its own; set one of them to 0'
       )
 
   def of_image(self, logit: jax.Array, label: jax.Array) -> jax.Array:

@@ -13,7 +13,7 @@ from nodulax.distributed import parallel
 from nodulax.distributed.compiling import compile_ahead
 from nodulax.model import Network
 from nodulax.model.heads import CELL
-from nodulax.training import losses, mixup
+from nodulax.training import losses
 from nodulax.training.loss_scale import LossScale
 from nodulax.training.losses import Loss
 
@@ -98,8 +98,6 @@ def step_function(
 
   def gradient_function(state: State, batch: Arrays) -> tuple[tuple[Any, Any, Arrays], Any]:
     scale = 1.0 if state.loss_scale is None else state.loss_scale.value
-    if loss.mixup:
-      batch = mixup.blend(batch, jax.random.fold_in(jax.random.key(0), state.step), loss.mixup)
     # Shares of the global batch, so that the losses of parts and devices add up to its own.
     shares = {
       'share': parallel.shares(jnp.ones_like(batch['label'])),

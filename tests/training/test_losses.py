@@ -96,8 +96,6 @@ def test_early_learning_regularisation():
     ({'smoothing': 1.0}, 'smoothing is 1.0'),
     ({'wrong_normal': 0.6, 'wrong_nodule': 0.4}, 'sum to 1 or more'),
     ({'early_learning_momentum': 1.0}, 'early_learning_momentum is 1.0'),
-    ({'mixup': -0.1}, 'mixup is -0.1'),
-    ({'mixup': 0.2, 'early_learning': 3.0}, 'exclude each other'),
     ({'symmetric_weights': (-1.0, 1.0)}, 'symmetric_weights is'),
   ],
 )

@@ -195,23 +195,3 @@ def test_early_learning_keeps_an_average_of_each_radiographs_probability(accumul
     expected[index] = 0.75 * 0.5 + 0.25 * probability[batch['index'] == index].mean()
   np.testing.assert_allclose(targets, expected, atol=2e-3)
   assert np.isfinite(parallel.first(metrics)['loss'])
-
-
-def test_mixup_blends_anew_at_each_step_and_alike_after_a_restart():
-  net, sgd = network('float32'), optax.sgd(0.0)
-  these = jax.local_devices()[:1]
-  batch = parallel.split(bright_squares(4, 0), these)
-  state = step.initial_state(net, sgd, 0, SIZE)
-  mapped = parallel.map_devices(step.step_function(net, sgd, Loss(1.0, mixup=1.0)), these)
-
-  def losses_from(number: int) -> list[float]:
-    current = parallel.replicate(state.replace(step=jnp.int32(number)), these)
-    values = []
-    for _ in range(2):
-      current, metrics = mapped(current, batch)
-      values.append(float(parallel.first(metrics)['loss']))
-    return values
-
-  first, again = losses_from(0), losses_from(1)
-  assert first[1] != first[0]
-  assert again[0] == pytest.approx(first[1], rel=0.05)  # running statistics differ, not the weights
