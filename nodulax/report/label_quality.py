@@ -158,10 +158,10 @@ def _budget(path: pathlib.Path, rows: list[Any], before: int) -> list[Picture]:
     return []
   pixels = cv2.imdecode(np.frombuffer(picture.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
   if pixels is None:
-    raise ReportError(f'{picture}: not a PNG; run nodulax labels budget again')
+    raise ReportError(f'{picture}: not a PNG; run nodulax labels study again')
   aucs: dict[str, list[float]] = {}
   for row in rows:
-    what = f'{row.get("order")} {row.get("count") or ""}'.strip() if isinstance(row, dict) else ''
+    what = f'{row.get("line")} {row.get("amount") or ""}'.strip() if isinstance(row, dict) else ''
     aucs.setdefault(f'{what} on {row.get("set")}' if what else '', []).append(
       _number(path, row, 'auc', 1)
     )

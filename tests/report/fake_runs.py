@@ -235,7 +235,7 @@ def write_label_files(folder: pathlib.Path) -> pathlib.Path:
   budget = folder / 'budget'
   budget.mkdir()
   results = [
-    {'seed': seed, 'order': 'wrong', 'count': 100, 'wrong': 0.1, 'set': 'gmc', 'auc': 0.75}
+    {'seed': seed, 'line': 'wrong', 'amount': 100, 'wrong': 0.1, 'set': 'gmc', 'auc': 0.75}
     for seed in (0, 1)
   ]
   (budget / 'budget.json').write_text(json.dumps({'notice': '', 'results': results}))
