@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from nodulax.checkpoints import typed_json
 from nodulax.errors import OptionError
 from nodulax.files import whole_file
 from nodulax.input.degraded import Noise, degraded
@@ -53,9 +54,15 @@ def plan(config: ConfigDict, own: ConfigDict, folder: pathlib.Path) -> Iterator[
     folder: gets the labels of each training, and the networks that choose.
 
   Raises:
+    OptionError: there are fewer radiographs than are to be read again.
     Interrupted, and whatever else `train` raises.
   """
   labels = _labels(own, Noise(**_noise(config)))
+  if (most := max(config.budget.counts)) > len(labels.training):
+    raise OptionError(
+      f'--config.budget.counts has {most}, more than the {len(labels.training)} radiographs of the '
+      'split train'
+    )
   for order, count, read in _choices(config, own, labels, folder):
     after = labels.after_reading(read)
     wrong = np.mean([after[image] != labels.true[image] for image in labels.training])
@@ -77,7 +84,9 @@ def check(config: ConfigDict) -> None:
     )
   if not budget.counts or any(type(count) is not int or count < 1 for count in budget.counts):
     raise OptionError(f'--config.budget.counts={budget.counts} must be whole numbers above 0')
-  Noise(**_noise(config))
+  if type(budget.folds) is not int or budget.folds < 2:
+    raise OptionError(f'--config.budget.folds={budget.folds} must be a whole number of at least 2')
+  typed_json.construct(Noise, _noise(config), '--config.budget')
 
 
 def _noise(config: ConfigDict) -> dict[str, Any]:
