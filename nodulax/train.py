@@ -35,6 +35,12 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
     check_options(config)
     devices = parallel.devices(config.train.devices)
     parallel.require_divisible(config.train.batch_size, devices, config.train.accumulate or 1)
+    if config.loss.mixup and config.train.batch_size < 2 * len(devices):
+      raise OptionError(
+        f'--config.loss.mixup={config.loss.mixup} blends the radiographs of a device, of which a '
+        f'batch of {config.train.batch_size} on {len(devices)} devices leaves one each; choose a '
+        'larger --config.train.batch_size, or 0 for mixup'
+      )
     shards, radiographs = training_split(config)
     workdir.claim_data(folder, describe_splits(shards.directory), write=hosts.is_first())
     if config.init.checkpoint and checkpoint.latest_step(folder) is None:

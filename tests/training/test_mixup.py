@@ -4,6 +4,8 @@ import jax
 import numpy as np
 import pytest
 
+from nodulax import train
+from nodulax.errors import OptionError
 from nodulax.training.mixup import blend
 
 
@@ -41,3 +43,10 @@ def test_weights_follow_the_beta_distribution(alpha):
   weight = np.asarray(mixed['label'])[:10_000]  # of the own label, 1
   assert weight.mean() == pytest.approx(0.5, abs=0.015)
   assert weight.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.04)
+
+
+def test_a_batch_of_one_radiograph_a_device_is_refused(config, tmp_path):
+  config.loss.mixup = 0.2
+  config.train.batch_size = config.train.devices = 1
+  with pytest.raises(OptionError, match='a batch of 1 on 1 devices leaves one each'):
+    train.train(config, tmp_path)
