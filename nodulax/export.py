@@ -202,7 +202,7 @@ def hub_card(
     eval_results=results or None,
   )
   use = (
-    "```\npip install 'nodulax[hub]'\n```\n\n"
+    'With nodulax and its extra `hub`:\n\n'
     f"```python\nimport nodulax\n\nprint(nodulax.load('{address}')('chest.dcm'))\n```\n"
   )
   return f'---\n{metadata.to_yaml()}\n---\n\n{card(description, metrics)}\n{use}'

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from nodulax.checkpoints import typed_json
 from nodulax.errors import OptionError
 from nodulax.files import whole_file
 from nodulax.input.degraded import Noise, degraded
@@ -16,7 +17,7 @@ from nodulax.input.shards import Shards
 from nodulax.labels import queue, rereading
 from nodulax.labels.crossfit import crossfit
 from nodulax.labels.planned import ALL_READ, AS_LABELLED, Training
-from nodulax.labels.predictions import read_predictions
+from nodulax.labels.predictions import LabelsError, read_predictions
 from nodulax.labels.rereading import Answer
 from nodulax.radiograph.preprocessing import Preprocessing
 
@@ -53,9 +54,15 @@ def plan(config: ConfigDict, own: ConfigDict, folder: pathlib.Path) -> Iterator[
     folder: gets the labels of each training, and the networks that choose.
 
   Raises:
+    OptionError: there are fewer radiographs than are to be read again.
     Interrupted, and whatever else `train` raises.
   """
   labels = _labels(own, Noise(**_noise(config)))
+  if (most := max(config.budget.counts)) > len(labels.training):
+    raise OptionError(
+      f'--config.budget.counts has {most}, more than the {len(labels.training)} radiographs of the '
+      'split train'
+    )
   for order, count, read in _choices(config, own, labels, folder):
     after = labels.after_reading(read)
     wrong = np.mean([after[image] != labels.true[image] for image in labels.training])
@@ -77,7 +84,9 @@ def check(config: ConfigDict) -> None:
     )
   if not budget.counts or any(type(count) is not int or count < 1 for count in budget.counts):
     raise OptionError(f'--config.budget.counts={budget.counts} must be whole numbers above 0')
-  Noise(**_noise(config))
+  if type(budget.folds) is not int or budget.folds < 2:
+    raise OptionError(f'--config.budget.folds={budget.folds} must be a whole number of at least 2')
+  typed_json.construct(Noise, _noise(config), '--config.budget')
 
 
 def _noise(config: ConfigDict) -> dict[str, Any]:
@@ -122,8 +131,13 @@ def _choices(
           key=lambda image: labels.given[image] == labels.true[image],
         )
         yield order, count, set(ranked[:count])
-      else:
-        yield order, count, set(queue.next_to_read(predictions, count, order, (), seed=own.seed))
+        continue
+      try:
+        chosen = queue.next_to_read(predictions, count, order, (), seed=own.seed)
+      except LabelsError as error:  # of networks that learned nothing, which rank nothing
+        print(f'{folder.name}: nobody is chosen by {order}: {error}')
+        break
+      yield order, count, set(chosen)
 
 
 def _write(path: pathlib.Path, labels: Mapping[str, int]) -> str:

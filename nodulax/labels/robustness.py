@@ -51,15 +51,26 @@ def check(config: ConfigDict) -> None:
   Raises:
     OptionError: an option is out of range.
   """
+  for option, values in (
+    ('losses.rates', config.losses.rates),
+    ('losses.compared', config.losses.compared),
+    ('noise', config.noise),
+    *((f'noise[{name!r}].options', kind.options) for name, kind in config.noise.items()),
+    *((f'noise[{name!r}].amounts', kind.amounts) for name, kind in config.noise.items()),
+  ):
+    if isinstance(values, str) or not values:
+      shown = f'the text {values!r}' if isinstance(values, str) else 'empty'
+      raise OptionError(f'--config.{option} is {shown}; it must list one entry at least')
   for rate in config.losses.rates:
     if not 0 < rate < 0.5:
       raise OptionError(f'--config.losses.rates has {rate}; a rate must lie between 0 and 0.5')
     for options in config.losses.compared.values():
-      changes = {name.split('.')[-1]: value for name, value in _loss(options, rate).items()}
-      typed_json.construct(Loss, {**config.loss.to_dict(), **changes}, 'config.losses')
-  for kind in config.noise.values():
+      changes = {name.removeprefix('loss.'): value for name, value in _loss(options, rate).items()}
+      typed_json.construct(Loss, {**config.loss.to_dict(), **changes}, '--config.losses.compared')
+  for name, kind in config.noise.items():
     for amount in kind.amounts:
-      Noise(**{**config.data.noise.to_dict(), **dict.fromkeys(kind.options, amount)})
+      noise = {**config.data.noise.to_dict(), **dict.fromkeys(kind.options, amount)}
+      typed_json.construct(Noise, noise, f'--config.noise[{name!r}].options')
 
 
 def _flips(rate: float) -> dict[str, float]:

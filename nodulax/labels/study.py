@@ -11,6 +11,7 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import jax
 from etils import epath
 from ml_collections import ConfigDict
 
@@ -79,8 +80,14 @@ def run(config: ConfigDict, folder: str | os.PathLike) -> pathlib.Path:
 def _check(config: ConfigDict) -> None:
   if unknown := set(config.parts) - set(PARTS):
     raise OptionError(f'--config.parts has {", ".join(unknown)}; it may have {", ".join(PARTS)}')
+  if not config.parts or len(set(config.parts)) < len(config.parts):
+    raise OptionError(f'--config.parts={config.parts} must name one part at least, and each once')
   if not config.seeds or any(type(seed) is not int or seed < 0 for seed in config.seeds):
     raise OptionError(f'--config.seeds={config.seeds} must be whole numbers of at least 0')
+  if len(set(config.seeds)) < len(config.seeds):
+    raise OptionError(f'--config.seeds={config.seeds} must differ: equal ones train equal networks')
+  if not config.data.evaluate:
+    raise OptionError('--config.data.evaluate is empty; name the sets that networks are scored on')
   budget.check(config)
   robustness.check(config)
 
@@ -105,6 +112,7 @@ def _score(own: ConfigDict, training: Training, folder: pathlib.Path) -> list[di
   own.name = f'{folder.parent.name} {training.name}'
   own.update_from_flattened_dict(training.changes)
   train.train(own, epath.Path(folder))
+  jax.clear_caches()  # the programs of a hundred trainings would fill the memory
   rows = []
   for source in own.data.evaluate:
     metrics = json.loads((folder / 'evaluation' / source / 'metrics.json').read_text())

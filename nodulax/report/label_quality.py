@@ -24,6 +24,22 @@ _METHODS = {
   'readers': 'several readers, none taken for the truth',
   'network': 'network alone',
 }
+# Of each part of the study of wrong labels its title, and what its figure shows.
+_STUDIED = {
+  'budget': (
+    'What reading labels again is worth',
+    'AUC of networks trained after some labels were read again, by how many and by how they were '
+    'chosen',
+  ),
+  'losses': (
+    'Which loss bears wrong labels best',
+    'AUC of networks trained with each loss, by the share of wrong labels',
+  ),
+  'noise': (
+    'What each kind of wrong label costs',
+    'AUC and Dice of networks trained on labels or outlines that are wrong in one way, by how much',
+  ),
+}
 MEASURES = ('auc', 'sensitivity', 'specificity')
 
 
@@ -36,14 +52,14 @@ class LabelQuality:
     audit: the first suspects of every audit, without identifiers of patients.
     noise_rates: a row a file of rates: how often labels are wrong, with intervals.
     corrected: a row a file and measure: against the labels, and corrected.
-    budgets: the figures of what a re-reading is worth.
+    studies: the figures of a study of wrong labels.
   """
 
   audits: pd.DataFrame
   audit: pd.DataFrame
   noise_rates: pd.DataFrame
   corrected: pd.DataFrame
-  budgets: list[Picture]
+  studies: list[Picture]
 
 
 def read_label_quality(folders: Iterable[pathlib.Path]) -> LabelQuality:
@@ -55,7 +71,7 @@ def read_label_quality(folders: Iterable[pathlib.Path]) -> LabelQuality:
     ReportError: one of them is damaged.
   """
   audits, suspects, rates, corrected = [], [], [], []
-  budgets: list[Picture] = []
+  studies: list[Picture] = []
   paths = dict.fromkeys(
     path.resolve()
     for folder in folders
@@ -64,7 +80,7 @@ def read_label_quality(folders: Iterable[pathlib.Path]) -> LabelQuality:
   )
   for path in paths:
     values = _json(path)
-    name = path.parent.name if path.name in ('audit.json', 'budget.json') else path.stem
+    name = path.parent.name if path.name == 'audit.json' else path.stem
     if 'expected_wrong' in values:
       audits.append({'file': name, **_audit(path, values)})
       rates.append({'file': name, **_rates(path, values.get('rates_by_the_network'), 'network')})
@@ -73,14 +89,14 @@ def read_label_quality(folders: Iterable[pathlib.Path]) -> LabelQuality:
       rates.append({'file': name, **_rates(path, values, values['method'])})
     elif 'wrong_normal' in values and 'auc' in values:
       corrected += [{'file': name, **row} for row in _corrected(path, values)]
-    elif isinstance(values.get('results'), list) and path.name == 'budget.json':
-      budgets += _budget(path, values['results'], len(budgets))
+    elif isinstance(values.get('results'), list) and path.stem in _STUDIED:
+      studies += _studied(path, values['results'], len(studies))
   return LabelQuality(
     pd.DataFrame(audits),
     pd.concat(suspects) if suspects else pd.DataFrame(),
     pd.DataFrame(rates),
     pd.DataFrame(corrected),
-    budgets,
+    studies,
   )
 
 
@@ -151,30 +167,30 @@ def _corrected(path: pathlib.Path, values: dict[str, Any]) -> list[dict[str, Any
   ]
 
 
-def _budget(path: pathlib.Path, rows: list[Any], before: int) -> list[Picture]:
-  """budget.png, decoded and written anew, with the mean AUC of each choice in words."""
-  picture = path.with_name('budget.png')
+def _studied(path: pathlib.Path, rows: list[Any], before: int) -> list[Picture]:
+  """The figure beside a part of the study, decoded and written anew, with its mean AUCs in words."""
+  picture = path.with_suffix('.png')
   if not picture.is_file() or picture.stat().st_size > MOST_PICTURE_BYTES:
     return []
   pixels = cv2.imdecode(np.frombuffer(picture.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
   if pixels is None:
-    raise ReportError(f'{picture}: not a PNG; run nodulax labels budget again')
+    raise ReportError(f'{picture}: not a PNG; run nodulax labels study again')
   aucs: dict[str, list[float]] = {}
   for row in rows:
-    what = f'{row.get("order")} {row.get("count") or ""}'.strip() if isinstance(row, dict) else ''
-    aucs.setdefault(f'{what} on {row.get("set")}' if what else '', []).append(
-      _number(path, row, 'auc', 1)
-    )
+    if not isinstance(row, dict) or row.get('auc') is None:
+      continue
+    what = f'{row.get("line")} {row.get("amount") or ""}'.strip()
+    aucs.setdefault(f'{what} on {row.get("set")}', []).append(_number(path, row, 'auc', 1))
   words = '; '.join(f'{what} {decimals(float(np.mean(values)))}' for what, values in aucs.items())
-  seeds = len({row.get('seed') for row in rows if isinstance(row, dict)})
+  seeds = len({str(row.get('seed')) for row in rows if isinstance(row, dict)})
+  title, shown = _STUDIED[path.stem]
   return [
     Picture(
-      f'figure_budget_{before + 1}',
-      'What reading labels again is worth',
-      'AUC of networks trained after some labels were read again, by how many and by how they were '
-      f'chosen: {seeds} training {"seed" if seeds == 1 else "seeds"}, whose dots lie round the '
+      f'figure_{path.stem}_{before + 1}',
+      title,
+      f'{shown}: {seeds} training {"seed" if seeds == 1 else "seeds"}, whose dots lie round the '
       'mean. Dotted: with all labels right. Simulated: the truth must be known for this.',
-      f'Mean AUC by choice and number of radiographs read again: {words}.',
+      f'Mean AUC: {words}.',
       round(pixels.shape[1] * 0.72),
       None,
       cv2.imencode('.png', pixels)[1].tobytes(),

@@ -193,7 +193,7 @@ def home() -> pathlib.Path:
 
 def _copy(folder: epath.PathLike, use: str) -> pathlib.Path:
   """Where a folder's copy lies; readable by its owner alone, as hospital images should be."""
-  home().mkdir(parents=True, exist_ok=True, mode=0o700)
+  (home() / use).mkdir(parents=True, exist_ok=True, mode=0o700)  # home() may be there already
   scheme, path = _address(folder).split('://')
   if '..' in path.split('/'):
     raise StorageError(f'{folder}: not an address')

@@ -48,7 +48,8 @@ def library() -> Any:
 def fetch(address: str, largest: int) -> pathlib.Path:
   """The network of a repository, in the cache folder; downloaded if the Hub has another one.
 
-  Where the Hub cannot be reached, a copy that was downloaded before is used, with a warning.
+  Where the Hub cannot be reached, or is out of order, a copy that was downloaded before is used,
+  with a warning.
 
   Args:
     address: hf://OWNER/NAME, and @REVISION for a branch, tag or commit; main by default.
@@ -64,7 +65,7 @@ def fetch(address: str, largest: int) -> pathlib.Path:
   try:
     found = api.model_info(repository, revision=revision, files_metadata=True)
   except Exception as error:  # of three libraries
-    if path.is_file() and _status(error) is None:
+    if path.is_file() and _may_pass(error):
       logging.warning('%s; the copy from the last download is used', _failure(address, error))
       return path
     raise _failure(address, error) from error
@@ -162,13 +163,27 @@ def _status(error: Exception) -> int | None:
   return getattr(getattr(error, 'response', None), 'status_code', None)
 
 
-def _failure(address: str, error: Exception) -> StorageError:
+def _may_pass(error: Exception) -> bool:
+  """Whether the Hub did not answer, or not to the question: it is down, or asked too often."""
+  status = _status(error)
+  return status is None or status == 429 or status >= 500
+
+
+def _failure(address: str, error: Exception) -> StorageError | OptionError:
+  if type(error).__name__ == 'HFValidationError':
+    return OptionError(f'{address}: not an address: {error}')
   if type(error).__name__ == 'RevisionNotFoundError':
     return StorageError(f'{address}: the repository has no such revision')
+  if type(error).__name__ == 'GatedRepoError':
+    return StorageError(
+      f'{address}: its owner asks for your consent; give it at https://huggingface.co, and log in '
+      'with `hf auth login` or set HF_TOKEN'
+    )
   if _status(error) in (401, 403, 404):
     return StorageError(
       f'{address}: the Hub has no such repository, or not for your token ({_status(error)}); check '
       'the name, and log in with `hf auth login` or set HF_TOKEN'
     )
-  reason = (str(error).split('\n')[0] or type(error).__name__)[:200]
-  return StorageError(f'{address}: the Hub could not be reached or refuses: {reason}')
+  # The query of an address may hold a signature, with which anybody could download the file.
+  reason = re.sub(r'\?[^\s\']+', '', ' '.join(str(error).split())) or type(error).__name__
+  return StorageError(f'{address}: the Hub could not be reached or refuses: {reason[:300]}')

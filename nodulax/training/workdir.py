@@ -1,6 +1,7 @@
 """A run's folder: whose it is, and what to do with its logs after an interruption."""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ FREE = (
   'evaluation.',
   'order',  # of a study: what is done already is recognised, what is new is added
   'seeds',
+  'parts',
   'sweeps.',
 )
 
@@ -99,14 +101,23 @@ def claim_data(
 
 
 def _portable(config: dict[str, Any], workdir: epath.Path) -> dict[str, Any]:
-  """Paths of what lies beside the workdir made relative to it: they may move together."""
-  study = workdir.resolve().parent
-  for paths in (config.get('data', {}).get('shards', {}), config.get('init', {})):
-    for option, given in paths.items():
+  """Paths of what is beside the workdir, or in its study, made relative: they may move together."""
+  here = workdir.resolve()
+  study = next(
+    (folder for folder in here.parents if (folder / 'config.json').exists()), here.parent
+  )
+  data = config.get('data', {})
+  for paths, options in (
+    (data.get('shards', {}), data.get('shards', {})),
+    (data, ('labels',)),
+    (config.get('init', {}), config.get('init', {})),
+  ):
+    for option in options:
+      given = paths.get(option)
       if given and '://' not in given and not given.startswith('../'):  # which it is from then on
         whole = epath.Path(given).resolve()
         if whole.is_relative_to(study):
-          paths[option] = f'../{whole.relative_to(study)}'
+          paths[option] = os.path.relpath(whole, here)
   return config
 
 

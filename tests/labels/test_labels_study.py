@@ -3,14 +3,15 @@
 import csv
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
 from configs import data_quality
-from nodulax import cli
-from nodulax.errors import OptionError
+from nodulax import cli, train
+from nodulax.errors import NodulaxError, OptionError
 from nodulax.input.shards import Shards
 from nodulax.labels import budget, robustness, study
 from nodulax.training.options import check_options
@@ -147,6 +148,12 @@ def test_every_training_of_the_real_study_has_options_that_can_be():
     ('budget.wrong_normal', 1.5, 'wrong_normal is 1.5'),
     ('seeds', (), 'must be whole numbers of at least 0'),
     ('parts', ('budget', 'rest'), 'parts has rest; it may have budget, losses, noise'),
+    ('seeds', (0, 1, 0), 'must differ: equal ones train equal networks'),
+    ('parts', (), 'must name one part at least'),
+    ('parts', ('noise', 'noise'), 'and each once'),
+    ('data.evaluate', (), 'data.evaluate is empty'),
+    ('budget.folds', 1, 'budget.folds=1 must be a whole number of at least 2'),
+    ('losses.rates', (), 'losses.rates is empty; it must list one'),
     ('losses.rates', (0.1, 0.5), 'rates has 0.5; a rate must lie between 0 and 0.5'),
   ],
 )
@@ -154,6 +161,57 @@ def test_options_that_cannot_be_are_told(config, tmp_path, option, value, word):
   config.update_from_flattened_dict({option: value})
   with pytest.raises(OptionError, match=word):
     study.run(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+  'part, name, value, word',
+  [
+    ('noise', None, {}, 'config.noise is empty; it must list one'),
+    (
+      'noise',
+      'options',
+      ('jiter',),
+      'config.noise..outlines shifted...options has .*unknown jiter',
+    ),
+    ('noise', 'options', 'jitter', "options is the text 'jitter'; it must list"),
+    ('noise', 'amounts', (), 'amounts is empty; it must list one'),
+    ('losses', 'own', {'smothing': 0.2}, 'compared has the unknown smothing'),
+  ],
+)
+def test_misspelt_and_empty_comparisons_are_told(config, tmp_path, part, name, value, word):
+  with config.ignore_type(), config.unlocked():
+    if part == 'losses':
+      config.losses.compared[name] = ConfigDict(value)
+    elif name is None:
+      config.noise = ConfigDict()
+    else:
+      config.noise['outlines shifted'][name] = value
+  with pytest.raises(NodulaxError, match=word):
+    study.run(config, tmp_path)
+
+
+def test_more_radiographs_to_read_than_there_are_is_told_before_training(
+  config, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(train, 'train', lambda *_: pytest.fail('a network was trained'))
+  config.parts = ('budget',)
+  config.budget.counts = (6, 100_000)
+  with pytest.raises(OptionError, match='counts has 100000, more than the .* radiographs of the'):
+    study.run(config, tmp_path)
+
+
+def test_a_study_that_was_moved_resumes(config, shards, tmp_path):
+  config.parts = ('budget',)
+  config.budget.orders = ('random',)
+  first, second = tmp_path / 'first', tmp_path / 'second'
+  shutil.copytree(shards, first / 'shards' / 'hospital')
+  config.data.shards.hospital = str(first / 'shards' / 'hospital')
+  study.run(config, first)
+  before = (first / 'budget.json').read_bytes()
+  first.rename(second)
+  config.data.shards.hospital = str(second / 'shards' / 'hospital')
+  study.run(config, second)
+  assert (second / 'budget.json').read_bytes() == before
 
 
 def test_labels_after_a_reading():

@@ -210,7 +210,7 @@ def write_metrics(run: pathlib.Path, epochs: int = 6, steps: int = 20) -> None:
 
 
 def write_label_files(folder: pathlib.Path) -> pathlib.Path:
-  """What `nodulax labels` writes: audit, rates, corrected figures and budget."""
+  """What `nodulax labels` writes: audit, rates, corrected figures and a study."""
   rate = {'value': 0.2, 'low': 0.1, 'high': 0.3}
   rates = {'wrong_normal': rate, 'wrong_nodule': rate | {'value': 0.15}, 'draws': [[0.2, 0.15]]}
   audit = folder / 'audit'
@@ -232,15 +232,16 @@ def write_label_files(folder: pathlib.Path) -> pathlib.Path:
     for name in ('auc', 'sensitivity', 'specificity')
   }
   (folder / 'corrected.json').write_text(json.dumps({'threshold': 0.5, **rates, **figures}))
-  budget = folder / 'budget'
-  budget.mkdir()
-  results = [
-    {'seed': seed, 'order': 'wrong', 'count': 100, 'wrong': 0.1, 'set': 'gmc', 'auc': 0.75}
-    for seed in (0, 1)
-  ]
-  (budget / 'budget.json').write_text(json.dumps({'notice': '', 'results': results}))
+  study = folder / 'study'
+  study.mkdir()
   picture = np.full((540, 630, 3), 200, np.uint8)
-  (budget / 'budget.png').write_bytes(cv2.imencode('.png', picture)[1].tobytes())
+  for part, line, amount in (('budget', 'wrong', 100), ('losses', 'forward', 0.2)):
+    results = [
+      {'seed': seed, 'line': line, 'amount': amount, 'wrong': None, 'set': 'gmc', 'auc': auc}
+      for seed, auc in ((0, 0.75), (1, 0.75), (1, None))
+    ]
+    (study / f'{part}.json').write_text(json.dumps({'notice': '', 'results': results}))
+    (study / f'{part}.png').write_bytes(cv2.imencode('.png', picture)[1].tobytes())
   return folder
 
 

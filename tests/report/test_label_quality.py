@@ -26,9 +26,10 @@ def test_everything_is_read(labels):
   assert (found.corrected['labelled'] == 0.73).all() and (
     found.corrected['corrected'] == 0.89
   ).all()
-  (budget,) = found.budgets
+  budget, losses = found.studies
   assert '2 training seeds' in budget.caption and 'wrong 100 on gmc 0.75' in budget.alternative
   assert budget.png.startswith(b'\x89PNG') and budget.svg is None
+  assert 'forward 0.2 on gmc 0.75' in losses.alternative and 'each loss' in losses.caption
 
 
 def test_the_page_shows_them_without_patients(tmp_path):
@@ -63,7 +64,7 @@ def test_other_json_files_are_passed_over(tmp_path):
   for name, text in (('list', '[1]'), ('broken', '{'), ('deep', '[' * 100_000), ('config', '{}')):
     (tmp_path / f'{name}.json').write_text(text)
   found = read_label_quality([tmp_path])
-  assert found.audits.empty and found.noise_rates.empty and not found.budgets
+  assert found.audits.empty and found.noise_rates.empty and not found.studies
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_damaged_rates_are_refused(tmp_path, value, message):
 
 
 def test_a_picture_that_is_none_is_refused(labels):
-  (labels / 'budget' / 'budget.png').write_bytes(b'<svg onload=alert(1)>')
+  (labels / 'study' / 'budget.png').write_bytes(b'<svg onload=alert(1)>')
   with pytest.raises(ReportError, match='not a PNG'):
     read_label_quality([labels])
 

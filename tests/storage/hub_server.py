@@ -31,7 +31,8 @@ class Hub(http.server.ThreadingHTTPServer):
 
   Attributes:
     large: file names that go to large file storage, whose digest is SHA-256.
-    fault: of downloads: '' for none, 'broken' to end in the middle, 'wrong' for other bytes.
+    fault: of downloads: '' for none, 'broken' to end in the middle, 'wrong' for other bytes;
+      'down' refuses every request.
     asked: (method, path) of each request.
   """
 
@@ -69,13 +70,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
     path = self.path.split('?')[0]
     self.server.asked.append((self.command, path))
     body = self.rfile.read(int(self.headers.get('Content-Length') or 0))
+    if self.server.fault == 'down':
+      return self._refuse(500, '', 'Out of order')
     if self.command == 'PUT':
       self.server.objects[path.split('/')[-1]] = body
       return self._send(200)
     if path == '/api/validate-yaml':
       metadata = yaml.safe_load(json.loads(body)['content'].split('---\n')[1])
       missing = [name for name in ('license', 'tags', 'library_name') if name not in metadata]
-      return self._json({'warnings': [], 'errors': [{'message': name} for name in missing]})
+      errors = [{'message': name} for name in missing]
+      return self._json({'warnings': [], 'errors': errors}, 400 if errors else 200)
     known = self.headers.get('Authorization') == f'Bearer {TOKEN}'
     if self.command == 'POST' and not known:
       return self._refuse(401, '', 'Invalid username or password.')

@@ -186,6 +186,36 @@ def test_what_is_no_address_is_refused(address):
     hub.fetch(address, LARGEST)
 
 
+@pytest.mark.parametrize('address', ['hf://a/b--c', 'hf://a/b..c', 'hf://a/b.git'])
+def test_names_that_the_hub_does_not_allow_are_refused(server, address):
+  with pytest.raises(OptionError, match=f'{address}: not an address: '):
+    hub.fetch(address, LARGEST)
+  assert server.asked == []
+
+
+def test_while_the_hub_is_out_of_order_the_last_copy_is_used(server, caplog):
+  server.add('someone/lungs', {hub.MODEL: CONTENT})
+  hub.fetch(ADDRESS, LARGEST)
+  server.fault = 'down'
+  assert hub.fetch(ADDRESS, LARGEST).read_bytes() == CONTENT
+  assert '500' in caplog.text and 'the copy from the last download is used' in caplog.text
+  with pytest.raises(StorageError, match='could not be reached or refuses: .*500'):
+    hub.fetch('hf://someone/other', LARGEST)
+
+
+def test_the_hubs_reason_to_refuse_a_card_is_told(server):
+  card = b'---\ntags: [a]\nlibrary_name: nodulax\n---\n'
+  with pytest.raises(StorageError, match='Invalid metadata in README.md.* license') as error:
+    hub.push(ADDRESS, {hub.MODEL: CONTENT, hub.CARD: card}, private=False)
+  assert '\n' not in str(error.value)
+
+
+def test_no_signature_of_an_address_is_told():
+  error = OSError("no answer from 'https://cdn.example/model?Expires=1&Signature=secret' now")
+  told = str(hub._failure(ADDRESS, error))
+  assert 'secret' not in told and told.endswith("'https://cdn.example/model' now")
+
+
 def test_a_push_takes_no_revision():
   with pytest.raises(OptionError, match='leave out @v1'):
     hub.push(f'{ADDRESS}@v1', {}, private=False)

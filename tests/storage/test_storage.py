@@ -292,3 +292,10 @@ def test_a_run_is_sent_with_its_checkpoints_and_read_from_there(bucket, config, 
     's3://runs/small', 's3://data/shards', 'test', tmp_path / 'out', batch_size=8, overlays=0
   )
   assert metrics['run'] == 'small'
+
+
+def test_copies_are_their_owners_alone_where_the_cache_folder_is_not(tmp_path, monkeypatch):
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+  folders.home().mkdir(mode=0o755)
+  folders._copy('gs://bucket/shards', 'read')
+  assert (folders.home() / 'read').stat().st_mode & 0o077 == 0
