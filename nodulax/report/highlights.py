@@ -92,8 +92,11 @@ def _compared(tables: dict[str, Table], test_set: str, best: str, second: str) -
   of_run = pair(tables['pairs'].numbers) if 'pairs' in tables else None
   if of_run is None:
     return ''
-  difference = signed(abs(of_run['auc_difference']))
+  sign = 1 if of_run['model_a'] == best else -1
+  by = sign * of_run['auc_difference']
+  difference = signed(by)
   sure = f'P {p_value(of_run["p_holm"])} (Holm), one training run each.'
   if of_run['p_holm'] < SIGNIFICANT:
-    return f' Ahead of {name}: {difference}, {sure}'
+    # Ranked by the mean over seeds, or by radiographs that the next has not read, it may be behind.
+    return f' {"Ahead of" if by > 0 else "Behind"} {name}: {difference}, {sure}'
   return f' No significant difference from {name}: {difference}, {sure}'

@@ -11,13 +11,15 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from nodulax.csv_files import CsvFile
+from nodulax.csv_files import CsvFile, is_plain
 from nodulax.report.drawing import Picture
 from nodulax.report.errors import ReportError
 from nodulax.report.table import decimals
 
 MOST_BYTES = 4 << 20  # of a JSON file; larger ones are not these commands'
 MOST_PICTURE_BYTES = 16 << 20
+MOST_PIXELS = 1 << 25  # of a picture: a small PNG may unpack to gigabytes
+MOST_IMAGES = 1e9
 SHOWN = 10  # suspects of an audit
 _METHODS = {
   'second': 'second reading',
@@ -114,9 +116,9 @@ def _json(path: pathlib.Path) -> dict[str, Any]:
 def _audit(path: pathlib.Path, values: dict[str, Any]) -> dict[str, Any]:
   against = values.get('against_the_reading')
   row = {
-    'images': _number(path, values, 'images', math.inf),
-    'expected_wrong': _number(path, values, 'expected_wrong', math.inf),
-    'more_likely_wrong': _number(path, values, 'more_likely_wrong_than_right', math.inf),
+    'images': _number(path, values, 'images', MOST_IMAGES),
+    'expected_wrong': _number(path, values, 'expected_wrong', MOST_IMAGES),
+    'more_likely_wrong': _number(path, values, 'more_likely_wrong_than_right', MOST_IMAGES),
     'auc': math.nan,
     'auc_low': math.nan,
     'auc_high': math.nan,
@@ -133,11 +135,15 @@ def _suspects(path: pathlib.Path, name: str) -> pd.DataFrame:
     ('rank', 'image_id', 'label', 'probability', 'wrong'),
     error=ReportError,
   )
+  image_ids = file.text('image_id')
+  for line, image_id in zip(file.lines, image_ids, strict=True):
+    if not is_plain(image_id):
+      raise file.fault(line, f'image_id is {image_id[:60]!r}; it must be a plain name')
   return pd.DataFrame(
     {
       'file': name,
-      'rank': file.numbers('rank', 1, 1e9, required=True),
-      'image_id': file.text('image_id'),
+      'rank': file.numbers('rank', 1, MOST_IMAGES, required=True),
+      'image_id': image_ids,
       'label': file.choice('label', ('0', '1')),
       'probability': file.numbers('probability', 0, 1, required=True),
       'wrong': file.numbers('wrong', 0, 1, required=True),
@@ -172,9 +178,15 @@ def _studied(path: pathlib.Path, rows: list[Any], before: int) -> list[Picture]:
   picture = path.with_suffix('.png')
   if not picture.is_file() or picture.stat().st_size > MOST_PICTURE_BYTES:
     return []
-  pixels = cv2.imdecode(np.frombuffer(picture.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+  content = picture.read_bytes()
+  # A PNG begins with its signature, then width and height in the header chunk.
+  width, height = (int.from_bytes(content[start : start + 4]) for start in (16, 20))
+  fit = content.startswith(b'\x89PNG\r\n\x1a\n') and 0 < width * height <= MOST_PIXELS
+  pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if fit else None
   if pixels is None:
-    raise ReportError(f'{picture}: not a PNG; run nodulax labels study again')
+    raise ReportError(
+      f'{picture}: not a PNG of at most {MOST_PIXELS:,} pixels; run nodulax labels study again'
+    )
   aucs: dict[str, list[float]] = {}
   for row in rows:
     if not isinstance(row, dict) or row.get('auc') is None:

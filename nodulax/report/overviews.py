@@ -20,8 +20,8 @@ from nodulax.report.drawing import (
   grid,
   legend_above,
 )
-from nodulax.report.results import UNKNOWN, Evaluation, Results
-from nodulax.report.subgroups import NODULE_TRAITS, PATIENT_TRAITS, TRAITS, group_name
+from nodulax.report.results import Evaluation, Results
+from nodulax.report.subgroups import NODULE_TRAITS, PATIENT_TRAITS, TRAITS, group_name, place
 
 NORMAL_COLOUR, NODULE_COLOUR = '#6A8FB5', '#C0392B'
 FEWEST = 10  # radiographs of a class; a group with fewer is listed and not drawn
@@ -155,11 +155,11 @@ def _forest(shown: pd.DataFrame, measure: str, label: str) -> Figure:
         axes.errorbar(rows[measure], middle, xerr=errors(rows, measure), fmt='o', ms=3, lw=1,
                       color=colour(number))  # fmt: skip
       axes.set_title(paper.set_name(test_set))
-      axes.set_xlim(right=1.02)
       axes.set_xlabel(label, fontsize=8)
       axes.grid(axis='x', color='#dddddd')
       if measure == 'auc':
         axes.axvline(0.5, color='#888888', lw=0.8, ls=':')
+    panels[0].set_xlim(right=1.02)  # last: it ends the fitting of all panels to what they hold
     panels[0].set_yticks(
       list(heights.values()), [group_name(trait, group) for trait, group in heights]
     )
@@ -173,9 +173,7 @@ def _heights(shown: pd.DataFrame) -> dict[tuple[str, str], float]:
   """Where each group of each trait is drawn, from the top down, with a gap between traits."""
   order = list(TRAITS)
   pairs = list(dict.fromkeys(zip(shown['trait'], shown['group'], strict=True)))
-  # A set may lack a group that another has: its place among the others is the same in all.
-  groups = {pair: number for number, pair in enumerate(pairs)}
-  pairs.sort(key=lambda pair: (order.index(pair[0]), pair[1] == UNKNOWN, groups[pair]))
+  pairs.sort(key=lambda pair: (order.index(pair[0]), *place(*pair)))
   heights, height = {}, 0.0
   for index, (trait, group) in enumerate(pairs):
     height -= 1.6 if index and trait != pairs[index - 1][0] else 1.0

@@ -133,9 +133,11 @@ def _effect(over: pd.DataFrame, numbers: pd.DataFrame) -> str:
     else:
       one, name, p = row, 'mean_difference', row['mean_p']
     bounds = f'{signed(one[f"{name}_low"])} to {signed(one[f"{name}_high"])}'
-    shown = 'no interval' if math.isnan(one[f'{name}_low']) else f'95 % interval {bounds}'
     compared = '< 0.001' if p < 0.001 else f'= {p_value(p)}'
-    parts.append(f'{signed(one[name])} ({shown}, P {compared}) on {where}')
+    shown = f'95 % interval {bounds}, P {compared}'
+    if math.isnan(one[f'{name}_low']):
+      shown = 'no interval'
+    parts.append(f'{signed(one[name])} ({shown}) on {where}')
   seeds = sorted(set(over['seeds']))
   of_seeds = {(1,): 'one training seed'}.get(
     tuple(seeds), f'mean of {" or ".join(str(count) for count in seeds)} training seeds'
@@ -145,12 +147,12 @@ def _effect(over: pd.DataFrame, numbers: pd.DataFrame) -> str:
 
 
 def _answer(rows: pd.DataFrame) -> str:
-  """'yes in 2 of 3 seeds (P < 0.05 in 1), no in 1 (in 0)'; nothing from one seed alone."""
+  """'higher in 2 of 3 seeds, P < 0.05 in 1; not in 1 ...'; nothing from one seed alone."""
   if len(rows) == 1:
     return 'one seed: no claim'
   parts = []
-  for word, side in (('yes', rows[rows['auc_difference'] > 0]),
-                     ('no', rows[rows['auc_difference'] <= 0])):  # fmt: skip
+  for word, side in (('higher', rows[rows['auc_difference'] > 0]),
+                     ('not higher', rows[rows['auc_difference'] <= 0])):  # fmt: skip
     if len(side):
       clear = int((side['p'] < SIGNIFICANT).sum())
       parts.append(f'{word} in {len(side)} of {len(rows)} seeds, P < {SIGNIFICANT} in {clear}')

@@ -37,6 +37,7 @@ def is_evaluation(folder: pathlib.Path) -> bool:
   return not unfinished and (folder / 'predictions.csv').is_file()
 
 
+COUNTS = ('nodule', 'normal', 'patients', 'located')  # of a cohort and of each of its splits
 CASES = ('image_id', 'patient_id', 'label', 'probability')  # columns that predictions need
 
 
@@ -50,9 +51,9 @@ def read_evaluation(folder: pathlib.Path) -> Evaluation:
   cases = read_cases(CsvFile(path, CASES, error=ReportError))
   metrics = _read_json(folder / 'metrics.json')
   threshold = metrics.get('probability_threshold')
-  if not isinstance(threshold, int | float):
+  if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
     raise ReportError(
-      f'{folder / "metrics.json"}: no probability_threshold; run the evaluation again'
+      f'{folder / "metrics.json"}: no probability_threshold from 0 to 1; run the evaluation again'
     )
   cohort = folder / 'cohort.json'
   run = folder.parents[1].resolve()
@@ -65,7 +66,7 @@ def read_evaluation(folder: pathlib.Path) -> Evaluation:
     threshold=float(threshold),
     detections=_read_detections(folder / 'locations.csv', cases),
     metrics=metrics,
-    cohort=_read_json(cohort) if cohort.exists() else None,
+    cohort=_read_cohort(cohort) if cohort.exists() else None,
     folder=folder,
     sha256=sha256(path),
   )
@@ -153,12 +154,32 @@ def _seed(metrics: dict[str, Any]) -> int | None:
   return seed if isinstance(seed, int) else None
 
 
+def _read_cohort(path: pathlib.Path) -> dict[str, Any]:
+  """A set's cohort.json, whose counts are shown and drawn."""
+  values = _read_json(path)
+  splits = values.get('splits')
+  parts = [values.get('cohort'), *(splits.values() if isinstance(splits, dict) else [None])]
+  rules = [values.get('read', {}), values.get('excluded', {})]
+  if not all(isinstance(table, dict) for table in [*parts, *rules]) or not all(
+    isinstance(count, int)
+    for count in [
+      *(part.get(name) for part in parts for name in COUNTS),
+      *(count for of_rules in rules for count in of_rules.values()),
+    ]
+  ):
+    raise ReportError(
+      f'{path}: cohort and splits must count {", ".join(COUNTS)}, and read and excluded '
+      'hold whole numbers; build the shards and run the evaluation again'
+    )
+  return values
+
+
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
   try:
     values = json.loads(path.read_text('utf-8'))
   except FileNotFoundError as error:
     raise ReportError(f'{path}: there is no such file; run the evaluation again') from error
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise ReportError(f'{path}: not JSON: {error}; run the evaluation again') from error
   if not isinstance(values, dict):
     raise ReportError(f'{path}: not a JSON object; run the evaluation again')

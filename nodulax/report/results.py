@@ -16,6 +16,7 @@ from nodulax.report.errors import ReportError
 from nodulax.statistics import froc
 
 UNKNOWN = 'unknown'
+JUST_ABOVE_1 = math.nextafter(1, 2)  # the threshold where every normal must lie below it
 YOUDEN, AT_SPECIFICITY = "Youden's index", '90 % specificity'
 
 
@@ -73,7 +74,7 @@ class Evaluation:
     return {
       name: float(value)
       for name, value in chosen.items()
-      if isinstance(value, int | float) and not math.isnan(value)
+      if isinstance(value, int | float) and 0 <= value <= JUST_ABOVE_1
     }
 
   @property

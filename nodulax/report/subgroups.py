@@ -44,7 +44,7 @@ def subgroups(results: Results) -> pd.DataFrame:
   for test_set in results.test_sets:
     for trait in TRAITS:
       of_trait = [row for evaluation in results.on(test_set) for row in _rows(evaluation, trait)]
-      rows += sorted(of_trait, key=lambda row: _place(row['trait'], row['group']))
+      rows += sorted(of_trait, key=lambda row: place(row['trait'], row['group']))
   return pd.DataFrame(rows)
 
 
@@ -90,7 +90,7 @@ def group_name(trait: str, group: str) -> str:
   return words if spelled_out else f'{TRAITS[trait].lower()} {words}'
 
 
-def _place(trait: str, group: str) -> tuple[Any, ...]:
+def place(trait: str, group: str) -> tuple[Any, ...]:
   """Sorts the groups of a trait: conspicuity from the hardest to the easiest, unknown last."""
   known = {
     'nodule_diameter_mm': [name for *_, name in SIZES],

@@ -1,7 +1,6 @@
 """How each model was trained: loss and tune AUC by step, from metrics.jsonl of its run."""
 
 import json
-import math
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +16,7 @@ from nodulax.report.results import Evaluation, Results
 from nodulax.report.table import decimals
 
 MOST_BYTES = 64 << 20  # of a metrics.jsonl
+MOST = 1e12  # a step or a value; nothing larger is drawn
 MEASURES = ('loss', 'tune_loss', 'tune_auc')
 
 
@@ -44,7 +44,7 @@ def _points(run: Evaluation) -> Iterator[dict[str, Any]]:
     found = {name: line.get(name) for name in MEASURES}
     found['loss'] = line.get('classification_loss', found['loss'])
     for measure, value in found.items():
-      if isinstance(value, int | float) and math.isfinite(value):
+      if isinstance(value, int | float) and abs(value) <= MOST:
         yield {'step': line['step'], 'measure': measure, 'value': float(value)}
 
 
@@ -57,9 +57,10 @@ def _lines(path: pathlib.Path) -> Iterator[dict[str, Any]]:
   for number, line in enumerate(lines[:-1], 1):  # after the last newline: a line being written
     try:
       values = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
       values = None
-    if not isinstance(values, dict) or not isinstance(values.get('step'), int):
+    step = values.get('step') if isinstance(values, dict) else None
+    if not isinstance(values, dict) or not isinstance(step, int) or not 0 <= step <= MOST:
       raise ReportError(
         f'{path}, line {number}: not a JSON object with a step; restore the file or move it away'
       )

@@ -49,9 +49,9 @@ class SeedsTest:
 
   Attributes:
     difference: the mean area of the first less that of the second.
-    interval: of the difference.
+    interval: of the difference; NaN if its variance cannot be estimated.
     degrees_of_freedom: of Student's t.
-    p_value: two-sided.
+    p_value: two-sided; 1 if both rank every image alike, NaN if not estimable.
   """
 
   difference: float
@@ -234,13 +234,15 @@ def seeds_test(
   between = differences.var(ddof=1) / seeds
   shared = covariance[~np.eye(seeds, dtype=bool)].mean()
   difference, variance = float(differences.mean()), between + max(shared, 0.0)
-  if not variance > 0:  # alike in all seeds, or not estimable
-    bounds = (difference, difference) if variance == 0 else (math.nan, math.nan)
-    return SeedsTest(difference, bounds, math.nan, 1.0 if variance == 0 == difference else math.nan)
+  if not wins.any() and not losses.any():
+    return SeedsTest(0.0, (0.0, 0.0), math.nan, 1.0)
+  if not variance > 0:
+    return SeedsTest(difference, (math.nan, math.nan), math.nan, math.nan)
   degrees = (seeds - 1) * (variance / between) ** 2 if between > 0 else math.inf
   reach = stats.t.ppf(0.5 + as_confidence(confidence) / 2, degrees) * math.sqrt(variance)
   p = 2 * stats.t.sf(abs(difference) / math.sqrt(variance), degrees)
-  return SeedsTest(difference, (difference - reach, difference + reach), degrees, float(p))
+  low, high = np.clip([difference - reach, difference + reach], -1, 1)
+  return SeedsTest(difference, (float(low), float(high)), degrees, float(p))
 
 
 def _compare(

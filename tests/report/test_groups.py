@@ -163,3 +163,29 @@ def test_small_groups_are_listed_and_not_drawn(cases):
   assert 'fewer than 10' in picture.caption and picture.caption.endswith(': female (GMC 3 and 3).')
   drawn = overviews._forest(rows[rows['group'] == 'male'], 'auc', 'AUC')
   assert [text.get_text() for text in drawn.axes[0].get_yticklabels()] == ['male']
+
+
+def test_groups_are_in_order_though_the_first_set_lacks_one(cases):
+  def on(test_set, grades):
+    lines = ''.join(f'{g}{n},{g}{n},1,0.{n % 9 + 1},{g}\n' for g in grades for n in range(12))
+    lines += ''.join(f'n{n},n{n},0,0.{n % 9},\n' for n in range(12))
+    table = cases(f'image_id,patient_id,label,probability,conspicuity\n{lines}')
+    return Evaluation('m', test_set, table, 0.5)
+
+  rows = subgroups(collect([on('gmc', '235'), on('vindr', '2345')]))
+  drawn = overviews._forest(rows, 'sensitivity', 'Sensitivity')
+  ticks = [text.get_text() for text in drawn.axes[0].get_yticklabels()]
+  assert ticks == [f'conspicuity {grade}' for grade in '2345']
+  # From the top down.
+  assert (np.diff(drawn.axes[0].get_yticks()) < 0).all()
+
+
+def test_no_interval_is_cut_off_at_the_left():
+  rows = pd.DataFrame(
+    {
+      'set': ['gmc', 'vindr'], 'trait': 'sex', 'group': 'male', 'model': 'm',
+      'auc': [0.8, 0.5], 'auc_low': [0.7, 0.2], 'auc_high': [0.9, 0.8],
+    }
+  )  # fmt: skip
+  drawn = overviews._forest(rows, 'auc', 'AUC')
+  assert all(axes.get_xlim()[0] < 0.2 for axes in drawn.axes)

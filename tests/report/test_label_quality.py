@@ -93,3 +93,33 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path):
   write_runs(tmp_path, {'gmc': 6}, {'mine': 1}, pictures=0)
   with pytest.raises(ReportError, match='there is no such folder'):
     write_report(tmp_path, labels=[tmp_path / 'nowhere'])
+
+
+@pytest.mark.parametrize('images', [10**400, float('inf'), float('nan'), 'many'])
+def test_counts_that_are_none_are_refused(labels, images):
+  path = labels / 'audit' / 'audit.json'
+  path.write_text(json.dumps(json.loads(path.read_text()) | {'images': images}))
+  with pytest.raises(ReportError, match='audit.json: images is .*must be a number from 0 to 1e.09'):
+    read_label_quality([labels])
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_refused(labels):
+  path = labels / 'audit' / 'suspects.csv'
+  path.write_text(path.read_text().replace('gmc_00002', '=HYPERLINK(0)'))
+  with pytest.raises(ReportError, match='suspects.csv, line 3: image_id is .=HYPERLINK'):
+    read_label_quality([labels])
+
+
+def test_seeds_of_any_type_are_counted(labels):
+  rows = [{'seed': seed, 'order': 'wrong', 'set': 'gmc', 'auc': 0.5} for seed in ([1], [1], {})]
+  (labels / 'budget' / 'budget.json').write_text(json.dumps({'results': rows}))
+  (budget,) = read_label_quality([labels]).budgets
+  assert '2 training seeds' in budget.caption
+
+
+def test_a_picture_that_would_unpack_to_gigabytes_is_refused(labels):
+  path = labels / 'budget' / 'budget.png'
+  content = path.read_bytes()
+  path.write_bytes(content[:16] + (100_000).to_bytes(4) * 2 + content[24:])
+  with pytest.raises(ReportError, match='not a PNG of at most'):
+    read_label_quality([labels])

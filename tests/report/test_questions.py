@@ -64,7 +64,9 @@ def test_the_spread_stands_beside_and_the_answer_is_counted():
   assert row['auc_difference_mean'] == pytest.approx(0.02)
   assert row['auc_difference_sd'] == pytest.approx(np.sqrt((0.01**2 + 0.03**2 + 0.04**2) / 2))
   assert (row['auc_difference_lowest'], row['auc_difference_highest']) == (-0.02, 0.05)
-  assert row['answer'] == 'yes in 2 of 3 seeds, P < 0.05 in 1; no in 1 of 3 seeds, P < 0.05 in 1'
+  assert row['answer'] == (
+    'higher in 2 of 3 seeds, P < 0.05 in 1; not higher in 1 of 3 seeds, P < 0.05 in 1'
+  )
   shown = questions_table(numbers).shown.iloc[0]
   assert shown[['Seed 0', 'Seed 1', 'Seed 2', 'Mean', '95 % interval', 'P', 'Range']].tolist() == [
     '+0.030, P 0.20', '+0.050, P 0.010', '−0.020, P 0.040', '+0.020', '−0.070 to +0.110', '0.44',
@@ -101,6 +103,8 @@ def test_the_first_screen_answers_in_a_sentence_with_effect_interval_and_seeds()
   assert verdict == 'Open on GMC: one training seed is not enough.' and effect.endswith(
     '; one training seed.'
   )
+  ((_, verdict, effect),) = sentences(rows_of('gmc', 0.1, np.nan, np.nan, np.nan))
+  assert verdict == 'Not shown on GMC.' and '+0.100 (no interval) on GMC' in effect
   assert sentences(pd.DataFrame()) == []
 
 

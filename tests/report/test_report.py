@@ -13,6 +13,8 @@ import pytest
 
 from nodulax import NOTICE
 from nodulax.report import ReportError, write_report
+from nodulax.report.highlights import highlights
+from nodulax.report.table import Table
 from tests.report.fake_runs import write_csv, write_evaluation, write_metrics, write_runs
 
 
@@ -202,6 +204,39 @@ def test_training_curves_are_drawn_where_a_run_kept_its_numbers(runs, tmp_path):
   (folder / 'nih_image' / 'metrics.jsonl').write_text('[1]\n')
   with pytest.raises(ReportError, match='metrics.jsonl, line 1: not a JSON object'):
     write_report(folder)
+
+
+@pytest.mark.parametrize(
+  'line', [f'{{"step": 1{"0" * 400}, "loss": 1}}', '[' * 100_000, '{"step": -1, "loss": 1}']
+)
+def test_a_damaged_log_of_metrics_is_named(tmp_path, line):
+  write_runs(tmp_path, {'gmc': 6}, {'mine': 1}, pictures=0)
+  (tmp_path / 'mine' / 'metrics.jsonl').write_text(line + '\n')
+  with pytest.raises(ReportError, match='metrics.jsonl, line 1'):
+    write_report(tmp_path)
+
+
+def test_a_loss_beyond_all_numbers_is_not_drawn(tmp_path):
+  write_runs(tmp_path, {'gmc': 6}, {'mine': 1}, pictures=0)
+  lines = f'{{"step": 1, "loss": 1{"0" * 400}}}\n{{"step": 2, "loss": 0.5}}\n'
+  (tmp_path / 'mine' / 'metrics.jsonl').write_text(lines)
+  page = write_report(tmp_path)
+  points = json.loads((page.parent / 'numbers.json').read_text())['training']
+  assert [(point['step'], point['value']) for point in points] == [(2, 0.5)]
+
+
+def test_the_best_model_on_average_is_not_ahead_of_one_that_beats_it():
+  columns = {'set': 'gmc', 'images': 60, 'nodule': 30, 'normal': 30, 'auc_low': 0.5, 'auc_high': 1}
+  performance = pd.DataFrame([{**columns, 'model': 'a', 'auc': 0.9},
+                              {**columns, 'model': 'b', 'auc': 0.8}])  # fmt: skip
+  pairs = pd.DataFrame([{'set': 'gmc', 'model_a': 'a', 'model_b': 'b', 'auc_difference': -0.1,
+                         'p_holm': 0.01}])  # fmt: skip
+  tables = {
+    name: Table(name, name, numbers, numbers)
+    for name, numbers in (('performance', performance), ('pairs', pairs))
+  }
+  (card,) = highlights(tables)
+  assert card['model'] == 'a' and 'Behind b: −0.100, P 0.010' in card['remark']
 
 
 def test_two_tools_without_any_run(tmp_path):

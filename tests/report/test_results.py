@@ -11,7 +11,7 @@ from nodulax.report.errors import ReportError
 from nodulax.report.reading import read_evaluation, read_results
 from nodulax.report.results import collect, file_name
 from nodulax.statistics.froc import FALSE_POSITIVE, REPEAT
-from tests.report.fake_runs import HEADER, write_csv, write_evaluation, write_runs
+from tests.report.fake_runs import HEADER, cohort, write_csv, write_evaluation, write_runs
 
 
 def line(image_id, label, probability, **cells):
@@ -156,5 +156,29 @@ def test_what_is_not_there_is_no_picture(evaluation):
 
 
 def test_cohort_is_read_where_there_is_one(evaluation):
-  (evaluation / 'cohort.json').write_text(json.dumps({'source': 'x'}))
-  assert read_evaluation(evaluation).cohort == {'source': 'x'}
+  assert read_evaluation(evaluation).cohort is None
+  (evaluation / 'cohort.json').write_text(json.dumps(cohort(6)))
+  assert read_evaluation(evaluation).cohort == cohort(6)
+
+
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'splits': None}, {'cohort': {'nodule': 1}}, {'excluded': {'lateral': 'many'}},
+    {'read': [1]},
+  ],
+)  # fmt: skip
+def test_a_damaged_cohort_is_refused(evaluation, changes):
+  (evaluation / 'cohort.json').write_text(json.dumps(cohort(6) | changes))
+  with pytest.raises(ReportError, match='cohort.json: cohort and splits must count nodule'):
+    read_evaluation(evaluation)
+
+
+@pytest.mark.parametrize(
+  ('value', 'known'),
+  [(0.7, True), (np.nextafter(1, 2), True), (None, False), (10**400, False), ('high', False)],
+)
+def test_an_unfit_second_threshold_is_left_out(evaluation, value, known):
+  path = evaluation / 'metrics.json'
+  path.write_text(json.dumps(json.loads(path.read_text()) | {'specificity_90_threshold': value}))
+  assert ('90 % specificity' in read_evaluation(evaluation).thresholds) == known

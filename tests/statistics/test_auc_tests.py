@@ -151,3 +151,13 @@ def test_models_that_are_alike_in_every_seed_do_not_differ():
   assert (alike.difference, alike.p_value, alike.interval) == (0, 1, (0, 0))
   with pytest.raises(ValueError, match='two seeds or more'):
     roc.seeds_test(labels, scores[0], scores[1])
+
+
+def test_seeds_that_leave_no_variance_or_a_large_one():
+  labels = [0, 0, 0, 1, 1, 1]
+  perfect, level = [labels, labels], np.zeros((2, 6))
+  sure = roc.seeds_test(labels, perfect, level)  # 1 less 0.5, with no variance to go by
+  assert sure.difference == 0.5 and np.isnan([*sure.interval, sure.p_value]).all()
+  # Differences of 0.5 and -0.5 with one degree of freedom: t is 12.7, past what areas can differ.
+  wide = roc.seeds_test(labels, [labels, [1, 1, 1, 0, 0, 0]], level)
+  assert (wide.difference, wide.interval) == (0, (-1, 1))
