@@ -111,14 +111,14 @@ def test_a_name_that_a_spreadsheet_would_run_is_refused(labels):
 
 
 def test_seeds_of_any_type_are_counted(labels):
-  rows = [{'seed': seed, 'order': 'wrong', 'set': 'gmc', 'auc': 0.5} for seed in ([1], [1], {})]
-  (labels / 'budget' / 'budget.json').write_text(json.dumps({'results': rows}))
-  (budget,) = read_label_quality([labels]).budgets
+  rows = [{'seed': seed, 'line': 'wrong', 'set': 'gmc', 'auc': 0.5} for seed in ([1], [1], {})]
+  (labels / 'study' / 'budget.json').write_text(json.dumps({'results': rows}))
+  budget, _ = read_label_quality([labels]).studies
   assert '2 training seeds' in budget.caption
 
 
 def test_a_picture_that_would_unpack_to_gigabytes_is_refused(labels):
-  path = labels / 'budget' / 'budget.png'
+  path = labels / 'study' / 'budget.png'
   content = path.read_bytes()
   path.write_bytes(content[:16] + (100_000).to_bytes(4) * 2 + content[24:])
   with pytest.raises(ReportError, match='not a PNG of at most'):
