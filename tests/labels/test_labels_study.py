@@ -128,7 +128,7 @@ def test_every_training_of_the_real_study_has_options_that_can_be():
     for plan in (robustness.plan_losses, robustness.plan_noise)
     for training in plan(config, own, pathlib.Path())
   ]
-  assert len(planned) == (1 + 6 * 3) + (1 + 7 * 3)
+  assert len(planned) == (1 + 6 * 3) + (1 + 6 * 3)
   for training in planned:
     changed = own.copy_and_resolve_references()
     changed.update_from_flattened_dict(training.changes)

@@ -82,6 +82,7 @@ ELSEWHERE = {
   'python -m nodulax.main --config=configs/demo.py': 'end_to_end/test_demo.py',
   'python -m nodulax.main --config=configs/virtual_study.py': 'end_to_end/test_virtual_study.py',
   'python tests/end_to_end/jsrt.py': 'end_to_end/test_jsrt.py',
+  'python tests/end_to_end/jsrt_two_fold.py': 'end_to_end/test_jsrt.py',
   'python tests/end_to_end/real_sets.py': 'end_to_end/test_real_sets.py',
   'nodulax app --dataset': 'app/test_rereading.py',
   'nodulax app': 'app/test_app.py',
