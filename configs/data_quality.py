@@ -8,7 +8,7 @@ patients rank its labels; then a network is trained for each way of choosing and
 (losses) Which loss bears wrong labels best? (noise) What does each kind of wrong label or outline
 cost? All networks are scored on the virtual GMC and VinBig. Three seeds.
 Data: simulated here, no download; every lesion is a mass. Start: random weights.
-Hardware: two CPU cores. Time: about two and a half hours.
+Hardware: two CPU cores. Time: about two hours, for 150 networks of half a minute to a whole one.
 
   nodulax labels study --config=configs/data_quality.py --workdir=runs/data_quality
 """
