@@ -5,13 +5,11 @@ A command is a module with `add_arguments(parser)` and `main(given)`; its docstr
 
 import argparse
 import contextlib
-import ctypes
 import difflib
 import hashlib
 import importlib
 import importlib.util
 import logging
-import mmap
 import os
 import pathlib
 import platform
@@ -23,7 +21,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from absl import flags
 
-from nodulax import NOTICE
+from nodulax import NOTICE, memory
 from nodulax.errors import NodulaxError, OptionError
 from nodulax.storage import folders
 from nodulax.training.interruption import Interrupted
@@ -55,7 +53,6 @@ OTHERS = {
   'build': Command('tfds_builders.commands', 'validate a data set and write its shards'),
 }
 FAULT_STATUS = 70  # EX_SOFTWARE of sysexits.h
-_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of malloc.h, mallopt(3)
 
 
 class Parser(argparse.ArgumentParser):
@@ -190,7 +187,7 @@ def run(name: str, arguments: Sequence[str] | None = None, prog: str | None = No
   logging.basicConfig(format='%(message)s', level=logging.WARNING, force=True)
   flags.FLAGS.mark_as_parsed()  # Grain's worker processes look into them
   _keep_compiled()
-  _keep_memory()
+  memory.keep_freed()
   try:
     module: Any = importlib.import_module(COMMANDS[name].module)
     parser = Parser(prog or f'nodulax {name}', module.__doc__)
@@ -236,33 +233,6 @@ def _keep_compiled() -> None:
     os.environ['JAX_COMPILATION_CACHE_DIR'] = str(folder)  # also for processes of this one
     if jax := sys.modules.get('jax'):
       jax.config.update('jax_compilation_cache_dir', str(folder))
-
-
-def _keep_memory() -> None:
-  """Has the C library keep freed memory for the process, in large pages, where it is glibc's.
-
-  XLA asks for a network's memory anew in every call on a CPU: half a million pages a training step,
-  which the kernel would clear one by one. The memory itself is only taken when it is used.
-  """
-  if sys.platform != 'linux':
-    return
-  c_library: Any = ctypes.CDLL(None)
-  if not hasattr(c_library, 'mallopt'):
-    return
-  c_library.mallopt(_M_MMAP_MAX, 0)
-  c_library.mallopt(_M_TRIM_THRESHOLD, -1)
-  c_library.mallopt(_M_ARENA_MAX, 1)
-  page = mmap.PAGESIZE
-  size = os.sysconf('SC_PHYS_PAGES') // 2 * page
-  c_library.malloc.restype = ctypes.c_void_p
-  c_library.malloc.argtypes = [ctypes.c_size_t]
-  c_library.free.argtypes = [ctypes.c_void_p]
-  c_library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-  # All that is allocated later lies where this was.
-  if start := c_library.malloc(size):
-    first = -(-start // page) * page
-    c_library.madvise(first, (start + size - first) // page * page, mmap.MADV_HUGEPAGE)
-    c_library.free(start)
 
 
 def _report(error: Exception) -> str:

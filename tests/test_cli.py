@@ -82,9 +82,9 @@ import mmap
 import pathlib
 import resource
 import numpy as np
-from nodulax import cli
+from nodulax import memory
 
-cli._keep_memory()
+memory.keep_freed()
 taken = int(pathlib.Path('/proc/self/statm').read_text().split()[1]) * mmap.PAGESIZE
 np.ones(10**7)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 # From below to above: a module imports its own room and the layers below its own. A file has the
 # layer of its longest prefix. The package itself (the notice) lies below all of them.
 LAYERS = (
-  ('errors', 'files', 'csv_files', 'checkpoints.description', 'checkpoints.typed_json'),
+  ('errors', 'files', 'memory', 'csv_files', 'checkpoints.description', 'checkpoints.typed_json'),
   ('radiograph', 'statistics', 'model', 'storage', 'prediction.findings') + ('labels.rereading',),
   ('phantom', 'input', 'distributed'),
   ('checkpoints',),
@@ -24,7 +24,7 @@ LAYERS = (
   ('study', 'app', 'cli', 'main', 'train', 'evaluate', 'predict', 'export', 'exported', 'pretrain')
   + ('models', 'readers')
   + ('input.__main__', 'report.__main__', 'labels.__main__', 'labels.crossfit')
-  + ('labels.study', 'labels.budget'),
+  + ('labels.study', 'labels.budget', 'labels.commands'),
 )
 # Within a layer, or against it: who imports whom.
 SIDEWAYS = {
@@ -49,9 +49,9 @@ SIDEWAYS = {
   ('evaluate', 'models'),  # within the function that both are
   *((command, 'cli') for command in LAYERS[-1] if command not in ('cli', 'exported', 'study')),
   ('input.__main__', 'input'),
-  ('labels.__main__', 'labels'),
-  ('labels.__main__', 'labels.crossfit'),
-  ('labels.__main__', 'labels.study'),
+  ('labels.__main__', 'labels.commands'),
+  ('labels.commands', 'labels.crossfit'),
+  ('labels.commands', 'labels.study'),
   ('labels.study', 'labels.budget'),
   ('labels.study', 'train'),
   ('labels.study', 'study'),

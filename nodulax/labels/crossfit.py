@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from nodulax import train
 from nodulax.csv_files import CsvFile
+from nodulax.distributed import compiling
 from nodulax.evaluate import evaluate
 from nodulax.files import whole_folder
 from nodulax.input.folds import in_fold
@@ -60,6 +61,7 @@ def crossfit(config: ConfigDict, workdir: str | os.PathLike, folds: int) -> path
       batch_size=own.evaluation.batch_size,
       overlays=0,
     )
+    compiling.forget()
     parts.append(run / 'evaluation' / 'train')
   if not output.exists():
     labels = config.data.labels

@@ -11,11 +11,11 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import jax
 from etils import epath
 from ml_collections import ConfigDict
 
 from nodulax import NOTICE, train
+from nodulax.distributed import compiling
 from nodulax.errors import OptionError
 from nodulax.files import whole_file
 from nodulax.labels import budget, robustness, study_figures
@@ -112,7 +112,7 @@ def _score(own: ConfigDict, training: Training, folder: pathlib.Path) -> list[di
   own.name = f'{folder.parent.name} {training.name}'
   own.update_from_flattened_dict(training.changes)
   train.train(own, epath.Path(folder))
-  jax.clear_caches()  # the programs of a hundred trainings would fill the memory
+  compiling.forget()
   rows = []
   for source in own.data.evaluate:
     metrics = json.loads((folder / 'evaluation' / source / 'metrics.json').read_text())

@@ -1,6 +1,7 @@
 """The figures of the study of wrong labels: dots are seeds, lines their means."""
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,28 +23,16 @@ _ORDERS = {
 
 def draw_budget(rows: _Rows, path: pathlib.Path) -> None:
   """Draws AUC against radiographs read again: a panel a test set, a line a way of choosing."""
-  figure, panels = _panels(_values(rows, 'set'), 1)
-  for name, axes in zip(_values(rows, 'set'), panels[0], strict=True):
-    here = [row for row in rows if row['set'] == name]
-    _level(axes, here, ALL_READ)
-    for order in _values(here, 'line'):
-      if order in _ORDERS:
-        _line(axes, here, 'auc', (AS_LABELLED, order), _ORDERS[order])
-    axes.set(xlabel='radiographs read again', ylabel='AUC')
-  _save(figure, path)
+  orders = [order for order in _values(rows, 'line') if order in _ORDERS]
+  lines = {_ORDERS[order]: (AS_LABELLED, order) for order in orders}
+  _draw_by_set(rows, lines, ALL_READ, 'radiographs read again', path)
 
 
 def draw_losses(rows: _Rows, path: pathlib.Path) -> None:
   """Draws AUC against the share of wrong labels: a panel a test set, a line a loss."""
-  figure, panels = _panels(_values(rows, 'set'), 1)
-  for name, axes in zip(_values(rows, 'set'), panels[0], strict=True):
-    here = [row for row in rows if row['set'] == name]
-    _level(axes, here, RIGHT)
-    for loss in _values(here, 'line'):
-      if loss != RIGHT:
-        _line(axes, here, 'auc', (loss,), loss.replace('_', ' '))
-    axes.set(xlabel='share of wrong labels in either class', ylabel='AUC')
-  _save(figure, path)
+  losses = [loss for loss in _values(rows, 'line') if loss != RIGHT]
+  lines = {loss.replace('_', ' '): (loss,) for loss in losses}
+  _draw_by_set(rows, lines, RIGHT, 'share of wrong labels in either class', path)
 
 
 def draw_noise(rows: _Rows, path: pathlib.Path) -> None:
@@ -58,6 +47,21 @@ def draw_noise(rows: _Rows, path: pathlib.Path) -> None:
         _line(axes, here, measure, (RIGHT, kind), f'scored on {name}')
   for axes in panels[-1]:
     axes.set_xlabel('amount')
+  _save(figure, path)
+
+
+def _draw_by_set(
+  rows: _Rows, lines: Mapping[str, tuple[str, ...]], level: str, xlabel: str, path: pathlib.Path
+) -> None:
+  """Draws AUC against the amount: a panel a test set, a line for each of `lines` and its label."""
+  sets = _values(rows, 'set')
+  figure, panels = _panels(sets, 1)
+  for name, axes in zip(sets, panels[0], strict=True):
+    here = [row for row in rows if row['set'] == name]
+    _level(axes, here, level)
+    for label, drawn in lines.items():
+      _line(axes, here, 'auc', drawn, label)
+    axes.set(xlabel=xlabel, ylabel='AUC')
   _save(figure, path)
 
 

@@ -167,7 +167,7 @@ def decision_curves(
     'figure_decision',
     'Decision curves',
     'Net benefit an image, if every radiograph at or above the threshold probability is recalled: '
-    f'true positives less false positives at the odds of the threshold. Prevalence: {of}. Where '
+    f'true positives minus false positives at the odds of the threshold. Prevalence: {of}. Where '
     'normal radiographs were drawn to match the nodules, give the prevalence of your clinic '
     '(--prevalence).',
     'Decision curves by set: net benefit of each model against recalling everyone and no one; the '

@@ -1,24 +1,16 @@
 """Numbers tables and figures in the order in which the page shows them."""
 
 import dataclasses
+import pathlib
+import re
 from collections.abc import Mapping, Sequence
 
 from nodulax.report.drawing import Picture
 from nodulax.report.table import Table
 
-# As page.html.jinja shows them; what a report does not have is passed over.
-FIGURES = (
-  *('summary', 'questions', 'flow', 'roc', 'distributions', 'training', 'seeds'),
-  *('label_noise', 'training_images', 'radiographs', 'froc', 'reliability', 'decision'),
-  *('nodules', 'patients', 'budget'),
-)
-TABLES = (
-  *('questions', 'cohorts', 'characteristics', 'performance', 'operating_points', 'seeds'),
-  *('true_labels', 'localisation', 'calibration', 'audit', 'noise_rates', 'corrected'),
-  # The appendix.
-  *('exclusions', 'pairs', 'seed_pairs', 'label_noise', 'training_images', 'nodule_groups'),
-  *('patient_groups', 'suspects', 'checklists'),
-)
+_PAGE = pathlib.Path(__file__).with_name('page.html.jinja').read_text('utf-8')
+FIGURES = tuple(re.findall(r"figures\('(\w+)'\)", _PAGE))
+TABLES = tuple(re.findall(r"table_of\('(\w+)'", _PAGE))
 
 
 def numbered_tables(tables: Mapping[str, Table]) -> dict[str, Table]:

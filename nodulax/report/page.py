@@ -44,7 +44,7 @@ _NEEDS = {
   'training': ('training', 'seeds'),
   'sweeps': ('label_noise', 'training_images'),
   'true_labels': ('true_labels',),
-  'labels': ('audit', 'noise_rates', 'corrected', 'budget'),
+  'labels': ('audit', 'noise_rates', 'corrected', 'label_study'),
 }
 
 

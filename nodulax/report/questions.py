@@ -108,9 +108,9 @@ def _verdict(over: pd.DataFrame) -> str:
   words: dict[str, list[str]] = {}
   for _, row in over.iterrows():
     words.setdefault(_word(row), []).append(paper.set_name(row['set']))
-  said = '; '.join(f'{word} on {" and ".join(sets)}' for word, sets in words.items())
+  verdict = '; '.join(f'{word} on {" and ".join(sets)}' for word, sets in words.items())
   one = ': one training seed is not enough' if (over['seeds'] == 1).all() else ''
-  return f'{said[0].upper()}{said[1:]}{one}.'
+  return f'{verdict[0].upper()}{verdict[1:]}{one}.'
 
 
 def _word(row: pd.Series) -> str:

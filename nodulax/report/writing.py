@@ -215,7 +215,7 @@ def _pictures(
   }
   several: dict[str, list[Picture | None]] = {
     'radiographs': [representative(results, test_set) for test_set in results.test_sets],
-    'budget': [*numbers.labels.studies],
+    'label_study': [*numbers.labels.studies],
   }
   found = {**{name: [picture] for name, picture in one_each.items()}, **several}
   return {name: [it for it in pictures if it is not None] for name, pictures in found.items()}

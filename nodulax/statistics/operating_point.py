@@ -164,17 +164,13 @@ def operating_point(
   Raises:
     ValueError: a class is missing, lengths differ, or a score or the threshold is NaN.
   """
-  if math.isnan(threshold):
-    raise ValueError('the threshold is NaN')
-  positive = as_labels(labels)
-  called = as_scores(scores, positive.size) >= threshold
-  numbers = as_patients(patients, positive.size)
+  positive, called, numbers = _calls(labels, scores, threshold, patients)
 
-  def share(of_class: Bools) -> Proportion:
-    right = called[of_class] == positive[of_class]
-    return _share(right, numbers[of_class], confidence, resamples, seed)
+  def right_of(chosen: Bools) -> Proportion:
+    right = called[chosen] == positive[chosen]
+    return _share(right, numbers[chosen], confidence, resamples, seed)
 
-  return OperatingPoint(float(threshold), sensitivity=share(positive), specificity=share(~positive))
+  return OperatingPoint(float(threshold), right_of(positive), right_of(~positive))
 
 
 def predictive_values(
@@ -203,19 +199,26 @@ def predictive_values(
   Raises:
     ValueError: a class is missing, lengths differ, or a score or the threshold is NaN.
   """
-  if math.isnan(threshold):
-    raise ValueError('the threshold is NaN')
-  positive = as_labels(labels)
-  called = as_scores(scores, positive.size) >= threshold
-  numbers = as_patients(patients, positive.size)
+  positive, called, numbers = _calls(labels, scores, threshold, patients)
 
-  def share(chosen: Bools) -> Proportion | None:
+  def right_of(chosen: Bools) -> Proportion | None:
     if not chosen.any():
       return None
     right = called[chosen] == positive[chosen]
     return _share(right, numbers[chosen], confidence, resamples, seed)
 
-  return PredictiveValues(positive=share(called), negative=share(~called))
+  return PredictiveValues(right_of(called), right_of(~called))
+
+
+def _calls(
+  labels: ArrayLike, scores: ArrayLike, threshold: float, patients: ArrayLike | None
+) -> tuple[Bools, Bools, Integers]:
+  """Which images have the label 1, which are called abnormal, and the patient of each."""
+  if math.isnan(threshold):
+    raise ValueError('the threshold is NaN')
+  positive = as_labels(labels)
+  called = as_scores(scores, positive.size) >= threshold
+  return positive, called, as_patients(patients, positive.size)
 
 
 def _share(right: Bools, of: Integers, confidence: float, resamples: int, seed: int) -> Proportion:

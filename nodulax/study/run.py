@@ -14,7 +14,7 @@ from rich.table import Table
 
 from nodulax import NOTICE, train
 from nodulax.checkpoints import checkpoint
-from nodulax.distributed import hosts
+from nodulax.distributed import compiling, hosts
 from nodulax.errors import NodulaxError
 from nodulax.phantom.hospitals.writing import TRUTH
 from nodulax.report import write_report
@@ -52,6 +52,7 @@ def run(config: ConfigDict, folder: epath.PathLike) -> None:
     hosts.tell(f'Run {number} of {len(planned)}: {this.name}')
     train.train(this.config, folder / this.name)
     score_against_true_labels(folder, this)
+    compiling.forget()
   if not hosts.is_first():
     return
   page = report(folder)

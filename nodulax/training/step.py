@@ -65,74 +65,24 @@ def step_function(
     part; the new state and the metrics are the same on every device. With float16, `skipped` is 1
     where a gradient was too large for it, and the state but for the scale stays as it was.
   """
+  return _Training(network, adam, loss, accumulate).step
 
-  def loss_function(
-    params: Any, batch_stats: Any, batch: Arrays, scale: Any
-  ) -> tuple[jax.Array, tuple[Any, Arrays, jax.Array | None]]:
-    outputs, updated = network.apply(
-      {'params': params, 'batch_stats': batch_stats},
-      batch['image'].astype(jnp.float32) / 255,
-      train=True,
-      mutable=['batch_stats'],
-    )
-    per_image = loss.of_image(outputs.logit, batch['label'])
-    if 'target' in batch:
-      keep = loss.early_learning_momentum
-      probability = jax.lax.stop_gradient(jax.nn.sigmoid(outputs.logit))
-      target = keep * batch['target'] + (1 - keep) * probability
-      per_image += loss.early_learning * losses.early_learning(outputs.logit, target)
-    else:
-      target = None
-    classification = (per_image * batch['share']).sum()
-    metrics = {'loss': classification}
-    if network.head == 'pixel':
-      localization = (
-        losses.localization(outputs.map_logits, batch['truth']) * batch['located_share']
-      ).sum()
-      metrics = {
-        'loss': classification + loss.localization_weight * localization,
-        'classification_loss': classification,
-        'localization_loss': localization,
-      }
-    return metrics['loss'] * scale, (updated['batch_stats'], metrics, target)
 
-  def gradient_function(state: State, batch: Arrays) -> tuple[tuple[Any, Any, Arrays], Any]:
-    scale = 1.0 if state.loss_scale is None else state.loss_scale.value
-    # Shares of the global batch, so that the losses of parts and devices add up to its own.
-    shares = {
-      'share': parallel.shares(jnp.ones_like(batch['label'])),
-      'located_share': parallel.shares(batch['located']),
-    }
-    differentiate = jax.grad(loss_function, has_aux=True)
-    batch = {**batch, **shares}
-    if state.targets is not None:
-      batch['target'] = state.targets[batch['index']]
-    if accumulate == 1:
-      # Not a loop of one turn: XLA removes it too late to make its convolutions fast on a CPU.
-      gradient, (batch_stats, metrics, target) = differentiate(
-        state.params, state.batch_stats, batch, scale
-      )
-      return (gradient, batch_stats, metrics), target
-    parts = jax.tree.map(lambda values: values.reshape(accumulate, -1, *values.shape[1:]), batch)
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Training:
+  """What a step needs besides state and batch; as `step_function`."""
 
-    def add(total: tuple[Any, Any], part: Arrays) -> tuple[tuple[Any, Any], tuple[Arrays, Any]]:
-      gradient, batch_stats = total
-      new, (batch_stats, metrics, target) = differentiate(state.params, batch_stats, part, scale)
-      return (jax.tree.map(jnp.add, gradient, new), batch_stats), (metrics, target)
+  network: Network
+  adam: optax.GradientTransformation
+  loss: Loss
+  accumulate: int
 
-    nothing = jax.tree.map(jnp.zeros_like, state.params)
-    (gradient, batch_stats), (metrics, target) = jax.lax.scan(
-      add, (nothing, state.batch_stats), parts
-    )
-    metrics = jax.tree.map(lambda values: values.sum(0), metrics)
-    return (gradient, batch_stats, metrics), jax.tree.map(jnp.ravel, target)
-
-  def step(state: State, batch: Arrays) -> tuple[State, Arrays]:
-    summed, target = gradient_function(state, batch)
+  def step(self, state: State, batch: Arrays) -> tuple[State, Arrays]:
+    summed, target = self._gradient(state, batch)
     gradient, batch_stats, metrics = parallel.mean(summed)
     if state.loss_scale is not None:
       gradient = state.loss_scale.unscale(gradient)
-    updates, opt_state = adam.update(gradient, state.opt_state, state.params)
+    updates, opt_state = self.adam.update(gradient, state.opt_state, state.params)
     after = State(
       state.step + 1,
       optax.apply_updates(state.params, updates),
@@ -154,7 +104,69 @@ def step_function(
     }
     return dataclasses.replace(after, step=state.step + 1, loss_scale=scale), metrics
 
-  return step
+  def _gradient(self, state: State, batch: Arrays) -> tuple[tuple[Any, Any, Arrays], Any]:
+    """This device's gradient, batch statistics and metrics; and the new targets, if any."""
+    scale = 1.0 if state.loss_scale is None else state.loss_scale.value
+    # Shares of the global batch, so that the losses of parts and devices add up to its own.
+    shares = {
+      'share': parallel.shares(jnp.ones_like(batch['label'])),
+      'located_share': parallel.shares(batch['located']),
+    }
+    differentiate = jax.grad(self._scaled_loss, has_aux=True)
+    batch = {**batch, **shares}
+    if state.targets is not None:
+      batch['target'] = state.targets[batch['index']]
+    if self.accumulate == 1:
+      # Not a loop of one turn: XLA removes it too late to make its convolutions fast on a CPU.
+      gradient, (batch_stats, metrics, target) = differentiate(
+        state.params, state.batch_stats, batch, scale
+      )
+      return (gradient, batch_stats, metrics), target
+    parts = jax.tree.map(
+      lambda values: values.reshape(self.accumulate, -1, *values.shape[1:]), batch
+    )
+
+    def add(total: tuple[Any, Any], part: Arrays) -> tuple[tuple[Any, Any], tuple[Arrays, Any]]:
+      gradient, batch_stats = total
+      new, (batch_stats, metrics, target) = differentiate(state.params, batch_stats, part, scale)
+      return (jax.tree.map(jnp.add, gradient, new), batch_stats), (metrics, target)
+
+    nothing = jax.tree.map(jnp.zeros_like, state.params)
+    (gradient, batch_stats), (metrics, target) = jax.lax.scan(
+      add, (nothing, state.batch_stats), parts
+    )
+    metrics = jax.tree.map(lambda values: values.sum(0), metrics)
+    return (gradient, batch_stats, metrics), jax.tree.map(jnp.ravel, target)
+
+  def _scaled_loss(
+    self, params: Any, batch_stats: Any, batch: Arrays, scale: Any
+  ) -> tuple[jax.Array, tuple[Any, Arrays, jax.Array | None]]:
+    """The loss times the scale; and batch statistics, metrics and the new targets, if any."""
+    outputs, updated = self.network.apply(
+      {'params': params, 'batch_stats': batch_stats},
+      batch['image'].astype(jnp.float32) / 255,
+      train=True,
+      mutable=['batch_stats'],
+    )
+    per_image = self.loss.of_image(outputs.logit, batch['label'])
+    target = None
+    if 'target' in batch:
+      keep = self.loss.early_learning_momentum
+      probability = jax.lax.stop_gradient(jax.nn.sigmoid(outputs.logit))
+      target = keep * batch['target'] + (1 - keep) * probability
+      per_image += self.loss.early_learning * losses.early_learning(outputs.logit, target)
+    classification = (per_image * batch['share']).sum()
+    metrics = {'loss': classification}
+    if self.network.head == 'pixel':
+      localization = (
+        losses.localization(outputs.map_logits, batch['truth']) * batch['located_share']
+      ).sum()
+      metrics = {
+        'loss': classification + self.loss.localization_weight * localization,
+        'classification_loss': classification,
+        'localization_loss': localization,
+      }
+    return metrics['loss'] * scale, (updated['batch_stats'], metrics, target)
 
 
 def _moved(targets: jax.Array | None, index: jax.Array, new: jax.Array) -> jax.Array:

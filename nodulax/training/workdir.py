@@ -38,10 +38,10 @@ class WorkdirError(NodulaxError):
 
 
 def claim(workdir: epath.PathLike, config: ConfigDict, write: bool = True) -> epath.Path:
-  """Makes a run's folder, or finds that it is this config's already.
+  """Makes a run's folder, or checks that it belongs to this config.
 
-  A folder in which nothing was made yet is anybody's: its start failed, and the next one may heed
-  what the error said.
+  A folder in which nothing was made yet may be claimed with any config: its first start failed,
+  and the next one may have mended what the error named.
 
   Args:
     workdir: the folder.

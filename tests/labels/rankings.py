@@ -14,7 +14,7 @@ import numpy as np
 from sklearn import metrics
 
 from nodulax.labels.audit import audit
-from nodulax.labels.predictions import read_predictions
+from nodulax.labels.predictions import Predictions, read_predictions
 from nodulax.labels.rates import truth_behind
 from nodulax.statistics import label_noise
 from tests.labels.planted import cleanlab_ranking, planted
@@ -25,20 +25,25 @@ COVERED = (0.1, 0.2, 0.3)
 REREAD = 250
 
 
+def simulated(setting: tuple[float, float, float], seed: int) -> tuple[Predictions, np.ndarray]:
+  """Predictions, and bool[n], which of their labels are wrong."""
+  wrong_normal, wrong_nodule, prevalence = setting
+  with tempfile.TemporaryDirectory() as folder:
+    path, wrong = planted(
+      pathlib.Path(folder),
+      wrong_normal=wrong_normal,
+      wrong_nodule=wrong_nodule,
+      prevalence=prevalence,
+      seed=seed,
+    )
+    return read_predictions(path), wrong
+
+
 def rankings(setting: tuple[float, float, float], seeds: int) -> np.ndarray:
   """AUC with which the audit and cleanlab find the wrong labels: f64[seeds, 2]."""
-  wrong_normal, wrong_nodule, prevalence = setting
   areas = []
   for seed in range(seeds):
-    with tempfile.TemporaryDirectory() as folder:
-      path, wrong = planted(
-        pathlib.Path(folder),
-        wrong_normal=wrong_normal,
-        wrong_nodule=wrong_nodule,
-        prevalence=prevalence,
-        seed=seed,
-      )
-      predictions = read_predictions(path)
+    predictions, wrong = simulated(setting, seed)
     other = cleanlab_ranking(predictions.labels, predictions.probability)
     areas.append([metrics.roc_auc_score(wrong, x) for x in (audit(predictions).wrong, other)])
   return np.array(areas)
@@ -47,17 +52,9 @@ def rankings(setting: tuple[float, float, float], seeds: int) -> np.ndarray:
 def coverage(repeats: int) -> dict[str, float]:
   """How often the 95 % intervals of both rates cover them."""
   covers: dict[str, list[bool]] = {'a second reading of 250': [], 'labels and scores alone': []}
-  wrong_normal, wrong_nodule, prevalence = COVERED
+  wrong_normal, wrong_nodule, _ = COVERED
   for seed in range(repeats):
-    with tempfile.TemporaryDirectory() as folder:
-      path, wrong = planted(
-        pathlib.Path(folder),
-        wrong_normal=wrong_normal,
-        wrong_nodule=wrong_nodule,
-        prevalence=prevalence,
-        seed=1000 + seed,
-      )
-      predictions = read_predictions(path)
+    predictions, wrong = simulated(COVERED, 1000 + seed)
     labels = predictions.labels
     read = np.random.default_rng(seed).choice(len(labels), REREAD, replace=False)
     truth = np.where(wrong, 1 - labels, labels)

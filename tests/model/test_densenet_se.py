@@ -18,12 +18,9 @@ from nodulax.model.densenet_se import (
   _max_of_windows,
   max_pool,
 )
+from tests.model import quick
 
-# Faster to compile; nothing here is fast.
-jit = partial(
-  jax.jit,
-  compiler_options={'xla_backend_optimization_level': 0, 'xla_cpu_use_fusion_emitters': False},
-)
+jit = partial(jax.jit, compiler_options=quick.OPTIONS)
 IMAGES = jax.random.normal(jax.random.key(7), (2, 64, 64, 1))
 
 

@@ -3,7 +3,7 @@
 Stored references are compared always: features of every size, and of DenseNet-121 gradients too.
 `pytest -m slow` compares the gradients of the other sizes and, where they are installed (the extra
 `parity`), runs the published networks themselves. Images are random, and a real radiograph.
-`python tests/model/test_parity.py keras`, and again with torchvision, with the extra installed and
+`python -m tests.model.test_parity keras`, and again with torchvision, with the extra installed and
 NODULAX_TEST_DATA set, writes the references anew.
 
 Every weight is drawn from a seed that is its name, so that no weight need be stored. Of the
@@ -31,6 +31,7 @@ from safetensors.numpy import save_file
 
 from nodulax.model import SIZES, DenseNetSE, Network
 from nodulax.model.pretrained import load_published
+from tests.model import quick
 
 REFERENCES = pathlib.Path(__file__).parent / 'references'
 TOLERANCE = 1e-4
@@ -147,8 +148,7 @@ def quick_jit(function, *args, hurry: bool = True):
   In a hurry it rounds a value that it computes twice in two ways. Where neighbours are equal, as in
   a real radiograph, the gradient of their maximum is lost then.
   """
-  quick = {'xla_backend_optimization_level': 0, 'xla_cpu_use_fusion_emitters': False}
-  options = quick if hurry else {}
+  options = quick.OPTIONS if hurry else {}
   results = jax.jit(function, compiler_options=options)(*args)
   return jax.tree.map(np.asarray, results)
 

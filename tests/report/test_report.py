@@ -46,6 +46,13 @@ def test_the_page_loads_nothing(page):
   assert '@import' not in page and 'url(' not in page
 
 
+def test_tables_and_figures_are_numbered_as_they_appear(page):
+  titles = re.findall(r'<h3[^>]*>(Table|Figure) (\d+)\. ', page)
+  for kind in ('Table', 'Figure'):
+    numbers = [int(number) for which, number in titles if which == kind]
+    assert len(numbers) > 9 and numbers == list(range(1, len(numbers) + 1))
+
+
 def test_every_link_leads_somewhere(page, report):
   for target in Links(page).led:
     if target.startswith('#'):
