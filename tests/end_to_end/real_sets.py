@@ -6,7 +6,7 @@
 Reads `$NODULAX_TEST_DATA`, else ../shared/data. `jsrt`: the AUC, by subtlety and by size, where the
 hottest finding lies, and the sensitivity at some false positives a radiograph; JSRT serves for
 development. `nih`: radiologists' majority label 'nodule or mass' on radiographs of ChestX-ray14,
-against normal ones and against all others; looked at once for each network that is released. All
+against normal ones and against all others; for frozen networks alone, never to choose one. All
 intervals are at 95 %. For research, not a medical device.
 """
 
@@ -27,15 +27,21 @@ from nodulax.statistics import calibration, findings, froc, roc
 
 DATA = pathlib.Path(__file__).parents[3] / 'shared' / 'data'
 RATES = (1 / 4, 1 / 2, 1)
+_FIRST = (20, 50)  # suspects
 # A finding hits a nodule where its centre lies within it or this far from it: half a cell of
 # the heat map.
 BESIDE_MM = 5.0
 JSRT_SPACING_MM, JSRT_SIDE = 0.175, 2048
 
 
-def auc(name: str, labels: Sequence[int], scores: Sequence[float]) -> str:
-  """A line of the table: the AUC with DeLong's interval."""
-  estimate = roc.delong_interval(labels, scores)
+def auc(
+  name: str,
+  labels: Sequence[int],
+  scores: Sequence[float],
+  patients: Sequence[str] | None = None,
+) -> str:
+  """A line of the table: the AUC with DeLong's interval, clustered by patient."""
+  estimate = roc.delong_interval(labels, scores, patients)
   positives = sum(labels)
   numbers = f'{positives} against {len(labels) - positives}'
   return (
@@ -120,10 +126,15 @@ def nih(model: Model, folder: pathlib.Path) -> list[str]:
     normal = [
       index for index, row in enumerate(rows) if labels[index] or row['adjudicated_abnormal'] == '0'
     ]
-    lines.append(
-      auc(f'against normals, {name}', [labels[i] for i in normal], [scores[i] for i in normal])
-    )
-    lines.append(auc(f'against all others, {name}', labels, scores))
+    for others, kept in (('normals', normal), ('all others', range(len(rows)))):
+      lines.append(
+        auc(
+          f'against {others}, {name}',
+          [labels[index] for index in kept],
+          [scores[index] for index in kept],
+          [rows[index]['patient_id'] for index in kept],
+        )
+      )
   lines += ['', calibrated(labels, [prediction.probability for prediction in predictions])]
   lines += ['', *audited(rows, [prediction.probability for prediction in predictions])]
   return lines
@@ -148,17 +159,27 @@ def audited(rows: Sequence[dict[str, str]], probabilities: Sequence[float]) -> l
     unknown,
     unknown,
   )
-  lines = [
-    '| mined labels that radiologists contradict, found by | labels | AUC |',
-    '| --- | --- | --- |',
-  ]
   try:
-    lines.append(auc('nodulax labels audit', wrong.astype(int).tolist(), audit(predictions).wrong))
+    found = audit(predictions).wrong
   except LabelsError as error:
     return [f'No audit: {error}']
   # cleanlab's self-confidence, by hand: one minus the probability of the label.
   contradiction = np.abs(mined - predictions.probability)
-  lines.append(auc('self-confidence, as cleanlab', wrong.astype(int).tolist(), contradiction))
+  shown = ''.join(f' of the first {count} wrong |' for count in _FIRST)
+  lines = [
+    f'| mined labels that radiologists contradict, found by | labels | AUC |{shown}',
+    '| --- ' * (3 + len(_FIRST)) + '|',
+  ]
+  for name, scores in (
+    ('nodulax labels audit', found),
+    ('self-confidence, as cleanlab', contradiction),
+  ):
+    order = np.argsort(-scores, kind='stable')
+    counts = ''.join(f' {wrong[order[:count]].sum()} |' for count in _FIRST)
+    lines.append(auc(name, wrong.astype(int), scores, predictions.patients) + counts)
+  compared = roc.delong_test(wrong, found, contradiction, predictions.patients)
+  low, high = compared.interval
+  lines += ['', f'Difference of the two AUCs {compared.difference:.3f} ({low:.3f} to {high:.3f}).']
   return lines
 
 
