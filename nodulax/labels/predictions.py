@@ -69,7 +69,7 @@ def read_predictions(source: str | os.PathLike) -> Predictions:
     raise LabelsError(f'{path}: a radiograph is there twice; each needs one line')
   labels = np.array([int(label) for label in file.choice('label', ('0', '1'))])
   if len(set(labels.tolist())) < 2:
-    raise LabelsError(f'{path}: all labels are equal, so nothing can be told of them')
+    raise LabelsError(f'{path}: all labels are equal, so nothing can be estimated from them')
   patients = file.text('patient_id', empty='')
   on_nodule, elsewhere = np.full((2, len(image_ids)), np.nan)
   if locations.is_file():
