@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-# The paper's recipe for network 2 to the letter: the image's logit is the map's maximum, the mean
+# The paper's exact recipe for network 2: the image's logit is the map's maximum, the mean
 # pixel-wise loss counts once, and every cell starts undecided. docs/results.md says why it is not
 # the default. Network 1 has none of these options.
 LITERAL: dict[str, dict[str, Any]] = {
@@ -28,7 +28,7 @@ def changed(changes: Mapping[str, Any], part: str = '') -> ConfigDict:
     ValueError: there is no such part.
   """
   if part not in ('', 'literal'):
-    raise ValueError(f"there is no part {part!r}; 'literal' is the paper's recipe to the letter")
+    raise ValueError(f"there is no part {part!r}; 'literal' is the paper's exact recipe")
   config = get_config()
   config.update(changes)
   if part:

@@ -1,9 +1,9 @@
 """The whole study on four virtual hospitals, small enough for two CPU cores.
 
-Question: none; the demo shows that everything works. All four models start from the network that
-comes with nodulax, whichever weights the study itself would give them, so that a few minutes of
+Question: none; the demo shows that everything works. All four models start from the bundled
+network, whichever weights the study itself would give them, so that a few minutes of
 training find something. For the same reason its rows do not answer the paper's questions.
-Data: simulated here, no download; every lesion is a mass. Start: the network of nodulax.
+Data: simulated here, no download; every lesion is a mass. Start: the bundled network.
 Hardware: two CPU cores. Time: under ten minutes.
 
   python -m nodulax.main --config=configs/demo.py --workdir=runs/demo
@@ -17,16 +17,16 @@ from configs import study
 def get_config() -> ConfigDict:
   config = study.get_config()
   config.name = 'demo'
-  config.order = config.order[:4]  # without the recipe to the letter
+  config.order = config.order[:4]  # without the paper's exact recipe
   for name, images in (('nih', 240), ('aihub', 240), ('gmc', 100), ('vindr', 100)):
     config.sources[name].images = images
     config.sources[name].image_size = 384
     config.sources[name].masses_only = True
   config.preprocessing.image_size = 256
-  config.model.size = 'mid'  # as the shipped network
+  config.model.size = 'mid'  # as the bundled network
   for experiment in config.experiments.values():
     experiment.init = {'checkpoint': 'nodulax'}
-  config.experiments.nih_aihub_pixel.model.skip = True  # as the shipped network
+  config.experiments.nih_aihub_pixel.model.skip = True  # as the bundled network
   config.optimizer.learning_rate = 5e-4
   config.optimizer.drop_epochs = (3,)
   config.train.epochs = 4

@@ -1,8 +1,8 @@
-"""Your own hospital's radiographs: fine-tunes the network that comes along.
+"""Your own hospital's radiographs: fine-tunes the bundled network.
 
 Question: none; it makes a network for your images. Network 2 of medium size at 448 pixels, from the
-shipped weights, on labels and, where there are any, masks or boxes.
-Data: shards of gmc_nodule, built with --config=hospital. Start: the network of nodulax.
+bundled network, on labels and, where there are any, masks or boxes.
+Data: shards of gmc_nodule, built with --config=hospital. Start: the bundled network.
 Hardware: two CPU cores train on about four radiographs a second: of 1,000, 700 are trained on, and
 ten epochs take about half an hour. --config=configs/hospital.py:large trains DenseNet-121 at 512
 pixels on a GPU, from public weights (--config.init.imagenet=keras) where you have them.
@@ -30,7 +30,7 @@ def get_config(part: str = '') -> ConfigDict:
     config.optimizer.learning_rate = 3e-4
     return config
   config.init.checkpoint = 'nodulax'
-  config.model.size = 'mid'  # as the shipped network
+  config.model.size = 'mid'  # as the bundled network
   config.model.skip = True
   config.preprocessing.image_size = 448
   config.optimizer.learning_rate = 5e-4

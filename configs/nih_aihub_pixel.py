@@ -12,7 +12,7 @@ Expected (the paper's): AUC 0.91 on GMC, 0.86 on VinBig; Dice above 0.60.
     --config.data.shards.nih=DIR --config.data.shards.aihub=DIR --config.data.shards.gmc=DIR \
     --config.data.shards.vindr=DIR
 
---config=configs/nih_aihub_pixel.py:literal is the paper's recipe to the letter.
+--config=configs/nih_aihub_pixel.py:literal is the paper's exact recipe.
 """
 
 from ml_collections import ConfigDict

@@ -1,4 +1,4 @@
-"""The network that comes with nodulax: learns from nodules put into real normal radiographs.
+"""The network bundled with nodulax: learns from nodules put into real normal radiographs.
 
 Data: normal frontal radiographs (folders, or manifests in the hospital layout) and, where given,
 nodules from CT as Hounsfield volumes. Start: random weights. Hardware: two CPU cores.
@@ -60,7 +60,7 @@ def get_config() -> ConfigDict:
   config.model.skip = True
 
   config.init = ConfigDict()
-  config.init.checkpoint = ''  # run to start from, 'nodulax' for the shipped network; '': random
+  config.init.checkpoint = ''  # run to start from, 'nodulax' for the bundled network; '': random
 
   config.loss = ConfigDict()
   config.loss.cell_weight = 0.25  # of the pixel loss summed over the map, beside the image's loss

@@ -1,4 +1,4 @@
-"""Which recipe teaches network 2 to locate? The paper's to the letter beside the default's parts.
+"""Which recipe teaches network 2 to locate? The paper's exact one, beside the default's parts.
 
 Question: which pooling and which weight of the pixel-wise loss should be the default? Four networks
 from random weights, network 1 among them for comparison, learn from masks of the virtual AI-HUB and

@@ -1,6 +1,6 @@
 """The whole study: four experiments in order, each scored on four test sets, then the report.
 
-The fourth is trained a second time, by the paper's recipe to the letter (default.LITERAL).
+The fourth is trained a second time, by the paper's exact recipe (default.LITERAL).
 
 Question: does labelling against CT, and labelling at pixel level, make a better nodule detector?
 Data: four virtual hospitals of the paper's sizes, simulated and built into WORKDIR where nothing
@@ -29,7 +29,7 @@ from configs import aihub_image, default, nih_aihub_image, nih_aihub_pixel, nih_
 EXPERIMENTS = [
   {**module.CHANGES} for module in (nih_image, aihub_image, nih_aihub_image, nih_aihub_pixel)
 ]
-# The fourth again, by the paper's recipe to the letter.
+# The fourth again, by the paper's exact recipe.
 LITERAL: dict[str, Any] = {
   'data': {'train': 'aihub'},
   'init': {'checkpoint': ''},

@@ -36,20 +36,20 @@ class Command(NamedTuple):
 
 COMMANDS = {
   'predict': Command('nodulax.predict', 'read radiographs: probabilities, findings, overlays'),
-  'app': Command('nodulax.app.__main__', 'a page on this machine to read radiographs with'),
+  'app': Command('nodulax.app.__main__', 'open a page on this machine to read radiographs with'),
   'train': Command('nodulax.main', 'train one network, or a study of several'),
   'evaluate': Command('nodulax.evaluate', 'score a trained network on a split of shards'),
-  'report': Command('nodulax.report.__main__', 'one page on all evaluations of a folder'),
+  'report': Command('nodulax.report.__main__', 'write one page about all evaluations in a folder'),
   'labels': Command('nodulax.labels.__main__', 'find wrong labels, and correct figures for them'),
-  'export': Command('nodulax.export', 'one file with all that the use of a network needs'),
+  'export': Command('nodulax.export', 'write a network and all it needs to run into one file'),
   'input': Command('nodulax.input.__main__', 'draw radiographs as the network sees them'),
-  'pretrain': Command('nodulax.pretrain', 'train a network on implants, as the one that ships'),
+  'pretrain': Command('nodulax.pretrain', 'train a network on implants, as the bundled one was'),
 }
 # These have options of their own for each source; the arguments before theirs name them.
 OTHERS = {
   'phantom': Command('nodulax.phantom.__main__', 'simulate a hospital, or implant nodules'),
-  'cohort': Command('tfds_builders.commands', 'who would be in a data set, from its tables'),
-  'validate': Command('tfds_builders.commands', 'look at every image and mask of a data set'),
+  'cohort': Command('tfds_builders.commands', 'count what a data set would hold, from its tables'),
+  'validate': Command('tfds_builders.commands', 'check every image and mask of a data set'),
   'build': Command('tfds_builders.commands', 'validate a data set and write its shards'),
 }
 FAULT_STATUS = 70  # EX_SOFTWARE of sysexits.h
@@ -74,8 +74,8 @@ class Parser(argparse.ArgumentParser):
       default=default,
       required=default is None,
       metavar='FILE[:PART]',
-      help='config, by path or by the name of one that comes along, such as demo; '
-      '--config.train.epochs=3 changes an option of it',
+      help='path of a config, or name of a bundled one, such as demo; '
+      '--config.train.epochs=3 changes one of its options',
     )
 
   def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
@@ -107,7 +107,7 @@ def read_config(name: str, changes: Sequence[str]) -> tuple[Any, list[str]]:
   """A config with changes made to it.
 
   Args:
-    name: path of the file, or name of a config that comes along; `:` and a part may follow.
+    name: path of the file, or name of a bundled config; `:` and a part may follow.
     changes: arguments, of which those for the config are taken: --config.NAME=VALUE.
 
   Returns:
@@ -127,7 +127,7 @@ def read_config(name: str, changes: Sequence[str]) -> tuple[Any, list[str]]:
     # By name, or by path as in a checkout; another folder's file of that name is another config.
     if path.parent not in (pathlib.Path(), pathlib.Path('configs')) or path.stem not in known:
       raise OptionError(
-        f'--config={name}: there is no such file; those that come along are {", ".join(known)}'
+        f'--config={name}: there is no such file; the bundled configs are {", ".join(known)}'
       )
     path = known[path.stem]
   values = flags.FlagValues()
@@ -147,7 +147,7 @@ def read_config(name: str, changes: Sequence[str]) -> tuple[Any, list[str]]:
 
 def add_checkpoint(parser: argparse.ArgumentParser, *, exported: bool = False) -> None:
   """Adds --checkpoint, which names a trained network; an exported one where that will do."""
-  from nodulax.checkpoints import shipped  # takes Flax along, which not every command needs
+  from nodulax.checkpoints import shipped  # imports Flax, which not every command needs
 
   parser.add_argument(
     '--checkpoint',
@@ -155,7 +155,7 @@ def add_checkpoint(parser: argparse.ArgumentParser, *, exported: bool = False) -
     metavar='RUN',
     help='workdir of a training run'
     + (', exported file, or hf://OWNER/NAME on the Hugging Face Hub' if exported else '')
-    + ' (default: nodulax, the network that comes along)',
+    + ' (default: nodulax, the bundled network)',
   )
 
 
@@ -254,7 +254,7 @@ def main() -> NoReturn:
     prog='nodulax',
     description='Finds lung nodules on chest radiographs: training, evaluation and use.\n\n'
     'commands:\n' + '\n'.join(f'  {name:9} {command.help}' for name, command in every.items()),
-    epilog=f'nodulax COMMAND --help tells more of each. {NOTICE}',
+    epilog=f'nodulax COMMAND --help describes one of them. {NOTICE}',
     formatter_class=argparse.RawDescriptionHelpFormatter,
     usage='nodulax COMMAND ...',
   )

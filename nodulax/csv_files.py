@@ -45,7 +45,7 @@ class CsvFile:
     numbered = self._read()
     header = [name.strip() for name in numbered[0][1]]
     if repeated := {name for name in header if header.count(name) > 1}:
-      raise self._error(f'{path}: a column stands twice: {", ".join(sorted(repeated))}')
+      raise self._error(f'{path}: a column appears twice: {", ".join(sorted(repeated))}')
     if missing := [name for name in required if name not in header]:
       raise self._error(
         f'{path}: the column {", ".join(missing)} is missing; the first line must name the '

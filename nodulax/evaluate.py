@@ -2,9 +2,9 @@
 
   python -m nodulax.evaluate --checkpoint=RUN --dataset=DIR --split=test --output=DIR
 
-Without --checkpoint it is the network that comes with nodulax; --checkpoint=A,B,C takes the mean of
-several networks, and says how it compares with the best of them. Writes predictions.csv (one row a
-radiograph), locations.csv (one row a finding), metrics.json, heat maps, thumbnails and overlays.
+Without --checkpoint it evaluates the network bundled with nodulax. --checkpoint=A,B,C averages
+several networks and compares the mean with the best of them. Writes predictions.csv (one row per
+radiograph), locations.csv (one row per finding), metrics.json, heat maps, thumbnails and overlays.
 For research, not a medical device.
 """
 
@@ -215,7 +215,7 @@ def print_metrics(metrics: dict[str, Any]) -> None:
 
 def _shown(estimate: dict[str, float | None] | None) -> str:
   if estimate is None or estimate['value'] is None:
-    return 'cannot be told'
+    return 'unknown'
   interval = ''
   if estimate['low'] is not None and estimate['high'] is not None:
     interval = f' ({estimate["low"]:.2f} to {estimate["high"]:.2f})'
@@ -239,7 +239,7 @@ def add_arguments(parser: cli.Parser) -> None:
   add(
     '--flip',
     action='store_true',
-    help='ask also of the mirrored radiographs, and take the mean of both answers',
+    help='also read each radiograph mirrored, and average both answers',
   )
   add('--cache_dir', default='', help='folder for preprocessed images (default: memory)')
 

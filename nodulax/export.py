@@ -1,4 +1,4 @@
-"""Writes a trained network with all that its use needs into one file.
+"""Writes a trained network and all it needs to run into one file.
 
   python -m nodulax.export --checkpoint=RUN --output=model.nodulax --loader=FOLDER
 
@@ -38,7 +38,7 @@ from nodulax import NOTICE, cli, exported
 from nodulax.checkpoints import checkpoint, evaluations, networks
 from nodulax.checkpoints.description import Description
 from nodulax.distributed import inference
-from nodulax.errors import OptionError
+from nodulax.errors import OptionError, missing_extra
 from nodulax.files import whole_file
 from nodulax.model import Network
 from nodulax.storage import folders, hub
@@ -101,9 +101,7 @@ def onnx(network: Network, variables: Any, image_size: int) -> bytes:
     import jax2onnx
     import onnxruntime
   except ImportError as error:
-    raise exported.ExportError(
-      f"ONNX needs the extra: pip install -e '.[onnx]' ({error})"
-    ) from None
+    raise exported.ExportError(missing_extra('ONNX', 'onnx', error)) from None
   constants = jax.tree.map(np.asarray, variables)
   forward = functools.partial(inference.forward, network, constants)
   shape = (1, image_size, image_size, 1)
@@ -251,11 +249,11 @@ def add_arguments(parser: cli.Parser) -> None:
   cli.add_checkpoint(parser)
   add = parser.add_argument
   add('--output', help='file to write')
-  add('--onnx', action='store_true', help='add the network as ONNX')
+  add('--onnx', action='store_true', help='also write the network as ONNX')
   add('--loader', help='folder to copy the loader to')
-  add('--push', metavar='hf://OWNER/NAME', help='upload it to the Hugging Face Hub')
-  add('--license', default='unknown', help='of the pushed weights (default: unknown)')
-  add('--private', action='store_true', help='where --push makes a repository, show it to nobody')
+  add('--push', metavar='hf://OWNER/NAME', help='upload the file to the Hugging Face Hub')
+  add('--license', default='unknown', help='licence of the uploaded weights (default: unknown)')
+  add('--private', action='store_true', help='make a new repository private')
 
 
 def main(given: argparse.Namespace) -> None:

@@ -189,7 +189,7 @@ def load(source: str | os.PathLike = 'nodulax') -> Model:
   """A trained network.
 
   Args:
-    source: 'nodulax', the network that comes along; the workdir of a training run; a file that
+    source: 'nodulax', the bundled network; the workdir of a training run; a file that
       `nodulax export` wrote; the address of either in a bucket; or hf://OWNER/NAME or
       hf://OWNER/NAME@REVISION, an exported network on the Hugging Face Hub.
 

@@ -1,18 +1,18 @@
-"""Radiographs in, findings out.
+"""Reads radiographs and writes the findings.
 
   python -m nodulax.predict --output=DIR image.dcm folder/ 'scans/*/*.png'
 
-Reads DICOM, PNG, JPEG, TIFF, BMP and MetaImage (.mha) with the network that comes with nodulax, or
+Reads DICOM, PNG, JPEG, TIFF, BMP and MetaImage (.mha) with the network bundled with nodulax, or
 with that of a training run, an exported file or the Hugging Face Hub (--checkpoint). Writes
-findings.csv (one row a radiograph), locations.csv (one row a finding), findings.json (both;
-findings.schema.json says what it holds), nodules.json (the form of NODE21) and overlays/; for DICOM
-radiographs, with --dicom_sr, --dicom_seg and --dicom_sc, objects for the archive that they came
-from, which name the patient.
+findings.csv (one row per radiograph), locations.csv (one row per finding), findings.json (both, as
+findings.schema.json describes), nodules.json (the format of the NODE21 challenge) and overlays/.
+Of DICOM radiographs --dicom_sr, --dicom_seg and --dicom_sc also write DICOM objects for the archive
+that they came from; these name the patient.
 
-What does not look like an upright frontal chest radiograph gets no probability: findings.csv says
-why, and --force reads it all the same. Run again, the command resumes where it stopped. Exit status
-1 says that some files, listed at the end, could not be read, were refused, or that not all of their
-output could be written. For research, not a medical device.
+A picture that does not look like an upright frontal chest radiograph is refused: it gets no
+probability, and findings.csv gives the reason. --force reads it anyway. The same command resumes
+where it stopped. Exit status 1 means that some files, listed at the end, could not be read, were
+refused, or lack part of their output. For research, not a medical device.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from rich.progress import Progress
 
 from nodulax import NOTICE, cli
 from nodulax.checkpoints.description import Description
-from nodulax.errors import OptionError
+from nodulax.errors import OptionError, missing_extra
 from nodulax.prediction.discovery import radiographs_in, read_list
 from nodulax.prediction.files import FATAL, Journal, OutputError, Refused, record
 from nodulax.prediction.prediction import Prediction, Reading, as_stored
@@ -126,12 +126,12 @@ def _dicom_writer() -> Callable[..., None]:
   try:
     from nodulax.prediction.dicom_objects import write
   except ImportError as error:
-    raise OutputError(f"DICOM output needs the extra: pip install '.[dicom]' ({error})") from error
+    raise OutputError(missing_extra('DICOM output', 'dicom', error)) from error
   return write
 
 
 def _with_suffix(name: str, suffix: str, files: Mapping[str, pathlib.Path]) -> str:
-  """A radiograph's name, ending with a suffix once, and told apart from the names of all others."""
+  """A radiograph's name, ending with a suffix once, and different from all other names."""
   stem = name.removesuffix(suffix)
   return name if stem != name and stem not in files else f'{name}{suffix}'
 
@@ -229,9 +229,11 @@ def add_arguments(parser: cli.Parser) -> None:
   add = parser.add_argument
   add('paths', nargs='*', metavar='FILE', help='radiographs, folders and glob patterns')
   add('--output', required=True, help='folder to write')
-  add('--list', help='text file that names more files and folders, one a line')
-  add('--numbered', action='store_true', help='number the radiographs in place of their names')
-  add('--force', action='store_true', help='read also what is no upright frontal chest radiograph')
+  add('--list', help='text file that names more files and folders, one per line')
+  add(
+    '--numbered', action='store_true', help='number the radiographs instead of naming their files'
+  )
+  add('--force', action='store_true', help='also read what is refused otherwise')
   add('--dicom_sr', action='store_true', help='write a DICOM structured report (TID 1500) of each')
   add('--dicom_seg', action='store_true', help='write each heat map as a DICOM segmentation')
   add('--dicom_sc', action='store_true', help='write each overlay as a DICOM secondary capture')
@@ -253,11 +255,13 @@ def main(given: argparse.Namespace) -> None:
   read_well = len(files) - len(unread) - len(refused)
   print(f'{read_well} of {len(files)} radiographs: {given.output}/findings.csv, overlays/')
   print(NOTICE)
-  told = _listed('with a fault', unread)
-  told += _listed('refused as no upright frontal chest (--force reads them all the same)', refused)
-  told += _listed('read, but not all of it written', unwritten)
-  if told:
-    raise SystemExit('\n'.join(told))
+  faulty = _listed('with a fault', unread)
+  faulty += _listed(
+    'refused as no upright frontal chest (--force reads them all the same)', refused
+  )
+  faulty += _listed('read, but not all of it written', unwritten)
+  if faulty:
+    raise SystemExit('\n'.join(faulty))
 
 
 def _listed(what: str, faults: Mapping[str, str]) -> list[str]:

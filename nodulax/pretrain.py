@@ -1,4 +1,4 @@
-"""Trains the network that comes with nodulax.
+"""Trains the network bundled with nodulax.
 
   python -m nodulax.pretrain --config=configs/pretrain.py --workdir=runs/pretrain
 
@@ -20,7 +20,7 @@ def add_arguments(parser: cli.Parser) -> None:
   parser.add_config()
   parser.add_argument('--workdir', required=True, help='folder of the run: checkpoints and logs')
   parser.add_argument(
-    '--ship', metavar='FOLDER', help='write the best network here, as the one that comes along'
+    '--ship', metavar='FOLDER', help='write the best network here, in the form of the bundled one'
   )
 
 

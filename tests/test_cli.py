@@ -128,7 +128,7 @@ def test_a_config_may_have_a_part_and_lists():
 @pytest.mark.parametrize(
   ('name', 'change', 'says'),
   [
-    ('dmo', '', 'dmo: there is no such file; those that come along are .*demo'),
+    ('dmo', '', 'dmo: there is no such file; the bundled configs are .*demo'),
     ('../etc/passwd', '', 'there is no such file'),
     ('mine/demo.py', '', 'mine/demo.py: there is no such file'),
     ('demo', '--config.trian.epochs=3', 'Did you mean "train"'),

@@ -36,7 +36,7 @@ def test_a_spreadsheets_byte_order_mark_is_no_part_of_a_name(read):
   [
     ('', 'the file is empty'),
     ('other\nx\n', 'column name is missing'),
-    ('name,name\nx,y\n', 'a column stands twice: name'),
+    ('name,name\nx,y\n', 'a column appears twice: name'),
     ('name,colour\nx,red\n', 'unknown columns: colour; allowed are name, age'),
     ('name,age\nx,1\ny\n', 'line 3: 1 cells for 2 columns'),
     ('name,age\nx,1,2\n', 'line 2: 3 cells for 2 columns'),

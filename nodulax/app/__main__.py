@@ -3,12 +3,12 @@
   python -m nodulax.app [--checkpoint=RUN]
   python -m nodulax.app --dataset=DIR --queue=queue.csv --reading=reading.csv
 
-Reads with the network that comes with nodulax, or with that of a training run, of an exported file
-or of the Hugging Face Hub (hf://OWNER/NAME). Needs the extra `app`. Answers this machine alone,
-needs no network, and keeps nothing: a radiograph is read in memory and forgotten; a structured
-report, where one is asked for, passes through a temporary file. With --queue it is the re-reading
-page: the radiographs of a queue (`nodulax labels queue`) one after the other, and an answer to
-each, kept in --reading at once. Several readers may share a file.
+Reads with the network bundled with nodulax, or with that of a training run, an exported file or
+the Hugging Face Hub (hf://OWNER/NAME). Needs the extra `app`. The page answers only this machine,
+needs no internet, and keeps nothing: a radiograph is read in memory and forgotten; a structured
+report passes through a temporary file. With --queue it is the re-reading page: it shows the
+radiographs of a queue (`nodulax labels queue`) one after the other, and saves each answer in
+--reading at once. Several readers may share that file.
 For research, not a medical device.
 """
 
@@ -22,7 +22,7 @@ from absl import logging
 
 from nodulax import NOTICE, cli
 from nodulax.checkpoints.evaluations import evaluations
-from nodulax.errors import NodulaxError, OptionError
+from nodulax.errors import NodulaxError, OptionError, missing_extra
 from nodulax.input.shards import Shards
 from nodulax.labels.queue import read_queue
 from nodulax.readers import ExportedReader, open_reader
@@ -52,7 +52,7 @@ def main(given: argparse.Namespace) -> None:
 
     from nodulax.app import rereading, server
   except ImportError as error:
-    raise NodulaxError(f"the page needs the extra: pip install -e '.[app]' ({error})") from error
+    raise NodulaxError(missing_extra('the page', 'app', error)) from error
   reader = open_reader(given.checkpoint, 1, jax.local_devices()[:1])
   listening = socket.create_server((HOST, given.port))
   server.warm_up(reader)

@@ -1,6 +1,6 @@
 """The re-reading page: one radiograph of a queue after the other, and an answer to each.
 
-What the network says is told once a reader has answered, and not before.
+It shows what the network says only after the reader has answered.
 """
 
 import base64

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from nodulax import NOTICE
 from nodulax.app import local
 from nodulax.checkpoints import evaluations
-from nodulax.errors import NodulaxError
+from nodulax.errors import NodulaxError, missing_extra
 from nodulax.phantom.hospitals.profiles import GMC
 from nodulax.phantom.hospitals.visits import Visit, take_radiograph
 from nodulax.prediction.files import document, record
@@ -153,9 +153,7 @@ def structured_report(reader: Reader, data: bytes) -> bytes:
   try:
     from nodulax.prediction import dicom_objects
   except ImportError as error:
-    raise NodulaxError(
-      f"DICOM objects need the extra: pip install -e '.[dicom]' ({error})"
-    ) from error
+    raise NodulaxError(missing_extra('DICOM output', 'dicom', error)) from error
   reading, prediction = as_stored(*_predict(reader, data))
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)

@@ -1,6 +1,6 @@
 """What a trained network needs beside its weights: the one schema of it.
 
-Checkpoints, exported files, the network that comes along, findings.json, the page and the DICOM
+Checkpoints, exported files, the bundled network, findings.json, the page and the DICOM
 objects hold it, or parts of it, as JSON.
 """
 

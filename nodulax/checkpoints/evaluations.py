@@ -14,7 +14,7 @@ def evaluations(run: epath.PathLike) -> dict[str, Metrics]:
   """The metrics of each set that a network was evaluated on, by the set's name.
 
   Args:
-    run: the workdir of a training run, or 'nodulax' for the shipped network.
+    run: the workdir of a training run, or 'nodulax' for the bundled network.
   """
   if str(run) == shipped.NAME:
     return shipped.evaluations()

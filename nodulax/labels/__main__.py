@@ -1,4 +1,4 @@
-"""How wrong labels are, which to read again, and what test figures against them say of the truth.
+"""Finds labels that are probably wrong, and corrects test figures for them.
 
   nodulax labels crossfit --config=CONFIG --workdir=DIR   predictions for every training radiograph
   nodulax labels audit    --predictions=DIR --output=DIR  the labels that are most likely wrong

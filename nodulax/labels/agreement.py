@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from nodulax.errors import NodulaxError
+from nodulax.errors import NodulaxError, missing_extra
 
 
 def agreement(table: np.ndarray) -> dict[str, float | None]:
@@ -31,9 +31,7 @@ def agreement(table: np.ndarray) -> dict[str, float | None]:
     import krippendorff
     from statsmodels.stats import inter_rater
   except ImportError as error:
-    raise NodulaxError(
-      f"agreement of readers needs the extra: pip install -e '.[labels]' ({error})"
-    ) from error
+    raise NodulaxError(missing_extra('agreement between readers', 'labels', error)) from error
   several = table[(~np.isnan(table)).sum(axis=1) > 1]
   if not len(several) or len(np.unique(several[~np.isnan(several)])) < 2:
     return nothing

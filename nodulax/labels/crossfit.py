@@ -74,8 +74,8 @@ def crossfit(config: ConfigDict, workdir: str | os.PathLike, folds: int) -> path
 def _join(parts: list[pathlib.Path], output: pathlib.Path, settled: Mapping[str, Settled]) -> None:
   """Writes of each part the rows of the patients that its network did not see.
 
-  Labels are those that were trained on. Where they are not the shards', no finding is told: which
-  nodule it would hit follows from the shards.
+  Labels are those that were trained on. Where they differ from the shards', the findings are
+  left out, because the shards say which nodule a finding hits.
   """
   patient_of: dict[str, str] = {}
   changed: set[str] = set()

@@ -66,10 +66,10 @@ def read_predictions(source: str | os.PathLike) -> Predictions:
   file = CsvFile(path, ('image_id', 'label', 'probability'), error=LabelsError)
   image_ids = file.text('image_id')
   if len(set(image_ids)) < len(image_ids):
-    raise LabelsError(f'{path}: a radiograph is there twice; each needs one line')
+    raise LabelsError(f'{path}: a radiograph appears twice; each needs one line')
   labels = np.array([int(label) for label in file.choice('label', ('0', '1'))])
   if len(set(labels.tolist())) < 2:
-    raise LabelsError(f'{path}: all labels are equal, so nothing can be told of them')
+    raise LabelsError(f'{path}: all labels are equal, so nothing can be estimated from them')
   patients = file.text('patient_id', empty='')
   on_nodule, elsewhere = np.full((2, len(image_ids)), np.nan)
   if locations.is_file():

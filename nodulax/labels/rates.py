@@ -21,7 +21,7 @@ _KEPT_DRAWS = 1000
 def estimate_rates(
   predictions: Predictions, answers: Sequence[Answer], method: Method, *, seed: int = 0
 ) -> tuple[NoiseRates, dict[str, Any]]:
-  """The rates of wrong labels, and what else the method tells.
+  """The rates of wrong labels, and what else the method estimates.
 
   Args:
     predictions: labels of the whole set, and for 'network' the probabilities.
@@ -32,8 +32,8 @@ def estimate_rates(
     seed: of the sampling.
 
   Returns:
-    The rates, and JSON of what is told beside them: readers with sensitivity and specificity, their
-    agreement.
+    The rates, and details as JSON: how many radiographs were read again, how well the readers
+    agree, and by the method 'readers' the sensitivity and specificity of each.
 
   Raises:
     LabelsError, RereadingError: the readings do not fit the method or the set.
@@ -48,7 +48,7 @@ def estimate_rates(
   chosen = [index for index, image in enumerate(predictions.image_ids) if image in read]
   labels = predictions.labels[chosen]
   names, table = rereading.as_table(answers, [predictions.image_ids[index] for index in chosen])
-  told: dict[str, Any] = {'read_again': len(chosen), 'agreement': agreement(table)}
+  details: dict[str, Any] = {'read_again': len(chosen), 'agreement': agreement(table)}
   try:
     if method == 'second':
       settled = rereading.settle(answers)
@@ -58,7 +58,7 @@ def estimate_rates(
         label_noise.rates_from_second_reading(
           predictions.labels[kept], truth, predictions.labels, seed=seed
         ),
-        told,
+        details,
       )
     if table.shape[1] < 2:
       raise LabelsError(
@@ -66,17 +66,17 @@ def estimate_rates(
         '--method=second takes a single reader for the truth'
       )
     found = latent_truth(np.column_stack([labels, table]), seed=seed)
-    told['readers'] = {
+    details['readers'] = {
       name: {'sensitivity': as_json(sensitivity), 'specificity': as_json(specificity)}
       for name, sensitivity, specificity in zip(
         names, found.sensitivity[1:], found.specificity[1:], strict=True
       )
     }
-    return label_noise.rates_of_first(found), told
+    return label_noise.rates_of_first(found), details
   except LabelsError:
     raise
   except ValueError as error:  # of the statistics: what the data cannot tell
-    raise LabelsError(f'the rates cannot be told: {error}') from error
+    raise LabelsError(f'the rates cannot be estimated: {error}') from error
 
 
 def truth_behind(predictions: Predictions, *, seed: int = 0) -> LatentTruth:

@@ -17,7 +17,7 @@ from nodulax.errors import OptionError
 from nodulax.model.batch_norm import BatchNormRelu
 
 # The arguments of DenseNetSE that tell the published networks apart; 'tiny' to 'mid'
-# are for tests, for studies on a laptop and for the network that comes with nodulax.
+# are for tests, for studies on a laptop and for the network bundled with nodulax.
 SIZES: dict[str, dict[str, Any]] = {
   'tiny': dict(block_sizes=(2, 2, 2, 2), growth_rate=8, stem_channels=16),
   'small': dict(block_sizes=(2, 3, 4, 3), growth_rate=12, stem_channels=24),

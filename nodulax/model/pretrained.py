@@ -136,7 +136,7 @@ def load_published(path: str | os.PathLike[str], variables: Variables) -> tuple[
   The network keeps its own mean and deviation, those of the radiographs it trains on.
 
   Args:
-    path: the file; its kind is told by its suffix.
+    path: the file; its suffix says of which kind.
     variables: of a `Network`.
 
   Returns:

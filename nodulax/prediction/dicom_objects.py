@@ -99,13 +99,15 @@ def write(
       except Exception as error:
         # The message may quote the patient. The other kinds may well be possible.
         faults.append(f'--{kind} ({type(error).__name__})')
-  told = []
+  problems = []
   if faults:
-    told.append(f'the header of the DICOM file does not allow {", ".join(faults)}; export it again')
+    problems.append(
+      f'the header of the DICOM file does not allow {", ".join(faults)}; export it again'
+    )
   if unwritten:
-    told.append(f'could not be written: {", ".join(unwritten)}')
-  if told:
-    raise DicomOutputError('; '.join(told))
+    problems.append(f'could not be written: {", ".join(unwritten)}')
+  if problems:
+    raise DicomOutputError('; '.join(problems))
 
 
 def _header(data: bytes) -> pydicom.Dataset:

@@ -1,1 +1,1 @@
-"""The training of the network that comes with nodulax, on implants in real radiographs."""
+"""The training of the network bundled with nodulax, on implants in real radiographs."""

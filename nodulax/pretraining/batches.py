@@ -1,4 +1,4 @@
-"""Batches for the shipped network, drawn without end: batch i follows from the seed and i alone."""
+"""Batches for the bundled network, drawn without end: batch i follows from the seed and i alone."""
 
 import dataclasses
 from typing import Any

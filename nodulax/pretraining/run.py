@@ -1,4 +1,4 @@
-"""Trains the network that comes with nodulax, from backgrounds to checkpoint."""
+"""Trains the network bundled with nodulax, from backgrounds to checkpoint."""
 
 import contextlib
 import dataclasses
@@ -96,7 +96,7 @@ def averaging(step: Any, decay: float) -> Any:
 
 
 class Run:
-  """One training of the shipped network.
+  """One training of the bundled network.
 
   Args:
     config: as `configs/pretrain.py` describes it.

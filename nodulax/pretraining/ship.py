@@ -1,4 +1,4 @@
-"""Writes a trained network as the one that comes with nodulax."""
+"""Writes a trained network as the one bundled with nodulax."""
 
 import dataclasses
 import json

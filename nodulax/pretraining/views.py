@@ -1,4 +1,4 @@
-"""What the shipped network learns from: normal radiographs with nodules placed anew for each view.
+"""What the bundled network learns from: normal radiographs with nodules placed anew for each view.
 
 A view is what the network sees of a whole radiograph; a crop is a square part of one.
 """

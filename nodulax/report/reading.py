@@ -76,7 +76,7 @@ def read_cases(file: CsvFile) -> pd.DataFrame:
   """The radiographs of a CSV file in the form of predictions.csv, by image_id.
 
   Raises:
-    ReportError: there is no line, a cell is unfit, or an image_id is there twice or no plain name.
+    ReportError: there is no line, a cell is unfit, or an image_id is repeated or no plain name.
   """
   if not len(file):
     raise ReportError(f'{file.path}: no line but the header')
@@ -90,7 +90,7 @@ def read_cases(file: CsvFile) -> pd.DataFrame:
         'not a path, and not begin with = + or @',
       )
     if image_id in seen:
-      raise file.fault(line, f'image_id {image_id} is there twice; give each radiograph one line')
+      raise file.fault(line, f'image_id {image_id} appears twice; give each radiograph one line')
     seen.add(image_id)
   labels = pd.Series(file.choice('label', ('0', '1')), dtype=object)
   columns = {

@@ -10,6 +10,8 @@ from typing import Any
 
 import fsspec
 
+from nodulax.errors import missing_extra
+
 MANIFEST = 'files.json'
 PAUSES = (1, 10, 60)  # seconds before sending is tried again
 
@@ -74,9 +76,7 @@ def connect(address: str) -> tuple[Any, str]:
     system, root = fsspec.core.url_to_fs(address)
   except ImportError as error:
     extra = 'gcs' if scheme == 'gs' else scheme
-    raise StorageError(
-      f'{address}: {scheme}:// needs an extra; pip install "nodulax[{extra}]"'
-    ) from error
+    raise StorageError(missing_extra(f'{address}: {scheme}://', extra, error)) from error
   system.invalidate_cache()
   return system, root
 

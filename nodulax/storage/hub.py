@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from nodulax.errors import OptionError
+from nodulax.errors import OptionError, missing_extra
 from nodulax.files import UNFINISHED
 from nodulax.storage import folders
 from nodulax.storage.bucket import StorageError
@@ -42,7 +42,7 @@ def library() -> Any:
   try:
     return importlib.import_module('huggingface_hub')
   except ImportError as error:
-    raise StorageError(f"{SCHEME} needs an extra: pip install 'nodulax[hub]' ({error})") from error
+    raise StorageError(missing_extra(SCHEME, 'hub', error)) from error
 
 
 def fetch(address: str, largest: int) -> pathlib.Path:

@@ -97,7 +97,7 @@ def check(config: ConfigDict) -> None:
 
 
 def _check_start(config: ConfigDict, run: Run) -> None:
-  """Checks that a run starts from an experiment of the study, the shipped network, or a run."""
+  """Checks that a run starts from an experiment of the study, the bundled network, or a run."""
   start = config.experiments[run.experiment].get('init', {}).get('checkpoint', '')
   if start and start not in config.order:
     describe_network(start)

@@ -3,7 +3,7 @@
     python tests/benchmarks/whole_jobs.py JOB... [--images=N] [--rounds=3] [--folder=DIR]
 
 predict: radiographs (PNG, 1024 x 1024) to probabilities and heat maps, by DenseNet-121 at 512
-  pixels with random weights and by the network that comes along; the first start compiles, the
+  pixels with random weights and by the bundled network; the first start compiles, the
   second finds what the first compiled. Beside PyTorch with a DataLoader.
 epoch: one epoch of DenseNet-121 and a look at the tune split, from shards or, in PyTorch with
   albumentations, from PNG files; the first start and the second.

@@ -1,4 +1,4 @@
-"""The network that comes with nodulax."""
+"""The network bundled with nodulax."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""The network that comes with nodulax, fine-tuned on one half of JSRT and tested on the other.
+"""The network bundled with nodulax, fine-tuned on one half of JSRT and tested on the other.
 
   python tests/end_to_end/jsrt_two_fold.py --jsrt=DIR --workdir=runs/jsrt_two_fold
 

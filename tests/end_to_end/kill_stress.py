@@ -4,7 +4,7 @@
 
 Every second kill comes anywhere between the start of the program and some steps; the others while a
 checkpoint is being written. What ends before its kill is compared, and another run is begun. A run
-must end with the same parameters and optimizer state to the bit, the same metrics.jsonl, the same
+must end with bit-identical parameters and optimizer state, the same metrics.jsonl, the same
 predictions and no TensorBoard point twice.
 """
 

@@ -1,4 +1,4 @@
-"""The command that trains the shipped network, from radiographs to a checkpoint."""
+"""The command that trains the bundled network, from radiographs to a checkpoint."""
 
 import cv2
 import numpy as np
@@ -53,7 +53,7 @@ def test_radiographs_without_nodules_become_a_network(command, normals, tmp_path
   assert 'tune auc' in command(*words)
   description = checkpoint.describe(run)
   assert (description.step, description.model['pooling']) in ((2, 'logsumexp'), (4, 'logsumexp'))
-  # Written as the network that comes along, it gives the same answers but for float16.
+  # Written in the form of the bundled network, it gives the same answers but for float16.
   shipped_here = tmp_path / 'shipped'
   said = command(*words, f'--ship={shipped_here}')
   assert 'resumes at step 4 of 4' in said and 'weights.safetensors' in said

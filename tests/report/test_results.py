@@ -73,7 +73,7 @@ def test_without_located_nodules_there_are_no_detections(evaluation):
     ([line('a', 2, 0.5)], "line 2: label is '2'; it must be 0 or 1"),
     ([line('a', 1, 1.5)], "line 2: probability is '1.5'"),
     ([line('a', 1, '')], "line 2: probability is ''"),
-    ([line('a', 1, 0.5), line('a', 0, 0.5)], 'line 3: image_id a is there twice'),
+    ([line('a', 1, 0.5), line('a', 0, 0.5)], 'line 3: image_id a appears twice'),
     ([line('../../a', 1, 0.5)], 'not a path'),
     ([line('=1+1', 1, 0.5)], 'not begin with ='),
     ([line('a', 1, 0.5, sex='F')], "sex is 'F'"),

@@ -229,7 +229,7 @@ def test_a_file_that_is_no_network_is_refused_unread(server):
 
 def test_without_the_extra_its_name_is_told(monkeypatch):
   monkeypatch.setitem(sys.modules, 'huggingface_hub', None)
-  with pytest.raises(StorageError, match=r"pip install 'nodulax\[hub\]'"):
+  with pytest.raises(StorageError, match=r"pip install -e '\.\[hub\]'"):
     nodulax.load(ADDRESS)
-  with pytest.raises(StorageError, match=r"pip install 'nodulax\[hub\]'"):
+  with pytest.raises(StorageError, match=r"pip install -e '\.\[hub\]'"):
     hub.check(ADDRESS)

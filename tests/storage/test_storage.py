@@ -272,7 +272,7 @@ def test_without_the_extra_the_error_names_it(monkeypatch, tmp_path):
   on_machine('first', monkeypatch, tmp_path)
   monkeypatch.setitem(sys.modules, 'gcsfs', None)
   monkeypatch.delitem(KNOWN, 'gs', raising=False)
-  with pytest.raises(folders.StorageError, match=r'pip install "nodulax\[gcs\]"'):
+  with pytest.raises(folders.StorageError, match=r"pip install -e '\.\[gcs\]'"):
     folders.fetch('gs://runs/x')
 
 

@@ -1,4 +1,4 @@
-"""The network that comes with nodulax: weights in float16 and their description, beside this file.
+"""The network bundled with nodulax: weights in float16 and their description, beside this file.
 
 `nodulax.pretrain` trained it. Wherever a run is named, `nodulax` names this network.
 """
@@ -18,16 +18,16 @@ _FOLDER = pathlib.Path(__file__).parent
 
 
 def description() -> Description:
-  """What the shipped network needs beside its weights."""
+  """What the bundled network needs beside its weights."""
   return Description.from_json(json.loads((_FOLDER / 'description.json').read_text()))
 
 
 def evaluations() -> dict[str, Any]:
-  """How well the shipped network did on real radiographs, by set, as docs/network.md says."""
+  """How well the bundled network did on real radiographs, by set, as docs/network.md says."""
   return json.loads((_FOLDER / 'evaluations.json').read_text())
 
 
 def variables() -> dict[str, Any]:
-  """The shipped network's weights and running statistics, in float32."""
+  """The bundled network's weights and running statistics, in float32."""
   arrays = load_file(_FOLDER / 'weights.safetensors')
   return unflatten_dict({name: array.astype(np.float32) for name, array in arrays.items()}, sep='/')

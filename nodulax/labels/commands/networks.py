@@ -14,7 +14,12 @@ from nodulax.training.interruption import interruptible
 def _add_crossfit(parser: cli.Parser) -> None:
   parser.add_config()
   parser.add_argument('--workdir', required=True, help='folder of the networks and the predictions')
-  parser.add_argument('--folds', type=cli.at_least(2), default=5, help='how many (default: 5)')
+  parser.add_argument(
+    '--folds',
+    type=cli.at_least(2),
+    default=5,
+    help='parts of the patients, and networks (default: 5)',
+  )
 
 
 def _crossfit(given: argparse.Namespace) -> None:

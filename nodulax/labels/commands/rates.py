@@ -29,8 +29,9 @@ def _add_rates(parser: cli.Parser) -> None:
     '--method',
     choices=('second', 'readers', 'network'),
     default=None,
-    help='second: the readers tell the truth, of radiographs drawn at random; readers: nobody '
-    'does; network: without a reading (default: what the reading allows)',
+    help='second: what most readers say is the truth, of radiographs drawn at random; readers: '
+    'several readers, any of whom may err; network: without a reading (default: by the number of '
+    'readers)',
   )
   parser.add_argument('--output', default='', help='JSON file to write')
 
@@ -41,16 +42,16 @@ def _rates(given: argparse.Namespace) -> None:
   readers = len({answer.reader for answer in answers})
   by_readers: tuple[Method, ...] = ('network', 'second', 'readers')
   method = given.method or by_readers[min(readers, 2)]
-  rates, told = estimate_rates(predictions, answers, method)
+  rates, details = estimate_rates(predictions, answers, method)
   if given.output:
-    write_json(given.output, {'notice': NOTICE, 'method': method, **rates_json(rates), **told})
+    write_json(given.output, {'notice': NOTICE, 'method': method, **rates_json(rates), **details})
   table = Table('share of wrong labels', 'value (95 % interval)', box=box.SIMPLE, caption=NOTICE)
   table.add_row('normals labelled nodule', _shown(as_json(rates.wrong_normal)))
   table.add_row('nodules labelled normal', _shown(as_json(rates.wrong_nodule)))
-  for name, figures in told.get('readers', {}).items():
+  for name, figures in details.get('readers', {}).items():
     for measure, value in figures.items():
       table.add_row(f'{measure} of {name}', _shown(value))
-  for name, value in told.get('agreement', {}).items():
+  for name, value in details.get('agreement', {}).items():
     if value is not None:
       table.add_row(name.replace('_', ' '), f'{value:.2f}')
   console = Console()

@@ -35,7 +35,7 @@ def _add_audit(parser: cli.Parser) -> None:
 def _audit(given: argparse.Namespace) -> None:
   predictions = read_predictions(given.predictions)
   found = audit(predictions)
-  told: dict[str, Any] = {
+  summary: dict[str, Any] = {
     'notice': NOTICE,
     'images': len(predictions),
     'expected_wrong': float(found.wrong.sum()),
@@ -51,12 +51,12 @@ def _audit(given: argparse.Namespace) -> None:
         for image, label in zip(predictions.image_ids, predictions.labels, strict=True)
       ]
     )
-    told['against_the_reading'] = ranking(found, wrong, known)
+    summary['against_the_reading'] = ranking(found, wrong, known)
   output = pathlib.Path(given.output)
   output.mkdir(parents=True, exist_ok=True)
   with whole_file(output / 'suspects.csv') as file:
     write_suspects(file, predictions, found)
-  write_json(output / 'audit.json', told)
+  write_json(output / 'audit.json', summary)
   table = Table('rank', 'radiograph', 'label', 'probability', 'wrong', box=box.SIMPLE)
   for rank, index in enumerate(found.order[:_SHOWN], 1):
     table.add_row(
@@ -69,45 +69,45 @@ def _audit(given: argparse.Namespace) -> None:
   console = Console()
   console.print(table)
   console.print(
-    f'{len(predictions):,} labels; about {told["expected_wrong"]:.0f} are wrong, by the network '
+    f'{len(predictions):,} labels; about {summary["expected_wrong"]:.0f} are wrong, by the network '
     f'alone. All of them, the most suspect first: {output / "suspects.csv"}. {NOTICE}',
     highlight=False,
   )
-  if 'against_the_reading' in told:
-    _print_ranking(console, told['against_the_reading'])
+  if 'against_the_reading' in summary:
+    _print_ranking(console, summary['against_the_reading'])
 
 
-def _print_ranking(console: Console, told: dict[str, Any]) -> None:
-  area = told['auc']
+def _print_ranking(console: Console, found: dict[str, Any]) -> None:
+  area = found['auc']
   shown = (
-    'cannot be told'
-    if area is None
-    else f'{area["value"]:.2f} ({area["low"]:.2f} to {area["high"]:.2f})'
+    'unknown' if area is None else f'{area["value"]:.2f} ({area["low"]:.2f} to {area["high"]:.2f})'
   )
   console.print(
-    f'Of {told["images"]:,} that were read again {told["wrong"]:,} labels are wrong; the ranking '
+    f'Of {found["images"]:,} that were read again {found["wrong"]:,} labels are wrong; the ranking '
     f'finds them with an AUC of {shown}',
     highlight=False,
   )
   table = Table('of the first', 'are wrong', 'of all wrong', box=box.SIMPLE)
-  for count, precision in told['precision'].items():
-    table.add_row(f'{count:,}', f'{precision:.0%}', f'{told["recall"][count]:.0%}')
+  for count, precision in found['precision'].items():
+    table.add_row(f'{count:,}', f'{precision:.0%}', f'{found["recall"][count]:.0%}')
   console.print(table)
 
 
 def _add_queue(parser: cli.Parser) -> None:
   add_predictions(parser)
   parser.add_argument('--output', required=True, help='CSV file to write')
-  parser.add_argument('--budget', type=cli.at_least(1), default=200, help='how many (default: 200)')
+  parser.add_argument(
+    '--budget', type=cli.at_least(1), default=200, help='radiographs to choose (default: 200)'
+  )
   parser.add_argument(
     '--order',
     choices=queue.ORDERS,
     default='wrong',
-    help='the most suspect, those whose reading should help training most, those with the largest '
-    'loss, or any; to estimate rates take random',
+    help='wrong: the most suspect; gain: those whose reading should help training most; loss: '
+    'those with the largest loss; random: any, which alone allows an estimate of rates',
   )
-  parser.add_argument('--seed', type=int, default=0, help='of the draw')
-  add_reading(parser, 'what was read already, and is left out')
+  parser.add_argument('--seed', type=int, default=0, help='seed of the random order')
+  add_reading(parser, 'an earlier reading, whose radiographs are left out')
 
 
 def _queue(given: argparse.Namespace) -> None:
