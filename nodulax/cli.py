@@ -265,7 +265,3 @@ def main() -> NoReturn:
   module: Any = importlib.import_module(OTHERS[name].module)
   own = sys.argv[2:] if name == 'phantom' else sys.argv[1:]
   raise SystemExit(module.main(own))
-
-
-if __name__ == '__main__':
-  main()

@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 def nodulax(*arguments: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess:
   return subprocess.run(
-    [sys.executable, '-m', 'nodulax.cli', *arguments],
+    [sys.executable, '-m', 'nodulax', *arguments],
     cwd=cwd,
     env={**os.environ, 'PYTHONPATH': str(ROOT)},
     capture_output=True,

@@ -23,7 +23,7 @@ LAYERS = (
   ('labels', 'report', 'pretraining'),
   ('study', 'app', 'cli', 'main', 'train', 'evaluate', 'predict', 'export', 'exported', 'pretrain')
   + ('models', 'readers')
-  + ('input.__main__', 'report.__main__', 'labels.__main__', 'labels.crossfit')
+  + ('__main__', 'input.__main__', 'report.__main__', 'labels.__main__', 'labels.crossfit')
   + ('labels.study', 'labels.budget', 'labels.commands'),
 )
 # Within a layer, or against it: who imports whom.

@@ -210,7 +210,7 @@ def run(command: str, folder: pathlib.Path) -> subprocess.CompletedProcess:
   if words[0] == 'python':
     words[0] = sys.executable
   elif words[0] == 'nodulax':
-    words[:1] = [sys.executable, '-m', 'nodulax.cli']
+    words[:1] = [sys.executable, '-m', 'nodulax']
   elif words[0] == 'tensorboard':
     words[:1] = [sys.executable, '-m', 'tensorboard.main']
   return subprocess.run(

@@ -50,7 +50,7 @@ def kept(tmp_path: pathlib.Path) -> list[str]:
 
 def nodulax_command(*arguments: str) -> subprocess.CompletedProcess:
   return subprocess.run(
-    [sys.executable, '-m', 'nodulax.cli', *arguments],
+    [sys.executable, '-m', 'nodulax', *arguments],
     cwd=ROOT,
     env=dict(os.environ),
     capture_output=True,
