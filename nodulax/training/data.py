@@ -1,4 +1,4 @@
-"""What a network learns from: the splits train and tune, as the config has them."""
+"""Prepares the splits train and tune as the config says."""
 
 from collections import Counter
 
@@ -17,30 +17,30 @@ from nodulax.labels import rereading
 from nodulax.radiograph.preprocessing import Preprocessing
 from nodulax.training import workdir
 
-# With fewer of either class the AUC on the tune split has a standard error above 0.05, and may be 1
-# by chance.
+# With fewer of either class the AUC on the tune split has a standard error above 0.05, and may
+# reach 1 by chance.
 _FEWEST_TO_CHOOSE = 20
 
 
 def training_data(
   config: ConfigDict, folder: epath.Path, shards: Shards, preprocessing: Preprocessing
 ) -> tuple[Prepared, Prepared]:
-  """The splits train and tune: read again, without a part of the patients, reduced, degraded.
+  """Relabels, reduces and degrades the splits train and tune, and leaves out a fold, as configured.
 
   Args:
     config: as `configs/default.py` describes it.
-    folder: the workdir, which belongs to these data from now on.
+    folder: the workdir, which is claimed for these data.
     shards: the split train.
-    preprocessing: of every radiograph.
+    preprocessing: preprocessing of every radiograph.
 
   Raises:
     OptionError: a split lacks a class, or has too few radiographs.
-    RereadingError: config.data.labels is no re-reading of these splits.
+    RereadingError: config.data.labels is not a re-reading of these splits.
     WorkdirError: the workdir belongs to other data.
   """
   data, seed = config.data, config.seed
   splits = (shards, Shards(shards.directory, 'tune'))
-  # Hosts that share the cache find there what the first of them has prepared.
+  # On a shared cache the first host prepares, and the others read its result.
   if others := hosts.share_folder(data.cache_dir) and not hosts.is_first():
     hosts.wait('data prepared')
   training, tune = (prepare(split, preprocessing, data.cache_dir) for split in splits)
@@ -63,7 +63,7 @@ def training_data(
   if fewest < _FEWEST_TO_CHOOSE:
     hosts.tell(
       f'{config.name}: the tune split has {len(tune)} radiographs, {fewest} of the rarer class: '
-      'which epoch is the best, and the thresholds, are mostly chance'
+      'the choice of the best epoch and the thresholds are mostly chance'
     )
   return training, tune
 
@@ -78,7 +78,7 @@ def _read_again(
   where = f'the splits train and tune of {training.name}'
   rereading.require_known(answers, known, where)
   settled = rereading.settle(answers)
-  hosts.tell(f'{config.name}: {len(settled):,} labels of {where} are those of {file}')
+  hosts.tell(f'{config.name}: {len(settled):,} labels of {where} come from {file}')
   train_again, tune_again = (
     relabelled(part, settled, preprocessing, keep_unread=True) for part in (training, tune)
   )

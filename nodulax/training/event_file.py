@@ -18,7 +18,7 @@ from tensorboard.util import tensor_util
 from nodulax.radiograph import pictures
 
 _THRESHOLDS = 101  # of a precision-recall curve
-_PLAIN = (bool, int, float, str)  # what a hyperparameter may be
+_PLAIN = (bool, int, float, str)  # types of a hyperparameter
 
 
 class EventFile:
@@ -28,7 +28,7 @@ class EventFile:
   TensorBoard's own writer reports from a thread, and imports TensorFlow where it is installed.
 
   Args:
-    path: of the file, which TensorBoard finds by a name such as `new_name` makes.
+    path: path of the file; TensorBoard finds names such as `new_name` makes.
   """
 
   def __init__(self, path: epath.Path):
@@ -55,7 +55,7 @@ class EventFile:
     self._write(event)
 
   def hyperparameters(self, values: Mapping[str, Any]) -> None:
-    """Adds what a run was asked to do, for the tab HPARAMS."""
+    """Adds a run's options, for the tab HPARAMS."""
     plain = {name: value for name, value in values.items() if isinstance(value, _PLAIN)}
     self._write(Event(summary=hparams.hparams_pb(plain)))
 
@@ -95,5 +95,5 @@ class EventFile:
 
 
 def new_name() -> str:
-  """A name that no other start of any process gives its event file."""
+  """A file name that no other process, or other start of this one, uses."""
   return f'events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}'

@@ -38,7 +38,7 @@ from nodulax.training.tuning import draw_batch, draw_tune, judge
 
 
 class TrainingError(NodulaxError):
-  """Training cannot go on; says at which step, with which images, and what was saved last."""
+  """Training cannot continue; the message names the step, the images and the last checkpoint."""
 
 
 def fit(
@@ -50,14 +50,14 @@ def fit(
   total_steps: int,
   interruption: Interruption,
 ) -> None:
-  """Trains a network, from wherever the last start left it.
+  """Trains a network, from where the last start stopped.
 
   Args:
     config: as `configs/default.py` describes it.
     folder: the workdir, claimed.
     shards: the split to train on.
-    devices: to train on, of all hosts.
-    steps_per_epoch, total_steps: of the training.
+    devices: devices of all hosts to train on.
+    steps_per_epoch, total_steps: number of steps in an epoch, and in the whole training.
     interruption: asks the run to stop.
 
   Raises:
@@ -87,7 +87,7 @@ def fit(
 
 
 class _Fit:
-  """A network that is being trained; arguments as of `fit`."""
+  """A network in training; the arguments are those of `fit`."""
 
   def __init__(
     self,
@@ -130,7 +130,7 @@ class _Fit:
       self._loss,
       self._devices,
       state,
-      # As it was chosen at the first start: batch norm depends on it.
+      # The choice of the first start, because batch norm depends on it.
       config.train.accumulate or self._progress.get('accumulate', 0),
     )
     self._progress['accumulate'] = parts
@@ -163,14 +163,14 @@ class _Fit:
     self.log.network(parallel.first(self._state.params))
     if self.step == 0:
       self.log.hyperparameters(hyperparameters(config))
-    hosts.wait('ready to train')  # none gives up on another that was longer in compiling
+    hosts.wait('ready to train')  # or one would give up on another that still compiles
     self._agreement = parallel.Agreement(self._devices)
 
   def _initial_state(self) -> State:
-    """The state to begin with, and in `_progress` what else there is to remember.
+    """Returns the state to start from, and sets `_progress`.
 
-    Weights are those of this run's own latest readable checkpoint, else those of
-    `starting_weights`, else the random numbers of config.seed.
+    The weights come from this run's latest readable checkpoint, else from `starting_weights`, else
+    at random from config.seed.
     """
     config = self._config
     half = config.model.precision == 'float16'
@@ -199,7 +199,7 @@ class _Fit:
     return f'step {self.step} of {self._total_steps}'
 
   def learn(self) -> None:
-    """One training step."""
+    """Does one training step."""
     with self.log.waiting_for_data():
       batch = next(self.batches)
     if self.step == 0:
@@ -228,14 +228,14 @@ class _Fit:
 
   @property
   def tuned(self) -> bool:
-    """Whether the tune split was looked at after the last step."""
+    """Whether the network was tuned after its last step."""
     return self._progress['tuned'] >= self.step
 
   def tune(self, interruption: Interruption) -> bool:
-    """Looks at the tune split, and saves the network if it is the best so far.
+    """Evaluates the tune split, and saves the network if it is the best so far.
 
     Returns:
-      Whether a stop cut this short; it is done first thing after the next start.
+      Whether a stop cut this short; the next start then begins with it.
     """
     self._pending.settle()
     batch_size = inference.rounded_up(self._config.evaluation.batch_size, self._devices)
@@ -283,7 +283,7 @@ class _Fit:
       )
 
   def save(self) -> None:
-    """Saves what an exact restart needs, where anything is new."""
+    """Saves what an exact restart needs, if anything is new."""
     state = self.step, self._progress['tuned']
     if state == self._saved:
       return
@@ -313,7 +313,7 @@ class _Fit:
 
 
 class _Stop:
-  """Ends an evaluation once any host is asked to stop; `asked` says that it did."""
+  """Ends an evaluation once any host is asked to stop; `asked` is then True."""
 
   def __init__(self, ask: Callable[[], bool]):
     self._ask = ask

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: a run leaves cleanly, and after a step with everything saved."""
+"""Handles SIGINT and SIGTERM: a run ends cleanly, after a step and with everything saved."""
 
 import contextlib
 import signal
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 
 class Interrupted(KeyboardInterrupt):
-  """The user or the machine asked to stop; what was done is saved."""
+  """The user or the machine asked the run to stop; its progress is saved."""
 
 
 class Interruption:
-  """Whether a signal came. It raises `Interrupted` where it comes, except within `held`.
+  """Records a signal, and raises `Interrupted` at once, except within `held`.
 
   Attributes:
-    asked: whether one came.
+    asked: whether a signal came.
   """
 
   def __init__(self) -> None:
@@ -22,9 +22,9 @@ class Interruption:
 
   @contextlib.contextmanager
   def held(self) -> Iterator[None]:
-    """Within it, a signal sets `asked` and does nothing else; what was held comes at its end.
+    """A signal within this block only sets `asked`; `Interrupted` is raised at the end.
 
-    A second SIGINT, of a user who will not wait, raises all the same.
+    A second SIGINT, from a user who will not wait, raises it at once.
     """
     self._held = True
     try:
@@ -42,7 +42,7 @@ class Interruption:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Interruption]:
-  """Answers to SIGINT and SIGTERM until its end, in place of whoever did before."""
+  """Handles SIGINT and SIGTERM within this block, in place of the earlier handlers."""
   interruption = Interruption()
   before = {
     number: signal.signal(number, interruption.receive)

@@ -1,4 +1,4 @@
-"""What a training run tells its user: TensorBoard, metrics.jsonl and a line of progress."""
+"""Logs a training run: to TensorBoard, to metrics.jsonl and as a line of progress."""
 
 import contextlib
 import datetime
@@ -29,16 +29,16 @@ def duration(seconds: float) -> str:
 class Logbook:
   """Writes the metrics of one run, from step `first_step` on.
 
-  Scalars go to TensorBoard and, but for timings, to metrics.jsonl, so that an interrupted run and
-  an uninterrupted one leave the same file.
+  Scalars go to TensorBoard and, except timings, to metrics.jsonl, which is therefore the same for
+  an interrupted run and an uninterrupted one.
 
   Args:
     folder: the workdir.
-    name: of the run.
-    first_step, total_steps: of the training.
-    batch_size: radiographs a step.
+    name: name of the run.
+    first_step, total_steps: step to start from, and number of steps in all.
+    batch_size: radiographs per step.
     log_every: steps between two points.
-    silent: writes and shows nothing, on all hosts but one.
+    silent: whether to write and show nothing, as on all hosts but one.
   """
 
   def __init__(
@@ -81,7 +81,7 @@ class Logbook:
       self._events.close()
 
   def network(self, parameters: Any) -> None:
-    """Says how many parameters the network has, and lists them in parameters.txt."""
+    """Prints the number of parameters, and lists them in parameters.txt."""
     if self._silent:
       return
     table = parameter_overview.get_parameter_overview(parameters, include_stats=False)
@@ -94,13 +94,13 @@ class Logbook:
 
   @contextlib.contextmanager
   def waiting_for_data(self) -> Iterator[None]:
-    """Around the time in which the devices may stand still."""
+    """Measures the time within this block, in which the devices may be idle."""
     start = time.perf_counter()
     yield
     self._waited += time.perf_counter() - start
 
   def train(self, step: int, scalars: Mapping[str, float]) -> None:
-    """The numbers of one training step; the first and every `log_every`-th are kept."""
+    """Logs the metrics of the first training step and of every `log_every`-th."""
     if step % self._log_every and step > 1:
       self._progress.update(self._task, completed=step)
       return
@@ -115,7 +115,7 @@ class Logbook:
     self._restart_clock(step)
 
   def hyperparameters(self, values: Mapping[str, Any]) -> None:
-    """What the run was asked to do, to TensorBoard."""
+    """Writes the run's options to TensorBoard."""
     with self._writing():
       self._events.hyperparameters(values)
 
@@ -127,7 +127,7 @@ class Logbook:
     best: bool,
     auc: Estimate | None = None,
   ) -> None:
-    """The numbers of an evaluation on the tune split; the interval of its AUC is shown alone."""
+    """Logs an evaluation on the tune split; the interval of the AUC is only shown."""
     self._write(step, 'tune', scalars, {})
     named = {name.replace('_', ' '): value for name, value in scalars.items()}
     numbers = ', '.join(f'tune {name} {value:.4f}' for name, value in named.items())
@@ -139,18 +139,18 @@ class Logbook:
     )
 
   def precision_recall(self, step: int, labels: Sequence[int], scores: np.ndarray) -> None:
-    """The precision-recall curve of the tune split, to TensorBoard."""
+    """Writes the precision-recall curve of the tune split to TensorBoard."""
     with self._writing():
       self._events.precision_recall(step, 'tune/precision_recall', labels, scores)
 
   def pictures(self, step: int, name: str, images: Sequence[np.ndarray]) -> None:
-    """Images u8[H, W, 3], if any, to TensorBoard."""
+    """Writes images u8[H, W, 3], if any, to TensorBoard."""
     if images:
       with self._writing():
         self._events.images(step, name, images)
 
   def resume_clock(self, step: int) -> None:
-    """Leaves what was done since the last step (evaluation, saving) out of the speed."""
+    """Leaves the time since the last step (evaluation, saving) out of the speed."""
     self._restart_clock(step)
 
   def flush(self) -> None:
@@ -162,7 +162,7 @@ class Logbook:
   def _write(
     self, step: int, group: str, scalars: Mapping[str, float], timings: Mapping[str, float]
   ) -> None:
-    """A point of each scalar, in TensorBoard under its group, and of the timings there alone."""
+    """Writes a point of each scalar, to TensorBoard under its group; timings go only there."""
     tags = {f'{group}/{name}': value for name, value in {**scalars, **timings}.items()}
     prefix = '' if group == 'train' else f'{group}_'
     line = {'step': step} | {f'{prefix}{name}': value for name, value in scalars.items()}

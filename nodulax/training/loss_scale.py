@@ -1,8 +1,8 @@
-"""Dynamic loss scaling: float16 ends at 6e-8 below and at 65504 above, and gradients pass both.
+"""Dynamic loss scaling, for gradients that leave the range of float16, 6e-8 to 65504.
 
-Micikevicius et al., Mixed Precision Training, ICLR 2018. The loss is multiplied before its gradient
-is taken, and the gradient, in float32 by then, divided. Where the product was too large for
-float16, the step is left out and the factor halved; after a time without that it is doubled.
+Micikevicius et al., Mixed Precision Training, ICLR 2018. The loss is multiplied by a factor before
+its gradient is taken, and the gradient, by then in float32, divided by it. If the product overflows
+float16, the step is skipped and the factor halved; after some steps without overflow it is doubled.
 """
 
 import dataclasses
@@ -12,18 +12,18 @@ import flax
 import jax
 import jax.numpy as jnp
 
-SMALLEST = 1.0  # below it, what is not finite is not the scaling's fault
+SMALLEST = 1.0  # a gradient that is not finite at this scale is not so because of it
 LARGEST = 2.0**24
 
 
 @flax.struct.dataclass
 class LossScale:
-  """The factor, and what decides when it changes.
+  """The factor, and the counts that decide when it changes.
 
   Attributes:
     value: f32[], what the loss is multiplied by.
     good_steps: i32[], steps since it last changed.
-    skipped_steps: i32[], steps left out so far.
+    skipped_steps: i32[], steps skipped so far.
     grow_after: steps without overflow before it is doubled.
   """
 
@@ -42,10 +42,10 @@ class LossScale:
     return jax.tree.map(lambda leaf: leaf / self.value, gradient)
 
   def overflows(self, loss: jax.Array, gradient_norm: jax.Array) -> jax.Array:
-    """Whether a smaller scale may mend this step: bool[].
+    """Whether a smaller scale may repair this step: bool[].
 
-    It may where the gradient alone is not finite and the scale is not at its floor. A loss that is
-    not finite was so before it was scaled.
+    It may if only the gradient is not finite and the scale is not at its floor. A loss that is not
+    finite was so before it was scaled.
     """
     return jnp.isfinite(loss) & ~jnp.isfinite(gradient_norm) & (self.value > SMALLEST)
 

@@ -1,8 +1,8 @@
-"""The losses of the study, one value a radiograph, and those that bear wrong labels.
+"""The losses of the study, one value per radiograph, and losses that tolerate wrong labels.
 
-Network 1 learns from the classification alone, network 2 from it and a weighted `localization`. The
-study uses the cross-entropy; the other classifications are for labels of which some are wrong. All
-have two classes: p is the probability of the label that a radiograph has.
+Network 1 learns from the classification loss only, network 2 also from a weighted `localization`.
+The study uses the cross-entropy; the other classification losses are for labels of which some are
+wrong. All are for two classes: p is the probability of the label that a radiograph has.
 """
 
 import dataclasses
@@ -14,32 +14,32 @@ import optax
 
 from nodulax.errors import OptionError
 
-_LOG_ZERO = -4.0  # what the symmetric cross-entropy takes for the logarithm of 0, as its paper does
+_LOG_ZERO = -4.0  # replaces log 0 in the symmetric cross-entropy, as in its paper
 
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-  """What a network learns from.
+  """The loss of a network.
 
   Attributes:
-    localization_weight: of the map's mean pixel-wise loss, beside the image's loss.
-    classification: of the image. 'cross_entropy' is the study's. 'generalized' is (1 - p^q) / q,
-      between cross-entropy (q to 0) and the mean absolute error (q = 1; Zhang and Sabuncu, NeurIPS
-      2018). 'symmetric' adds the cross-entropy with label and probability exchanged (Wang et al.,
-      ICCV 2019). 'forward' sends the probability through the known rates of wrong labels before it
-      meets the label (Patrini et al., CVPR 2017).
+    localization_weight: weight of the map's mean pixel-wise loss; the image's loss has weight 1.
+    classification: loss of the image's label. 'cross_entropy' is the study's. 'generalized' is (1 -
+      p^q) / q, between cross-entropy (q to 0) and the mean absolute error (q = 1; Zhang and
+      Sabuncu, NeurIPS 2018). 'symmetric' adds the cross-entropy with label and probability
+      exchanged (Wang et al., ICCV 2019). 'forward' applies the known rates of wrong labels to the
+      probability before comparing it with the label (Patrini et al., CVPR 2017).
     generalized_q: q of 'generalized'.
-    symmetric_weights: of the cross-entropy and of the exchanged one.
-    wrong_normal, wrong_nodule: of 'forward': which share of the radiographs without a nodule is
-      labelled with one, and which share of those with a nodule is labelled without.
+    symmetric_weights: weights of the cross-entropy and of the exchanged one.
+    wrong_normal, wrong_nodule: rates of 'forward': share of the radiographs without a nodule that
+      are labelled with one, and share of those with a nodule that are labelled without.
     smoothing: the label 1 becomes 1 - smoothing / 2 and 0 becomes smoothing / 2 (Szegedy et al.,
       CVPR 2016).
-    early_learning: weight of early-learning regularisation, which holds the network to a moving
-      average of its own probabilities (Liu et al., NeurIPS 2020); 0 leaves it out.
-    early_learning_momentum: of that average.
+    early_learning: weight of early-learning regularisation, which keeps the network close to a
+      moving average of its own probabilities (Liu et al., NeurIPS 2020); 0 leaves it out.
+    early_learning_momentum: momentum of that average.
 
   Raises:
-    OptionError: one of them is out of range.
+    OptionError: a number is out of range.
   """
 
   localization_weight: float
@@ -68,11 +68,11 @@ class Loss:
     if self.wrong_normal + self.wrong_nodule >= 1:
       raise OptionError(
         f'config.loss.wrong_normal {self.wrong_normal} and wrong_nodule {self.wrong_nodule} sum to '
-        '1 or more: such labels say nothing, or the opposite; give rates that sum to less'
+        '1 or more: such labels are useless or mostly reversed; give rates that sum to less'
       )
 
   def of_image(self, logit: jax.Array, label: jax.Array) -> jax.Array:
-    """The classification's loss of `logit f32[B]` against `label f32[B]` in [0, 1]: f32[B].
+    """The classification loss of `logit f32[B]` against `label f32[B]` in [0, 1]: f32[B].
 
     A label between 0 and 1 gives the mean of both labels' losses, weighted by it.
     """
@@ -130,7 +130,7 @@ def early_learning(logit: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def localization(map_logits: jax.Array, truth: jax.Array) -> jax.Array:
-  """Mean pixel-wise binary cross-entropy of the map against the truth's share of each cell.
+  """Mean pixel-wise binary cross-entropy of the map against the share of nodule in each cell.
 
   Args:
     map_logits: f32[B, h, w].

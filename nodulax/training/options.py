@@ -53,9 +53,8 @@ def check_options(config: ConfigDict) -> None:
     config: as `configs/default.py` describes it.
 
   Raises:
-    ValueError: an option is out of its range, names a source that `config.data.shards` does not
-      know, or a file to start from that is not there. The message names the option, its value and
-      what it may be.
+    ValueError: an option is out of range, or names a source that `config.data.shards` lacks or a
+      file that does not exist. The message names the option, its value and what it may be.
   """
   for option, (least, greatest) in _RANGES.items():
     value = operator.attrgetter(option)(config)
@@ -114,7 +113,7 @@ def _check_preprocessing(config: ConfigDict) -> None:
 
 
 def _check_start(config: ConfigDict) -> None:
-  """Checks the weights that training starts from, of which the first in this order count."""
+  """Checks the weights to start from: a checkpoint, else chest weights, else ImageNet's."""
   if config.init.checkpoint:
     return
   if config.init.chest:
@@ -131,7 +130,7 @@ def _check_start(config: ConfigDict) -> None:
 
 
 def _check_chest(config: ConfigDict) -> None:
-  """Whether the network sees pixels on the scale of the chest weights, and has their size."""
+  """Checks that the network fits the chest weights in size and in the scale of its pixels."""
   needed = {'size': published.CHEST_SIZE, 'mean': published.CHEST_MEAN, 'std': published.CHEST_STD}
   wrong = [
     f'--config.model.{name}={value}'
@@ -144,7 +143,7 @@ def _check_chest(config: ConfigDict) -> None:
 
 
 def hyperparameters(config: ConfigDict) -> dict[str, Any]:
-  """The options that set runs apart and name no folder, by dotted name."""
+  """The options that distinguish runs, without folders, by dotted name."""
   groups = ('model', 'loss', 'optimizer', 'augmentation', 'preprocessing', 'train')
   values = {name: config[name].to_dict() for name in groups}
   return {'seed': config.seed, **flatten_dict(values, sep='.')}

@@ -1,4 +1,4 @@
-"""The last step's numbers, which the devices may still be working on."""
+"""The last step's metrics, which the devices may still be computing."""
 
 import math
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from nodulax.training.logbook import Logbook
 
 
 class PendingMetrics:
-  """The last step's numbers, fetched while the devices work on the next.
+  """The last step's metrics, fetched while the devices work on the next.
 
   Args:
-    log: that takes them.
-    learning_rate: of the optimizer, by the steps before.
-    refuse: makes the error of numbers that are not finite, from step, radiographs and numbers.
+    log: logbook to write to.
+    learning_rate: the optimizer's schedule, as a function of the steps done.
+    refuse: makes the error for metrics that are not finite, from step, radiographs and metrics.
   """
 
   def __init__(
@@ -34,7 +34,7 @@ class PendingMetrics:
     self._last = step, indices, metrics
 
   def settle(self) -> None:
-    """Logs the numbers; raises what `refuse` makes where one of a step taken is not finite."""
+    """Logs the metrics; raises the error of `refuse` if one is not finite in a step not skipped."""
     if self._last is None:
       return
     (step, indices, metrics), self._last = self._last, None

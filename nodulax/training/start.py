@@ -20,17 +20,17 @@ from nodulax.training.step import State, batch_shapes, step_function
 
 
 class MemoryShortage(NodulaxError):
-  """A training step needs more memory than there is; names both and what needs less."""
+  """A training step needs more memory than is free; the message names both and what needs less."""
 
 
 def starting_weights(config: ConfigDict, network: Network, state: State) -> tuple[State, str]:
-  """The state with the weights that a config names to start from, or as it is.
+  """Puts the weights that a config names to start from, if any, into the state.
 
-  These are the best network of the run config.init.checkpoint, else the public weights in
+  They are the best network of the run config.init.checkpoint, else the public weights in
   config.init.chest, else those in config.init.imagenet.
 
   Returns:
-    The state, and the builder of a public set that the weights were trained on, '' for none.
+    The state, and the builder of the public set that the weights were trained on, or ''.
   """
   init, seen = config.init, ''
   if init.checkpoint:
@@ -70,25 +70,25 @@ def compiled_step(
   state: State,
   accumulate: int,
 ) -> tuple[Callable, int, float | None]:
-  """The training step, compiled, in parts that fit into memory.
+  """Compiles the training step, in parts that fit into memory.
 
-  On several hosts it is compiled at its first call and its memory is not looked at: JAX compiles
-  what pmap maps ahead of time on one host alone.
+  On several hosts it is compiled at its first call and its memory is not checked: JAX compiles
+  pmapped functions ahead of time only on a single host.
 
   Args:
     config: as `configs/default.py` describes it.
-    network, adam, loss: of the step.
-    devices: to train on, of all hosts.
-    state: that the step begins with.
-    accumulate: parts that each device's share of a batch is worked through in; 0 for the fewest
-      that fit.
+    network, adam, loss: see `step_function`.
+    devices: devices of all hosts to train on.
+    state: state before the first step.
+    accumulate: number of parts in which each device works through its share of a batch; 0 for the
+      fewest that fit.
 
   Returns:
-    The program, the parts, and the seconds that it takes, None where they are not known.
+    The program, the number of parts, and the seconds per step, None if unknown.
 
   Raises:
     OptionError: the number of parts is left open on several hosts.
-    MemoryShortage: it does not fit into the memory of a device.
+    MemoryShortage: the step does not fit into the memory of a device.
   """
   if hosts.several():
     if not accumulate:

@@ -28,10 +28,10 @@ class State:
     step: i32[], batches done.
     params: the network's weights.
     batch_stats: the running statistics of its batch norms.
-    opt_state: the optimizer's.
-    loss_scale: of float16; None in other precisions.
-    targets: f32[N], for early-learning regularisation the moving average of the probability of each
-      radiograph of the training split; None without.
+    opt_state: the optimizer's state.
+    loss_scale: the loss scale of float16; None in other precisions.
+    targets: f32[N], moving average of the probability of each training radiograph, for
+      early-learning regularisation; None without it.
   """
 
   step: jax.Array
@@ -55,22 +55,22 @@ def step_function(
     network: the network.
     adam: the optimizer.
     loss: what the network learns from.
-    accumulate: parts that a device works through one after the other, to need less memory. Loss
-      and gradient are those of the whole batch. Batch norm is not: it normalises each part (over
-      all devices where it is synchronised) by that part's statistics, and its running statistics
-      move once a part.
+    accumulate: number of parts that a device works through one after the other, to need less
+      memory. Loss and gradient are those of the whole batch. Batch norm is not: it normalises each
+      part (over all devices where it is synchronised) by that part's statistics, and its running
+      statistics move once per part.
 
   Returns:
-    (state, batch) -> (state, metrics): `batch` as `training_batches` yields it, this device's
-    part; the new state and the metrics are the same on every device. With float16, `skipped` is 1
-    where a gradient was too large for it, and the state but for the scale stays as it was.
+    (state, batch) -> (state, metrics): `batch` is this device's part of what `training_batches`
+    yields; the new state and the metrics are the same on every device. With float16, `skipped` is 1
+    if a gradient overflowed; then only the step number and the scale change.
   """
   return _Training(network, adam, loss, accumulate).step
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Training:
-  """What a step needs besides state and batch; as `step_function`."""
+  """What a step needs besides state and batch: the arguments of `step_function`."""
 
   network: Network
   adam: optax.GradientTransformation
@@ -117,7 +117,7 @@ class _Training:
     if state.targets is not None:
       batch['target'] = state.targets[batch['index']]
     if self.accumulate == 1:
-      # Not a loop of one turn: XLA removes it too late to make its convolutions fast on a CPU.
+      # Not a loop of one pass: XLA removes it too late to make its convolutions fast on a CPU.
       gradient, (batch_stats, metrics, target) = differentiate(
         state.params, state.batch_stats, batch, scale
       )
@@ -170,9 +170,9 @@ class _Training:
 
 
 def _moved(targets: jax.Array | None, index: jax.Array, new: jax.Array) -> jax.Array:
-  """Within a step: targets with the new ones of every device's radiographs.
+  """Within a step: replaces the targets of every device's radiographs.
 
-  A radiograph that is in the batch twice gets the mean of its two.
+  A radiograph that occurs twice in the batch gets the mean of both.
   """
   assert targets is not None
   index, new = parallel.gather((index, new))
@@ -182,7 +182,7 @@ def _moved(targets: jax.Array | None, index: jax.Array, new: jax.Array) -> jax.A
 
 
 def batch_shapes(images: int, pixels: int) -> dict[str, jax.ShapeDtypeStruct]:
-  """The shapes of a batch as `training_batches` yields it.
+  """The shapes of a batch from `training_batches`.
 
   Args:
     images: radiographs in it.
@@ -205,14 +205,14 @@ def initial_state(
   loss_scale: LossScale | None = None,
   radiographs: int = 0,
 ) -> State:
-  """A state with random weights; `radiographs` of the training split have targets of their own."""
+  """Makes a state with random weights, and early-learning targets for `radiographs` radiographs."""
   initialise = jax.jit(_initialiser(network, adam, image_size, loss_scale, radiographs))
   key = jax.random.key(seed)
   return compile_ahead(initialise, key, what='the first weights')(key)
 
 
 def state_shapes(network: Network, adam: optax.GradientTransformation, image_size: int) -> State:
-  """The shapes of `initial_state`, for which nothing is computed."""
+  """The shapes of `initial_state`, without computing it."""
   initialise = _initialiser(network, adam, image_size, None, 0)
   return jax.eval_shape(initialise, jax.random.key(0))
 
@@ -224,7 +224,7 @@ def _initialiser(
   loss_scale: LossScale | None,
   radiographs: int,
 ) -> Callable:
-  """What makes a state from a random key."""
+  """Returns the function that makes a state from a random key."""
 
   def initialise(key: jax.Array) -> State:
     image = jnp.zeros((1, image_size, image_size, 1))

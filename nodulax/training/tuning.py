@@ -1,4 +1,4 @@
-"""What the tune split says of a network: thresholds, figures for the log, and how good it is."""
+"""Judges a network on the tune split: its thresholds, figures for the log, and its quality."""
 
 import dataclasses
 import math
@@ -16,16 +16,16 @@ from nodulax.statistics.estimate import Estimate
 
 @dataclasses.dataclass(frozen=True)
 class Tuning:
-  """What the tune split says of a network.
+  """The results of a network on the tune split.
 
   Attributes:
     thresholds: frozen on the split.
     cells: where its hottest cells lie.
     scalars: figures by name, for the log.
-    interval: of the AUC.
-    quality: by what the best network of a run is chosen. It is the AUC; for a pixel network, where
-      nodules of the split are located, the mean of AUC and the share of them on which the hottest
-      cell lies.
+    interval: confidence interval of the AUC.
+    quality: figure by which the best network of a run is chosen: the AUC; for a pixel network on a
+      split with located nodules, the mean of the AUC and the share of these that the hottest cell
+      hits.
   """
 
   thresholds: Thresholds
@@ -42,7 +42,7 @@ def judge(tune: Prepared, probability: np.ndarray, heat_maps: np.ndarray, head: 
     tune: the split, of N radiographs.
     probability: f64[N].
     heat_maps: f32[N, h, w].
-    head: of the network, 'image' or 'pixel'.
+    head: the network's head, 'image' or 'pixel'.
   """
   labels = [case.label for case in tune.cases]
   thresholds = freeze_thresholds(tune, probability, heat_maps)

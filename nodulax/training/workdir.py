@@ -1,4 +1,4 @@
-"""A run's folder: whose it is, and what to do with its logs after an interruption."""
+"""A run's folder: which config it belongs to, and its logs after an interruption."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from nodulax import NOTICE
 from nodulax.errors import NodulaxError
 
-# Options that say where and how fast, not what: they may change between two starts of one run.
+# Options that change only where or how fast a run works: they may differ between two starts.
 FREE = (
   'name',
   'data.evaluate',
@@ -22,30 +22,30 @@ FREE = (
   'train.checkpoint_minutes',
   'train.pictures',
   'evaluation.',
-  'order',  # of a study: what is done already is recognised, what is new is added
+  'order',  # of a study: finished runs are recognised, new ones added
   'seeds',
   'parts',
   'sweeps.',
 )
 
 
-# What a run makes, and what a study does.
+# What a run makes (the first), and what a study makes.
 MADE = ('checkpoints/latest/*', 'raw', 'shards')
 
 
 class WorkdirError(NodulaxError):
-  """A workdir that holds the run of another config; says which options differ."""
+  """A workdir holds the run of another config; the message lists the options that differ."""
 
 
 def claim(workdir: epath.PathLike, config: ConfigDict, write: bool = True) -> epath.Path:
   """Makes a run's folder, or checks that it belongs to this config.
 
-  A folder in which nothing was made yet may be claimed with any config: its first start failed,
-  and the next one may have mended what the error named.
+  A folder without results may be claimed with any config: its first start failed, and the next may
+  have fixed the error.
 
   Args:
     workdir: the folder.
-    config: of the run.
+    config: config of the run.
     write: False on all hosts but one.
 
   Raises:
@@ -77,13 +77,13 @@ def claim(workdir: epath.PathLike, config: ConfigDict, write: bool = True) -> ep
 def claim_data(
   workdir: epath.Path, data: dict[str, Any], write: bool = True, name: str = 'data.json'
 ) -> None:
-  """Records what data a run learns from, or finds that the record says the same.
+  """Records the data that a run learns from, or checks them against the record.
 
   Args:
-    workdir: of the run, claimed by its config.
-    data: what tells the data from others, as JSON.
+    workdir: folder of the run, claimed with its config.
+    data: what identifies the data, as JSON.
     write: False on all hosts but one.
-    name: of the record.
+    name: file name of the record.
 
   Raises:
     WorkdirError: the run began with other data.
@@ -94,14 +94,14 @@ def claim_data(
     if theirs != data:
       raise WorkdirError(
         f'{workdir} began with other data: {json.dumps(theirs)} there, {json.dumps(data)} now. '
-        'Choose another --workdir, or give back the shards that it began with'
+        'Choose another --workdir, or use the shards that it began with'
       )
   elif write:
     _replace(saved, json.dumps(data, indent=2).encode())
 
 
 def _portable(config: dict[str, Any], workdir: epath.Path) -> dict[str, Any]:
-  """Paths of what is beside the workdir, or in its study, made relative: they may move together."""
+  """Makes paths beside the workdir, or in its study, relative, since all may move together."""
   here = workdir.resolve()
   study = next(
     (folder for folder in here.parents if (folder / 'config.json').exists()), here.parent
@@ -114,7 +114,7 @@ def _portable(config: dict[str, Any], workdir: epath.Path) -> dict[str, Any]:
   ):
     for option in options:
       given = paths.get(option)
-      if given and '://' not in given and not given.startswith('../'):  # which it is from then on
+      if given and '://' not in given and not given.startswith('../'):  # already relative
         whole = epath.Path(given).resolve()
         if whole.is_relative_to(study):
           paths[option] = os.path.relpath(whole, here)
@@ -122,7 +122,7 @@ def _portable(config: dict[str, Any], workdir: epath.Path) -> dict[str, Any]:
 
 
 def _replace(path: epath.Path, content: bytes) -> None:
-  """Writes a file that is whole at any moment, the old one or the new one."""
+  """Replaces a file at once, so that it is never half written."""
   unfinished = path.with_name(path.name + '.unfinished')
   unfinished.write_bytes(content)
   unfinished.replace(path)
@@ -131,8 +131,8 @@ def _replace(path: epath.Path, content: bytes) -> None:
 def _is_free(option: str, config: dict[str, Any]) -> bool:
   """Whether an option may change between two starts.
 
-  Shards of sources that do not train are only evaluated on. A study leaves its own to its runs,
-  each of which has a workdir that looks at them again.
+  Shards other than those to train on are only evaluated. A study leaves its shards to its runs,
+  whose workdirs check them again.
   """
   if option.startswith('data.shards.'):
     return 'order' in config or option != f'data.shards.{config["data.train"]}'
@@ -154,7 +154,7 @@ def log_sizes(workdir: epath.Path) -> dict[str, int]:
 
 
 def cut_back_logs(workdir: epath.Path, sizes: dict[str, int]) -> None:
-  """Takes back what was logged after a checkpoint, since it will be done and logged again."""
+  """Removes what was logged after a checkpoint, since it will be done and logged again."""
   for path in _logs(workdir):
     if path.name not in sizes:
       path.unlink()
