@@ -1,4 +1,4 @@
-"""Compiles a step before it is first run: shows the time gone by, and knows the memory it needs."""
+"""Compiles a step before its first run: shows the elapsed time, and computes its need of memory."""
 
 import math
 import pathlib
@@ -15,19 +15,19 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from nodulax.distributed import hosts
 
 _NAME = 'compiling'  # of the thread
-_SPARE = 0.05  # share of the free memory that a step leaves to everything else
+_SPARE = 0.05  # share of the free memory that a step must leave to everything else
 
 
 def compile_ahead(function: Any, *arguments: Any, what: str) -> Any:
   """The compiled program of a function.
 
   Compiling takes a minute for a large network and cannot be interrupted, so it runs in a thread of
-  its own: a signal that comes meanwhile is answered at once.
+  its own: a signal that comes meanwhile is handled at once.
 
   Args:
-    function: what `jax.jit` or `parallel.map_devices` gave.
-    arguments: its arguments or their shapes; of a mapped one with the leading axis of devices.
-    what: is compiled, for the progress, which the first host shows.
+    function: result of `jax.jit` or `parallel.map_devices`.
+    arguments: its arguments or their shapes, with the leading axis of devices if it is mapped.
+    what: name of what is compiled, for the progress that the first host shows.
   """
   outcome: dict[str, Any] = {}
 
@@ -61,14 +61,14 @@ def forget() -> None:
 
 
 def at_work() -> bool:
-  """Whether a program is still being compiled that nobody waits for any more."""
+  """Whether a program that nobody waits for any more is still being compiled."""
   return any(thread.name == _NAME for thread in threading.enumerate())
 
 
 def needed_bytes(program: Any, devices: Sequence[jax.Device]) -> float:
-  """The memory that a compiled step takes of a device, or of the machine where these are its CPUs.
+  """The memory that a compiled step takes on a device, or on the machine if the devices are CPUs.
 
-  0 where the compiler does not say.
+  0 if the compiler does not report it.
   """
   analysis = program.memory_analysis()
   if analysis is None:
@@ -83,9 +83,9 @@ def needed_bytes(program: Any, devices: Sequence[jax.Device]) -> float:
 
 
 def free_bytes(device: jax.Device) -> float:
-  """The memory that a device can still give; of a CPU, what this process may take of the machine.
+  """The free memory of a device; for a CPU, what this process may take of the machine's.
 
-  Infinite where neither the device nor the system says.
+  Infinite if neither the device nor the system reports it.
   """
   if device.platform == 'cpu':
     return _free_in_machine()
@@ -96,12 +96,12 @@ def free_bytes(device: jax.Device) -> float:
 
 
 def fits(needed: float, free: float) -> bool:
-  """Whether a step that needs so much leaves enough for everything else."""
+  """Whether a step that needs `needed` bytes leaves enough for everything else."""
   return needed <= free * (1 - _SPARE)
 
 
 def seconds_a_call(program: Callable, *arguments: Any, calls: int = 2) -> float:
-  """The shortest time of some calls of a compiled step with zeros, which it may keep.
+  """The shortest time of some calls of a compiled step on zeros, which it may take as donated.
 
   Args:
     program: compiled by `compile_ahead`.

@@ -1,8 +1,8 @@
-"""Several hosts, each running the same command: how they find each other, and what each does alone.
+"""Several hosts that each run the same command: how they find each other and work together.
 
-Every host runs the whole of `train`, with its own part of each batch. The first alone writes logs,
-pictures and evaluations; a checkpoint is written by all together. The workdir must be on storage
-that all of them see.
+Every host runs the whole of `train`, with its own part of each batch. Only the first writes logs,
+pictures and evaluations; all write checkpoints together. The workdir must be on storage that all
+of them see.
 """
 
 import os
@@ -14,33 +14,33 @@ from jax.experimental import multihost_utils
 
 from nodulax.errors import NodulaxError
 
-_SHARED = 'shared-by-hosts'  # file that tells whether a folder is
+_SHARED = 'shared-by-hosts'  # file that shows whether a folder is shared
 
 
 class HostsError(NodulaxError):
-  """The hosts cannot find each other; says which flag or variable is at fault."""
+  """The hosts cannot find each other; the message names the flag or variable at fault."""
 
 
 def join(coordinator: str = '', processes: int = 0, process_id: int = -1) -> None:
-  """Makes this process one of several, where it is; to be called before anything else uses JAX.
+  """Joins this process to the others, if any; call it before anything else uses JAX.
 
   They are found, in this order, through
   1. the arguments,
   2. SLURM, for a step of several tasks,
-  3. the variables of a TPU pod on Kubernetes, or, asked for with coordinator='auto', whatever
+  3. the variables of a TPU pod on Kubernetes, or, with coordinator='auto', whatever
      `jax.distributed.initialize` finds: a TPU pod on Compute Engine, Open MPI, Kubernetes.
-  Otherwise this process is alone.
+  Otherwise this process runs alone.
 
   Args:
     coordinator: address and port of the first process, or 'auto'.
-    processes: how many there are.
-    process_id: which of them this is, from 0.
+    processes: number of processes.
+    process_id: index of this process, from 0.
 
   Raises:
     HostsError: some arguments are missing, or nothing was found.
   """
   given = (bool(coordinator), processes > 0, process_id >= 0)
-  # Its handler of SIGTERM would take the place of ours.
+  # Its handler of SIGTERM would replace ours.
   jax.config.update('jax_enable_preemption_service', False)
   # On CPUs two computations at once may wait for each other across hosts.
   jax.config.update('jax_cpu_enable_async_dispatch', False)
@@ -63,7 +63,7 @@ def join(coordinator: str = '', processes: int = 0, process_id: int = -1) -> Non
 
 
 def _one_of_several(environment: os._Environ | dict[str, str]) -> bool:
-  """Whether SLURM or Kubernetes says so."""
+  """Whether SLURM or Kubernetes started several processes."""
   tasks = environment.get('SLURM_STEP_NUM_TASKS', '1')  # of this step; 1 outside of srun
   workers = environment.get('TPU_PROCESS_ADDRESSES') or environment.get('TPU_WORKER_HOSTNAMES', '')
   return int(tasks) > 1 or ',' in workers
@@ -72,8 +72,8 @@ def _one_of_several(environment: os._Environ | dict[str, str]) -> bool:
 def _own_gpus(environment: os._Environ | dict[str, str]) -> list[int] | None:
   """Which of the GPUs that a SLURM task sees are its own; None leaves that to JAX.
 
-  JAX gives each task the one GPU of its number on the node. That is wrong for a task alone on its
-  node, which takes all, and where SLURM shows each task its own GPUs only.
+  JAX gives each task one GPU, by its number on the node. That is wrong for the only task of a node,
+  which takes all, and where SLURM shows each task only its own GPUs.
   """
   visible = environment.get('CUDA_VISIBLE_DEVICES', '')
   tasks_here = environment.get('SLURM_STEP_TASKS_PER_NODE', '').split('(')[0].split(',')[0]
@@ -107,15 +107,15 @@ def together(values: np.ndarray) -> np.ndarray:
 
 
 def wait(where: str) -> None:
-  """Returns when every host has come to this place, which has the same name on all."""
+  """Waits until every host has reached this point, which has the same name on all."""
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(where)
 
 
 def share_folder(folder: str | os.PathLike) -> bool:
-  """Whether this host sees the folder of that name of the first host; to be asked by all together.
+  """Whether this host sees the first host's folder of that name; all hosts must call it together.
 
-  '' is no folder, and shared by nobody.
+  '' means no folder, which is never shared.
   """
   if not several() or not folder:
     return False

@@ -13,11 +13,11 @@ from nodulax.model import Network
 
 
 class Predictor:
-  """A network ready to be run on several devices.
+  """A network ready to run on several devices.
 
   Args:
     network: the network.
-    devices: to run on, of all hosts; each host must call with the same number of batches.
+    devices: devices of all hosts; each host must call with the same number of batches.
   """
 
   def __init__(self, network: Network, devices: Sequence[jax.Device]):
@@ -33,9 +33,9 @@ class Predictor:
     """Probabilities and heat maps of every valid image of all hosts, in order, on each host.
 
     Args:
-      variables: of the network, replicated over the devices.
-      batches: each with `valid bool[B]`, and of its images `image u8[B / hosts, S, S, 1]`, the
-        part of this host; B divides over the devices.
+      variables: the network's variables, replicated over the devices.
+      batches: each has `valid bool[B]`, and `image u8[B / hosts, S, S, 1]`, this host's part of its
+        images; B is a multiple of the number of devices.
 
     Returns:
       probability f64[N] and heat_maps f32[N, h, w], both in [0, 1].

@@ -2,7 +2,7 @@
 
 Each device holds a whole copy of the network and works on its part of the batch. A step is
 written for one device; `mean`, `shares` and `gather` in it run over the devices of every host.
-Outside of a step every host sees the leading axis of its own devices alone.
+Outside a step a host sees only its own devices on the leading axis.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ def devices(count: int = 0) -> list[jax.Device]:
 
 
 def local(devices: Sequence[jax.Device]) -> list[jax.Device]:
-  """Those of this host."""
+  """The devices of this host."""
   return [device for device in devices if device.process_index == jax.process_index()]
 
 
@@ -54,8 +54,8 @@ def mean(tree: Any) -> Any:
 def shares(weights: jax.Array) -> jax.Array:
   """Within a step: this device's shares of a weighted mean over the global batch.
 
-  The mean over the devices of each one's sum of value times share is the weighted mean of all
-  values, however the weights fall on the devices; it is 0 where every weight is.
+  Sum value times share on each device, and average the sums over the devices: that is the weighted
+  mean of all values, however the weights fall on the devices, and 0 if every weight is 0.
 
   Args:
     weights: f32[b] of this device's radiographs.
@@ -68,15 +68,15 @@ def shares(weights: jax.Array) -> jax.Array:
 
 
 def gather(tree: Any) -> Any:
-  """Within a step: what all devices of all hosts have, in their order: `[b, ...]` to `[B, ...]`."""
+  """Within a step: joins the arrays of all hosts' devices, in order: `[b, ...]` to `[B, ...]`."""
   return jax.lax.all_gather(tree, AXIS, tiled=True)
 
 
 class Agreement:
-  """What any host asks for, all hosts do, at the same step.
+  """Makes all hosts act at the same step on what any of them asks for.
 
-  A call takes this host's wishes and returns every host's together. With several hosts the answer
-  is to the call before, so that no device waits for it; each must call equally often.
+  A call takes this host's wishes and returns, for each, whether any host has it. With several hosts
+  it returns the result of the call before, so that no device waits; all must call equally often.
   """
 
   def __init__(self, devices: Sequence[jax.Device]):
@@ -95,7 +95,7 @@ class Agreement:
 
 
 def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
-  """One copy a device, on a new leading axis."""
+  """Copies a tree to each device, on a new leading axis."""
   copies = jax.tree.map(lambda leaf: np.stack([np.asarray(leaf)] * len(local(devices))), tree)
   return map_devices(lambda leaves: leaves, devices)(copies)
 
@@ -107,13 +107,13 @@ def shapes(tree: Any, devices: Sequence[jax.Device]) -> Any:
 
 
 def first(tree: Any) -> Any:
-  """The copy of this host's first device of a replicated tree."""
-  # Not leaf[0]: that is a computation of all devices, which may wait for one that waits for it.
+  """The copy of a replicated tree on this host's first device."""
+  # Not leaf[0]: it runs on all devices, one of which may be waiting for its result.
   return jax.tree.map(lambda leaf: leaf.addressable_data(0)[0], tree)
 
 
 def split(batch: dict[str, Any], devices: Sequence[jax.Device]) -> dict[str, Any]:
-  """This host's part of a batch over its devices: `[B, ...]` to `[devices, B / devices, ...]`."""
+  """Splits this host's part of a batch over its devices: `[B, ...]` to `[devices, b, ...]`."""
   count = len(local(devices))
   return {
     name: values.reshape(count, len(values) // count, *values.shape[1:])
@@ -122,7 +122,7 @@ def split(batch: dict[str, Any], devices: Sequence[jax.Device]) -> dict[str, Any
 
 
 def require_divisible(batch_size: int, devices: Sequence[jax.Device], accumulate: int = 1) -> None:
-  """Raises ValueError where a batch over all hosts does not divide into equal parts."""
+  """Raises ValueError if a batch over all hosts does not divide into equal parts."""
   if batch_size % (len(devices) * accumulate):
     parts = f' in {accumulate} parts each' if accumulate > 1 else ''
     raise OptionError(
