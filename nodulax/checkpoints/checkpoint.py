@@ -1,9 +1,9 @@
 """Checkpoints of a run: the only file that knows Orbax.
 
 WORKDIR/checkpoints/latest holds what training resumes from (state and progress, together or not at
-all; the data's position follows from the step). WORKDIR/checkpoints/best holds the network with
-the best tune AUC and everything that its use needs beside the weights, and the one before it, to
-which a run returns that goes back a checkpoint. Digests tell damage from what was saved.
+all; the data's position follows from the step). WORKDIR/checkpoints/best holds the network that is
+best on the tune split, with everything needed to use it, and the one before it, for a run that
+falls back to an earlier checkpoint. Digests reveal damage.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ from nodulax.checkpoints.description import Description
 from nodulax.errors import NodulaxError
 from nodulax.storage import folders
 
-NEEDED = ('checkpoints/best', 'config.json')  # of a run, to use its network
-KEPT = 2  # a corrupt one falls back to the one before
+NEEDED = ('checkpoints/best', 'config.json')  # files of a run that its network needs
+KEPT = 2  # if one is corrupt, the one before it is used
 
 
 class CheckpointError(NodulaxError):
-  """A checkpoint that is missing, unreadable or of another kind; says where and what to do."""
+  """A checkpoint is missing, unreadable or of another kind; the message names it and the remedy."""
 
 
 class Checkpoints:
@@ -40,7 +40,7 @@ class Checkpoints:
 
   def __enter__(self) -> Self:
     with contextlib.ExitStack() as stack:
-      stack.enter_context(_patient_loops())  # saving goes on in other threads until the end
+      stack.enter_context(_patient_loops())  # saving continues in other threads until the end
       self._latest = stack.enter_context(contextlib.closing(_manager(self._folder / 'latest')))
       self._best = stack.enter_context(contextlib.closing(_manager(self._folder / 'best')))
       self._stack = stack.pop_all()
@@ -50,7 +50,7 @@ class Checkpoints:
     self._stack.__exit__(*exception)
 
   def save_latest(self, step: int, state: Any, progress: dict) -> None:
-    """Saves what an exact restart needs; returns when the copy is made, writes in the background.
+    """Saves what an exact restart needs; returns once it is copied, and writes in the background.
 
     Args:
       step: training steps done.
@@ -85,7 +85,7 @@ class Checkpoints:
   def restore_latest(self, state: Any) -> tuple[int, Any, dict] | None:
     """The newest readable (step, state, progress).
 
-    What a run wrote after that step is dropped, to be done again. None where nothing was saved.
+    What the run wrote after that step is removed, to be done again. None if nothing was saved.
 
     Raises:
       CheckpointError: there are checkpoints, and none of them can be read.
@@ -120,24 +120,24 @@ class Checkpoints:
     if steps:
       raise CheckpointError(
         f'{self._latest.directory}: none of the checkpoints {steps} can be read; '
-        'remove the folder to start the run anew'
+        'remove the folder to start the run again from the beginning'
       )
     return None
 
   def latest_path(self) -> epath.Path | None:
-    """Where the newest state lies; None where none was saved."""
+    """The path of the newest state; None if none was saved."""
     step = self._latest.latest_step()
     return None if step is None else self._latest.directory / str(step)
 
   def wait(self) -> None:
-    """Returns when everything saved is on disk."""
+    """Waits until everything saved is on disk."""
     with self._writing():
       self._latest.wait_until_finished()
       self._best.wait_until_finished()
 
   @contextlib.contextmanager
   def _writing(self) -> Iterator[None]:
-    """Says what a failure to write means: it may be that of the last save, in the background."""
+    """Explains a failure to write, which may be that of the last save, in the background."""
     try:
       yield
     except Exception as error:  # of a full disk, in any of three libraries
@@ -150,7 +150,7 @@ class Checkpoints:
 
 
 def latest_step(workdir: epath.PathLike) -> int | None:
-  """How many training steps the run in `workdir` has saved; None where there is nothing."""
+  """How many training steps the run in `workdir` has saved; None if there is nothing."""
   return max(_steps(epath.Path(workdir) / 'checkpoints' / 'latest'), default=None)
 
 
@@ -167,11 +167,11 @@ def finished(workdir: epath.PathLike, total_steps: int) -> bool:
 
 
 def describe(run: epath.PathLike) -> Description:
-  """The description of a run's best network, or of the shipped one where `run` is 'nodulax'.
+  """The description of a run's best network, or of the bundled one if `run` is 'nodulax'.
 
   Raises:
-    CheckpointError: there is none in the folder `run`, or it was trained on other crops than this
-      program would show it.
+    CheckpointError: the folder `run` has none, or its network was trained on other crops than this
+      program makes.
   """
   if str(run) == shipped.NAME:
     return shipped.description()
@@ -224,7 +224,7 @@ def _require_digest(tree: Any, expected: str) -> None:
 
 
 def _on_host(tree: Any) -> Any:
-  """NumPy arrays of its own. Orbax lets one host write these, and every host read them."""
+  """Copies to NumPy arrays, which Orbax lets one host write and every host read."""
   return jax.tree.map(np.array, tree)
 
 
@@ -246,13 +246,13 @@ def _read_best(run: epath.PathLike, **items: ocp.args.CheckpointArgs) -> Any:
   step = max(_steps(folder), default=None)
   if step is None:
     raise CheckpointError(
-      f'{run}: the run has not finished an epoch, so it has no best checkpoint yet; let it go on'
+      f'{run}: the run has not finished an epoch, so it has no best checkpoint yet; let it continue'
     )
   return _read(folder / str(step), **items)
 
 
 def _read(checkpoint: epath.Path, **items: ocp.args.CheckpointArgs) -> Any:
-  """Items of a checkpoint."""
+  """Reads items of a checkpoint."""
   with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader, _patient_loops():
     try:
       return reader.restore(checkpoint, args=ocp.args.Composite(**items))
@@ -262,7 +262,7 @@ def _read(checkpoint: epath.Path, **items: ocp.args.CheckpointArgs) -> Any:
 
 
 class _PatientLoop(asyncio.SelectorEventLoop):
-  """Closes when all its tasks have ended."""
+  """An event loop that closes only after all its tasks have ended."""
 
   def close(self) -> None:
     if not self.is_closed():
@@ -276,10 +276,10 @@ class _PatientLoop(asyncio.SelectorEventLoop):
 
 @contextlib.contextmanager
 def _patient_loops() -> Iterator[None]:
-  """New event loops are patient.
+  """Makes new event loops wait for their tasks before they close.
 
-  Orbax reads or writes all arrays at once and closes its loop at the first that fails; each of
-  the others, when it comes, then prints a stack trace from a thread where nothing can catch it.
+  Orbax reads or writes all arrays at once and closes its loop at the first failure; each later
+  failure then prints a stack trace from a thread where nothing can catch it.
   """
   usual = asyncio.new_event_loop
   asyncio.new_event_loop = _PatientLoop

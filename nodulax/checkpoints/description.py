@@ -1,4 +1,4 @@
-"""What a trained network needs beside its weights: the one schema of it.
+"""The schema of what a trained network needs beside its weights.
 
 Checkpoints, exported files, the bundled network, findings.json, the page and the DICOM
 objects hold it, or parts of it, as JSON.
@@ -16,17 +16,17 @@ from nodulax.statistics.overlap import OverlapThreshold
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-  """Frozen on the tune split.
+  """Thresholds and temperature, frozen on the tune split.
 
   Attributes:
     probability: at or above it a radiograph is called positive (Youden).
     heat_map: at or above it a pixel is called nodule.
-    tune_images: how many radiographs the probability threshold rests on.
+    tune_images: number of radiographs from which the probability threshold was chosen.
     tune_auc: AUC on the tune split.
-    temperature: by which logits are divided to calibrate the probability; None where the tune split
-      tells none, and in checkpoints older than it.
-    specificity_90: at or above it a radiograph is called positive where 90 % of the normal tune
-      radiographs shall be called negative; None in checkpoints older than it.
+    temperature: divisor of the logits that calibrates the probability; None if the tune split
+      allows no estimate, and in older checkpoints.
+    specificity_90: probability threshold at which 90 % of the normal tune radiographs are called
+      negative; None in older checkpoints.
   """
 
   probability: float
@@ -52,16 +52,16 @@ class Description:
   """What a trained network needs beside its weights.
 
   Attributes:
-    name: of the run.
+    name: name of the run.
     model: keyword arguments of `build_network`.
-    preprocessing: of every image it ever sees.
+    preprocessing: preprocessing of every image that it sees.
     thresholds: frozen on the tune split.
-    step: training steps behind it.
-    weights_sha256: `checkpoint.digest` of its weights; '' in checkpoints older than it.
-    lung_network_sha256: of the lung network that found its crops; '' in older checkpoints.
-    input_fingerprint: `input_fingerprint` of the program that trained it; '' likewise.
-    seen: builder of a public set whose radiographs the weights that it started from were trained
-      on, so that this set tests it less strictly; '' for none.
+    step: number of training steps.
+    weights_sha256: `checkpoint.digest` of its weights; '' in older checkpoints.
+    lung_network_sha256: SHA-256 of the lung network that found its crops; '' in older checkpoints.
+    input_fingerprint: `input_fingerprint` of the program that trained it; '' in older checkpoints.
+    seen: builder of the public set that its first weights were trained on, which is therefore a
+      less strict test of it; '' for none.
   """
 
   name: str
@@ -84,11 +84,11 @@ class Description:
     return typed_json.construct(cls, values)
 
   def to_json(self) -> dict[str, Any]:
-    """All of it, for JSON."""
+    """The description as a JSON object."""
     return dataclasses.asdict(self)
 
   def with_inputs(self) -> Self:
-    """The same with what this program makes of a radiograph before the network sees it."""
+    """The description with the digests of this program's lung network and preprocessing."""
     return dataclasses.replace(
       self,
       lung_network_sha256=lungs.weights_sha256(),
@@ -99,7 +99,7 @@ class Description:
     """Checks that this program finds the lungs with the network that the training used.
 
     Raises:
-      NodulaxError: it does not, so that the network would see other crops.
+      NodulaxError: it uses another, so that the network would see other crops.
     """
     if self.lung_network_sha256 not in ('', lungs.weights_sha256()):
       raise NodulaxError(

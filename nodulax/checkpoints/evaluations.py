@@ -1,4 +1,4 @@
-"""What is known of how well a trained network does: the metrics of its evaluations."""
+"""The metrics of a trained network's evaluations."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from etils import epath
 
 from nodulax.checkpoints import shipped
 
-Metrics = dict[str, Any]  # of metrics.json: `split`, `images` and `auc` are used here
+Metrics = dict[str, Any]  # as in metrics.json: `split`, `images` and `auc` are used here
 
 
 def evaluations(run: epath.PathLike) -> dict[str, Metrics]:
@@ -23,7 +23,7 @@ def evaluations(run: epath.PathLike) -> dict[str, Metrics]:
 
 
 def shown(auc: dict[str, Any] | None) -> str:
-  """An AUC with its interval of 95 %, as people read it."""
+  """An AUC with its 95 % interval, for people to read."""
   if auc is None:
     return 'none, for lack of positive or of negative radiographs'
   interval = '' if auc['low'] is None else f' ({auc["low"]:.2f} to {auc["high"]:.2f})'

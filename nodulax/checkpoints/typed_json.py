@@ -1,4 +1,4 @@
-"""Values of JSON that anyone may have written, checked against the types of what they go to."""
+"""Checks untrusted JSON values against the types that they are needed in."""
 
 import dataclasses
 import inspect
@@ -11,7 +11,7 @@ from nodulax.errors import NodulaxError
 
 Made = TypeVar('Made')
 
-_SHOWN = 60  # characters of a foreign value that an error repeats
+_SHOWN = 60  # characters of an untrusted value that an error quotes
 
 
 def construct(make: Callable[..., Made], values: Any, where: str = '') -> Made:
@@ -20,14 +20,14 @@ def construct(make: Callable[..., Made], values: Any, where: str = '') -> Made:
   Args:
     make: its parameters are annotated with bool, int, float, str, None, Literal, `tuple[X, Y]`,
       `dict[str, Any]`, dataclasses, or unions of these.
-    values: what JSON holds of them.
+    values: JSON object with their values.
     where: the name of the object, for messages.
 
   Raises:
-    NodulaxError: a value is missing, unknown or of another type, or `make` refuses it; says which.
+    NodulaxError: a value is missing, unknown or of another type, or refused by `make`.
   """
   if not isinstance(values, dict):
-    raise NodulaxError(f'{where or "it"} is no JSON object but {_shown(values)}')
+    raise NodulaxError(f'{where or "it"} is not a JSON object but {_shown(values)}')
   parameters = inspect.signature(make).parameters
   needed = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
   if missing := sorted(needed - values.keys()):
@@ -42,7 +42,7 @@ def construct(make: Callable[..., Made], values: Any, where: str = '') -> Made:
 
 
 def _converted(value: Any, wanted: Any, where: str) -> Any:
-  """`value` as the type `wanted`; NodulaxError where it is none."""
+  """Converts `value` to the type `wanted`; raises NodulaxError if it does not fit."""
   origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
   if dataclasses.is_dataclass(wanted):
     return construct(wanted, value, where)  # type: ignore[arg-type]

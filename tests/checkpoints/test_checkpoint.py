@@ -36,7 +36,7 @@ def rewrite(run, change) -> None:
     (lambda values: values.update(lung_network_sha256='0' * 64), 'crops of another lung network'),
     (lambda values: values['preprocessing'].update(window=[99, 1]), 'preprocessing.window'),
     (lambda values: values['preprocessing'].update(image_size=10**6), 'preprocessing.image_size'),
-    (lambda values: values.update(preprocessing=None), 'preprocessing is no JSON object'),
+    (lambda values: values.update(preprocessing=None), 'preprocessing is not a JSON object'),
     (lambda values: values['model'].update(size='huge'), 'huge'),
     (lambda values: values['model'].update(attention=True), 'unknown attention'),
     (lambda values: values['model'].update(reduction=0), 'reduction is 0'),

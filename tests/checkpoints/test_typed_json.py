@@ -57,7 +57,7 @@ def test_json_becomes_the_arguments_of_a_function():
     ({'share': 10**400}, 'share is 1000'),
     ({'head': 'both'}, "head is 'both'"),
     ({'head': []}, r'head is \[\]'),
-    ({'inner': [1]}, r'inner is no JSON object but \[1\]'),
+    ({'inner': [1]}, r'inner is not a JSON object but \[1\]'),
     ({'inner': {}}, 'inner lacks window'),
     ({'inner': {'window': [0, 1], 'x': 1}}, 'inner has the unknown x'),
     ({'inner': {'window': [0, 1, 2]}}, r'inner.window is \[0, 1, 2\]'),
@@ -75,5 +75,5 @@ def test_what_does_not_fit_is_named(change, says):
 def test_what_is_missing_is_named():
   with pytest.raises(ValueError, match='it lacks count, head'):
     construct(Outer, {name: GOOD[name] for name in ('share', 'inner', 'anything')})
-  with pytest.raises(ValueError, match='it is no JSON object but None'):
+  with pytest.raises(ValueError, match='it is not a JSON object but None'):
     construct(Outer, None)

@@ -18,12 +18,12 @@ _FOLDER = pathlib.Path(__file__).parent
 
 
 def description() -> Description:
-  """What the bundled network needs beside its weights."""
+  """The description of the bundled network."""
   return Description.from_json(json.loads((_FOLDER / 'description.json').read_text()))
 
 
 def evaluations() -> dict[str, Any]:
-  """How well the bundled network did on real radiographs, by set, as docs/network.md says."""
+  """The results of the bundled network on real radiographs, by set, as in docs/network.md."""
   return json.loads((_FOLDER / 'evaluations.json').read_text())
 
 
