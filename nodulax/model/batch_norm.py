@@ -1,7 +1,7 @@
 """Batch norm followed by relu, with a gradient that stores and reads each tensor once.
 
-Ioffe and Szegedy, Batch Normalization, ICML 2015. The parameters and statistics have the names
-and shapes of `flax.linen.BatchNorm`, and so have the numbers.
+Ioffe and Szegedy, Batch Normalization, ICML 2015. The names, shapes and values of the parameters
+and statistics are those of `flax.linen.BatchNorm`.
 """
 
 from functools import partial
@@ -18,11 +18,11 @@ class BatchNormRelu(nn.Module):
   """relu(scale (x - mean) / sqrt(var + epsilon) + bias): dtype[B, H, W, C] -> the same shape.
 
   Attributes:
-    train: take the mean and variance of the batch, and move the running ones towards them;
-      otherwise take the running ones.
+    train: use the mean and variance of the batch, and move the running ones towards them; otherwise
+      use the running ones.
     momentum: how much of the running statistics a training step keeps.
     epsilon: added to the variance.
-    dtype: of the result; statistics and parameters are float32.
+    dtype: dtype of the result; statistics and parameters are float32.
     axis_name: the mapped axis over which the statistics are taken; None means each device's own.
   """
 
@@ -51,7 +51,7 @@ class BatchNormRelu(nn.Module):
     return y.astype(self.dtype)
 
 
-# The derivative that JAX would take stores x - mean beside x, and reads both in several passes.
+# JAX's own derivative stores x - mean beside x, and reads both in several passes.
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4))
 def _normalise(
   x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float, axis_name: str | None
@@ -65,7 +65,7 @@ def _forward(
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
   wide = _at_least_float32(x)
   mean, mean_square = _mean_over_devices((wide.mean(AXES), jnp.square(wide).mean(AXES)), axis_name)
-  # Rounding may take a variance of zero below it.
+  # Rounding may make a variance of zero negative.
   var = jnp.maximum(mean_square - jnp.square(mean), 0)
   inverse = jax.lax.rsqrt(var + epsilon)
   y = _apply(x, mean, inverse, scale, bias)[0].astype(x.dtype)

@@ -1,4 +1,4 @@
-"""A network from plain values, as a config or a checkpoint's description holds them."""
+"""Builds a network from plain values, as in a config or a checkpoint's description."""
 
 from typing import Literal
 
@@ -23,16 +23,16 @@ def build_network(
   cell_prior: float,
   axis_name: str | None = None,
 ) -> Network:
-  """Network 1 (head 'image') or 2 (head 'pixel') on a DenseNet-SE of a named size.
+  """Builds network 1 (head 'image') or 2 (head 'pixel') on a DenseNet-SE of a named size.
 
   Args:
     head: what the network predicts.
     size: a key of `SIZES`.
     squeeze_excitation, reduction, batch_norm_momentum: see `DenseNetSE`.
-    mean, std: of the training images' pixels in [0, 1].
-    precision: what activations are computed in.
+    mean, std: mean and standard deviation of the training images' pixels in [0, 1].
+    precision: number format of the activations.
     recompute: store less of the forward pass, and compute it again in the backward pass.
-    pooling, skip, cell_prior: of the pixel head; see `Network`.
+    pooling, skip, cell_prior: options of the pixel head; see `Network`.
     axis_name: the mapped axis over which batch norm takes its statistics in training.
 
   Raises:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from nodulax.errors import OptionError
 from nodulax.model.batch_norm import BatchNormRelu
 
-# The arguments of DenseNetSE that tell the published networks apart; 'tiny' to 'mid'
+# The arguments of DenseNetSE that distinguish the published networks; 'tiny' to 'mid'
 # are for tests, for studies on a laptop and for the network bundled with nodulax.
 SIZES: dict[str, dict[str, Any]] = {
   'tiny': dict(block_sizes=(2, 2, 2, 2), growth_rate=8, stem_channels=16),
@@ -35,7 +35,7 @@ def max_pool(x: jax.Array, train: bool) -> jax.Array:
   if not train:
     return _max_of_slices(x)
   # The gradient of reduce_window takes a tenth of the whole training step on a CPU; that of the
-  # slices reads and writes 0.4 GB more an image on a TPU.
+  # slices reads and writes 0.4 GB more per image on a TPU.
   return jax.lax.platform_dependent(x, tpu=_max_of_windows, default=_max_of_slices)
 
 
@@ -72,7 +72,7 @@ class Conv1x1(nn.Module):
 
 
 def _multiply(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  # Of two matrices the kernel's gradient needs no transposed copy of x on a CPU.
+  # On matrices the kernel's gradient needs no transposed copy of x on a CPU.
   return (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], -1)
 
 
@@ -130,8 +130,8 @@ class DenseNetSE(nn.Module):
     growth_rate: channels that each layer adds.
     stem_channels: channels of the first convolution.
     squeeze_excitation: False gives the plain DenseNet.
-    reduction: by how much squeeze-and-excitation narrows the channels.
-    dtype: what activations are computed in; parameters and batch-norm statistics stay float32.
+    reduction: factor by which squeeze-and-excitation reduces the channels.
+    dtype: dtype of the activations; parameters and batch-norm statistics stay float32.
     axis_name: the mapped axis over which batch norm takes its statistics; None means the
       statistics of each device's own images.
     momentum: how much of the running statistics a training step keeps.
@@ -156,12 +156,11 @@ class DenseNetSE(nn.Module):
 
     Args:
       image: f32[B, S, S, C], normalised; S a multiple of 32.
-      train: use and update the batch's statistics rather than use the running ones.
+      train: use the batch's statistics and update the running ones; otherwise use the running ones.
       finer: also return the third block's features, before they are halved.
 
     Returns:
-      dtype[B, S/32, S/32, F], not negative; with `finer` a pair of it and dtype[B, S/16, S/16, G],
-      not negative either.
+      dtype[B, S/32, S/32, F]; with `finer` also dtype[B, S/16, S/16, G]; none is negative.
 
     Raises:
       ValueError: if S is not a multiple of 32.

@@ -14,12 +14,12 @@ CELL = 16  # pixels of the image along each side of a cell of the pixel head's m
 
 
 class Outputs(NamedTuple):
-  """What a network says of a batch of images.
+  """The outputs of a network for a batch of images.
 
   Attributes:
-    logit: f32[B], of the probability that the image shows a nodule.
-    map_logits: f32[B, h, w], of the heat map; h and w are S/32 for the image head and S/16 for
-      the pixel head.
+    logit: f32[B], logit of the probability that the image shows a nodule.
+    map_logits: f32[B, h, w], logits of the heat map; h and w are S/32 for the image head and S/16
+      for the pixel head.
   """
 
   logit: jax.Array
@@ -27,15 +27,15 @@ class Outputs(NamedTuple):
 
 
 class SubNetwork(nn.Module):
-  """Features to a map of the same height and width: f32[B, h, w, F] -> f32[B, h, w].
+  """Turns features into a map of the same height and width: f32[B, h, w, F] -> f32[B, h, w].
 
   Two convolutions, 3 x 3 to 128 channels and 1 x 1 to one, with biases. There is no batch norm
   between them: the paper names two convolutions and nothing else, and the features come out of
   a batch norm already.
 
   Attributes:
-    dtype: what the first convolution computes in.
-    bias: that the map starts with, as a logit.
+    dtype: dtype of the first convolution.
+    bias: initial bias of the map, as a logit.
   """
 
   dtype: jax.typing.DTypeLike
@@ -57,19 +57,19 @@ class Network(nn.Module):
   Both end in one map of logits. Network 1's is S/32 wide and its mean is the image's logit, so
   the map is a class activation map. Network 2 doubles the features' height and width by bilinear
   interpolation first; its map is S/16 wide, and the image's logit is pooled from it.
-  Without `skip`, which is for the pixel head alone, the parameters of both have the same names and
+  Without `skip`, which only the pixel head has, the parameters of both have the same names and
   shapes.
 
   Attributes:
     head: 'image' or 'pixel'.
     backbone: the feature extractor.
-    mean, std: of the training images' pixels, in the unit of the image.
-    pooling: of the pixel head's map. 'max', as in the paper, takes the hottest cell's logit;
-      'logsumexp' takes log sum exp of all cells' logits, to which every hot cell contributes and
-      through which every cell learns.
+    mean, std: mean and standard deviation of the training images' pixels, in the image's unit.
+    pooling: how the pixel head's map is pooled: 'max', as in the paper, takes the hottest cell's
+      logit; 'logsumexp' takes log sum exp of all cells' logits, to which every hot cell contributes
+      and through which every cell learns.
     skip: whether the pixel head also sees the third dense block's features, which are as fine as
       its map.
-    cell_prior: the probability that every cell of the pixel head starts with, in (0, 1).
+    cell_prior: initial probability of every cell of the pixel head, in (0, 1).
   """
 
   head: Literal['image', 'pixel']
@@ -86,7 +86,7 @@ class Network(nn.Module):
 
     Args:
       image: f32[B, S, S, 1] in [0, 1]; S a multiple of 32.
-      train: use and update the batch's statistics rather than use the running ones.
+      train: use the batch's statistics and update the running ones; otherwise use the running ones.
 
     Raises:
       ValueError: if S is not a multiple of 32, or the head or its pooling is unknown.
@@ -115,8 +115,8 @@ class Network(nn.Module):
 
 
 def _doubled(features: jax.Array) -> jax.Array:
-  """Twice as high and wide, bilinear: f[B, h, w, F] -> f[B, 2h, 2w, F]."""
+  """Doubles height and width by bilinear interpolation: f[B, h, w, F] -> f[B, 2h, 2w, F]."""
   batch, height, width, channels = features.shape
-  # Antialiasing changes nothing where an image grows, and ONNX converters do not know it.
+  # Antialiasing changes nothing where an image grows, and ONNX converters do not support it.
   size = (batch, 2 * height, 2 * width, channels)
   return jax.image.resize(features, size, 'bilinear', antialias=False)

@@ -27,7 +27,7 @@ PUBLISHED = """\
 
 
 class WeightsError(NodulaxError):
-  """Weights that do not fit the network. The message says what does not and what would."""
+  """Weights do not fit the network; the message says what does not fit, and what would."""
 
 
 class Report(NamedTuple):
@@ -48,7 +48,7 @@ class Report(NamedTuple):
 
 
 def _outline(names: Iterable[str]) -> str:
-  """The modules that arrays belong to, numbers left out, each with its number of arrays."""
+  """The modules of arrays, without layer numbers, each with its count of arrays."""
   modules = [re.sub(r'^(params|batch_stats)/', '', name).split('/')[:2] for name in names]
   counts = Counter(re.sub(r'\d+', '*', '/'.join(module)) for module in modules)
   return ', '.join(f'{module} ({count})' for module, count in counts.items()) or 'nothing'
@@ -81,7 +81,7 @@ TORCH_NAME = re.compile(
 
 
 def _from_keras(name: str) -> str | None:
-  """The name here of an array of a Keras DenseNet; None where it has none."""
+  """The name here of an array of a Keras DenseNet; None if it has none."""
   if not (match := KERAS_NAME.fullmatch(name)) or match['weight'] not in KERAS_WEIGHT:
     return None
   kind = 'norm' if match['kind'] == 'bn' else 'conv'
@@ -99,7 +99,7 @@ def _from_keras(name: str) -> str | None:
 
 
 def _from_torch(name: str) -> str | None:
-  """The name here of an array of a torchvision or timm DenseNet; None where it has none."""
+  """The name here of an array of a torchvision or timm DenseNet; None if it has none."""
   if not (match := TORCH_NAME.fullmatch(name)):
     return None
   kind, index = match['kind'], match['index']
@@ -115,7 +115,7 @@ def _from_torch(name: str) -> str | None:
 
 
 def _fit(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-  """A published array in the form it has here, where it can have one."""
+  """Brings a published array into the shape that it has here, if possible."""
   if len(shape) == 4 and array.ndim == 4 and shape[2] == 1 < array.shape[2]:
     array = array.sum(2, keepdims=True)
   if array.shape == (1, 1, *shape):
@@ -129,15 +129,15 @@ def load_published(path: str | os.PathLike[str], variables: Variables) -> tuple[
   Reads what Keras (.h5 with or without top, .weights.h5, .keras), torchvision (.pth) and timm
   (.safetensors) write. Squeeze-and-excitation and the sub-network stay as they are.
 
-  The network sees one grey channel. A stem for three is summed over them, which is exact for a
-  grey image that is repeated three times under one mean and one standard deviation. The published
-  networks were trained with a mean and a deviation for each colour; their deviations differ by
-  two percent (0.224 to 0.229 on [0, 1]), their means by a third of a deviation (0.406 to 0.485).
-  The network keeps its own mean and deviation, those of the radiographs it trains on.
+  The network sees one grey channel. A stem for three channels is summed over them, which is exact
+  for a grey image that is repeated three times under one mean and one standard deviation. The
+  published networks were trained with a mean and a deviation for each colour; their deviations
+  differ by two percent (0.224 to 0.229 on [0, 1]), their means by a third of a deviation (0.406 to
+  0.485). The network keeps its own mean and deviation, those of the radiographs it trains on.
 
   Args:
-    path: the file; its suffix says of which kind.
-    variables: of a `Network`.
+    path: the file; its suffix gives its kind.
+    variables: variables of a `Network`.
 
   Returns:
     The new variables, and what was taken, new and unused.
@@ -213,16 +213,16 @@ def _architecture(names: Iterable[str]) -> str:
 def load_network(
   source: Variables, variables: Variables, *, sub_network: bool
 ) -> tuple[Variables, Report]:
-  """Starts a network from another one, of the same or the other head.
+  """Starts a network from another one, with the same or the other head.
 
   Arrays of the same name and shape are taken. A sub-network of another shape and
   squeeze-and-excitation that the source lacks stay as initialised.
 
   Args:
     source: variables of the trained network.
-    variables: of the network to start.
+    variables: variables of the network to start.
     sub_network: whether to take the sub-network too. One that learned to be averaged over the map
-      misleads a network whose map is held against a mask, so a network of another head starts
+      misleads a network whose map is compared with a mask, so a network of another head starts
       with a new one.
 
   Returns:

@@ -43,7 +43,7 @@ class _Tensor(NamedTuple):
   def read(self, numbers: bytes) -> np.ndarray:
     values = np.frombuffer(numbers, self.storage.dtype)
     if len(self.strides) != len(self.shape) or min((self.offset, *self.shape, *self.strides)) < 0:
-      raise ValueError('a tensor has a shape that cannot be')
+      raise ValueError('a tensor has an impossible shape')
     count = math.prod(self.shape)
     steps = zip(self.shape, self.strides, strict=True)
     last = self.offset + sum((n - 1) * step for n, step in steps)
@@ -70,9 +70,7 @@ class _StateDictUnpickler(pickle.Unpickler):
       return lambda tensor, *_: tensor
     if module == 'torch' and name in STORAGES:
       return STORAGES[name]
-    raise ValueError(
-      f'it holds {module}.{name}, which is not a tensor; save the state_dict() alone'
-    )
+    raise ValueError(f'it holds {module}.{name}, which is not a tensor; save just the state_dict()')
 
   def persistent_load(self, pid: Any) -> _Storage:
     match pid:
@@ -144,11 +142,11 @@ def read_torch(file: BinaryIO, max_bytes: int) -> dict[str, np.ndarray]:
 
   Args:
     file: opened for reading; zip or the format before PyTorch 1.6.
-    max_bytes: more than this, unpacked, is refused.
+    max_bytes: largest unpacked size that is read.
 
   Raises:
-    ValueError: the file is damaged or holds more than tensors. The message begins after the
-      file's name, which the caller knows.
+    ValueError: the file is damaged or holds more than tensors. The caller puts the file's name
+      before the message.
   """
   is_zip = file.read(4) == b'PK\x03\x04'
   file.seek(0)

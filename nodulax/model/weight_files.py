@@ -53,7 +53,7 @@ def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
   except Exception as error:  # a damaged file makes these libraries raise almost anything
     raise ValueError(f'{path} cannot be read as weights: {error}') from error
   raise ValueError(
-    f'{path} is none of the kinds of files that hold weights here: .h5, .weights.h5, .keras, .pth, '
+    f'{path} is not a file of weights that nodulax reads: .h5, .weights.h5, .keras, .pth, '
     '.pt, .safetensors'
   )
 
