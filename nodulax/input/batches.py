@@ -53,9 +53,9 @@ def training_batches(
     prepared: the training split.
     batch_size: radiographs in a batch over all hosts.
     map_size: side of the truth that the network's map is compared with.
-    augmentation: ranges, or None to leave the images as they are.
-    seed: of shuffling and augmentation.
-    worker_processes: how many processes load the batches; 0 uses threads of this process.
+    augmentation: ranges of the random changes, or None to leave the images unchanged.
+    seed: seed of shuffling and augmentation.
+    worker_processes: number of processes that load the batches; 0 uses threads of this one.
     host, hosts: the index of this host, and the number of hosts.
     start: the first batch; an interrupted run resumes at its step.
 

@@ -1,4 +1,4 @@
-"""Degrades a training set on purpose, to measure what labels, outlines and numbers are worth."""
+"""Degrades a training set on purpose, to measure what labels, outlines and its size are worth."""
 
 import dataclasses
 
@@ -24,7 +24,7 @@ class Noise:
     wrong_nodule: share of the nodules that are labelled normal.
     by_conspicuity: whether less conspicuous nodules lose their label more often, as with readers;
       else all do equally.
-    missed_second: share of the radiographs with several nodules on which the largest alone is
+    missed_second: share of the radiographs with several nodules on which only the largest is
       marked.
     jitter: standard deviation of the shift of each outline, as a share of the nodule's size.
     enlarged: how much too large each outline is on every side, as a share of the nodule's size.

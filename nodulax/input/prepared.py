@@ -26,13 +26,13 @@ class Prepared:
   """A preprocessed split of N radiographs.
 
   Attributes:
-    name: of the shard set.
+    name: name of the shard set.
     split: 'train', 'tune' or 'test'.
-    cases: what the shard says about each.
+    cases: the shard's entry for each radiograph, without pixels.
     images: u8[N, S, S].
     masks: u8[N, S, S], the share of each pixel that is nodule, times 255.
     truth_outside: f64[N], the mask's area outside the crop, in pixels of the crop.
-    folder: of the cache; None if the arrays are in memory.
+    folder: folder of the cache; None if the arrays are in memory.
   """
 
   name: str
@@ -47,7 +47,7 @@ class Prepared:
     return len(self.cases)
 
   def digest(self) -> str:
-    """A digest of what is known of each radiograph: every label, box and name, in order."""
+    """The SHA-256 of all that is known of each radiograph: labels, boxes and names, in order."""
     cases = json.dumps([shards_lib.case_to_json(case) for case in self.cases])
     return hashlib.sha256(cases.encode()).hexdigest()
 
@@ -85,7 +85,7 @@ def prepare(
   Args:
     shards: the split.
     preprocessing: its parameters, with the shards' identity, are the cache's key.
-    cache_dir: folder for the cached crops; '' keeps them in memory, for this process alone.
+    cache_dir: folder for the cached crops; '' keeps them in memory, for this process only.
   """
   if not cache_dir:
     return _fill(shards, preprocessing, None)

@@ -1,4 +1,4 @@
-"""Replaces the labels of a split by those of a second reading."""
+"""Replaces the labels of a split with those of a second reading."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def relabelled(
   Args:
     prepared: the split.
     settled: the readers' answers, by image id.
-    preprocessing: that of the split's crops, for the masks of boxes.
+    preprocessing: preprocessing of the split's crops, for the masks of boxes.
     keep_unread: whether radiographs that are not in `settled` keep their labels; otherwise they are
       left out.
   """
@@ -57,7 +57,7 @@ def relabelled(
 
 
 def relabelled_case(case: Case, answer: Settled) -> Case:
-  """What is known of a radiograph after a second reading."""
+  """The case after a second reading."""
   if answer.boxes:
     return dataclasses.replace(case, label=1, location_known=True, boxes=answer.boxes)
   if answer.label == 0:

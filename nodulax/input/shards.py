@@ -28,12 +28,12 @@ class Case:
     location_known: False for a nodule image whose nodules were not located.
     boxes: (x_min, y_min, x_max, y_max) of each located nodule, in pixels of the stored image.
     lung_box: the same four numbers around the lungs, without a margin.
-    height, width: of the stored image, in pixels.
+    height, width: size of the stored image, in pixels.
     sex: 'female', 'male' or 'unknown'.
     age: in years; this and the numbers below are NaN if unknown.
     view: 'PA', 'AP' or 'unknown'.
     pixel_spacing_mm: (x, y) of the stored pixels, at the detector.
-    nodule_diameter_mm: of the largest nodule.
+    nodule_diameter_mm: diameter of the largest nodule.
     zone, conspicuity: the source's own words, or 'unknown'.
     source: the builder's name.
   """
