@@ -1,4 +1,4 @@
-"""Random changes to a training image: to the geometry, as of its mask, and to its greys."""
+"""Changes a training image at random: its geometry, together with its mask's, and its greys."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ class Augmentation:
     rotation: largest rotation, in degrees.
     shear: largest horizontal shear, in degrees.
     gamma: standard deviation of the logarithm of the tone curve's exponent.
-    sharpness: largest weight of unsharp masking; half of it, negative, blurs.
+    sharpness: largest weight of unsharp masking; negative weights, down to minus half of it, blur.
     noise: largest standard deviation of added noise, as a share of the range of greys.
   """
 
@@ -72,6 +72,6 @@ def exposed(
 
 
 def warp(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
-  """`image u8[S, S]` moved by `affine f64[2, 3]`, bilinear; what was outside the image is black."""
+  """Moves `image u8[S, S]` by `affine f64[2, 3]`, bilinear; what was outside the image is black."""
   size = (image.shape[1], image.shape[0])
   return cv2.warpAffine(image, affine, size, flags=cv2.INTER_LINEAR, borderValue=0)

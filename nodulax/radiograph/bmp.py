@@ -23,7 +23,7 @@ def decode_bmp(data: bytes, name: str) -> np.ndarray:
 
   Args:
     data: the bytes of the file.
-    name: of the file, for messages.
+    name: name of the file, for messages.
 
   Returns:
     u8[H, W].
@@ -38,8 +38,8 @@ def decode_bmp(data: bytes, name: str) -> np.ndarray:
   check_size(abs(height), width, name)
   if compression or bits not in (8, 24, 32):
     raise RadiographError(
-      f'{name}: a bitmap of {bits} bits a pixel, compression {compression}; export it uncompressed '
-      'with 8, 24 or 32 bits, or as PNG'
+      f'{name}: a bitmap of {bits} bits per pixel, compression {compression}; export it without '
+      'compression with 8, 24 or 32 bits, or as PNG'
     )
   start = struct.unpack_from('<I', data, 10)[0]
   stride = (width * bits + 31) // 32 * 4

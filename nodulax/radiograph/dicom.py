@@ -35,7 +35,7 @@ def decode_dicom(data: bytes, name: str) -> Radiograph:
 
   Args:
     data: the bytes of the file.
-    name: of the file, for messages.
+    name: name of the file, for messages.
 
   Returns:
     The radiograph, upright. Its spacing is Pixel Spacing, else Imager Pixel Spacing.
@@ -115,16 +115,16 @@ def _orientation(header: Header, pixels: np.ndarray) -> tuple[str, str | None]:
     return letters, None
   if letters == orientation.UNKNOWN:
     return letters, (
-      'Patient Orientation is not that of a frontal view, so that left and right are not known'
+      'Patient Orientation is not that of a frontal view, so left and right are unknown'
     )
   upright = Turn.of(letters).upright(pixels)
   if _is_refused(upright) and not _is_refused(pixels):
     return orientation.UNKNOWN, (
-      f'Patient Orientation is {letters[0]}\\{letters[1]}, but the picture is upright as it is '
-      'stored, so that left and right are not known'
+      f'Patient Orientation is {letters[0]}\\{letters[1]}, but the picture is stored '
+      'upright, so left and right are unknown'
     )
   return letters, (
-    f'Patient Orientation is {letters[0]}\\{letters[1]}, so that the picture was turned upright'
+    f'Patient Orientation is {letters[0]}\\{letters[1]}, so the picture was turned upright'
   )
 
 

@@ -54,7 +54,7 @@ class LookUpTable:
   Attributes:
     entries: f64[N], at least one.
     first: the input value of the first entry; unsigned if the file does not say.
-    bits: of an entry, as stated in the file.
+    bits: bits per entry, as stated in the file.
   """
 
   entries: np.ndarray
@@ -67,7 +67,7 @@ class Header:
   """What a DICOM file says about its image.
 
   Attributes:
-    values: of each attribute, by keyword: text without padding, or numbers if they are binary.
+    values: values of each attribute by keyword: text without padding, or numbers if binary.
     luts: the valid LUTs of each sequence, by keyword.
     overlay_bits: the bits of a pixel that belong to overlays.
     pixel_data: as stored in the file; None if there is none.
@@ -123,7 +123,7 @@ def read_header(data: bytes, name: str) -> Header:
 
   Args:
     data: the bytes of the file.
-    name: of the file, for messages.
+    name: name of the file, for messages.
 
   Raises:
     RadiographError: the file is deflated, and is damaged or too large.
@@ -156,7 +156,7 @@ def inflated(data: bytes, name: str) -> bytes:
 
   Args:
     data: the bytes of the file.
-    name: of the file, for messages.
+    name: name of the file, for messages.
 
   Raises:
     RadiographError: the file is truncated or damaged, or would take more than `MAX_BYTES`.

@@ -75,7 +75,7 @@ class Layout:
     if allocated not in (8, 16) or not 1 <= stored <= high_bit + 1 <= allocated:
       raise RadiographError(
         f'{name}: {stored} bits stored, up to bit {high_bit}, of {allocated} allocated; export '
-        'the image with 8 to 16 bits a pixel'
+        'the image with 8 to 16 bits per pixel'
       )
     shape = header.whole('Rows'), header.whole('Columns')
     check_size(*shape, name)
@@ -91,8 +91,8 @@ class Stored:
     values: i32[H, W].
     padded: bool[H, W], True where there was no detector.
     lowest: the lowest of the `2 ** bits` values that can be stored.
-    bits: of a value: as stated in the header, or more if the values need more.
-    doubt: the message if they do.
+    bits: bits per value, as stated in the header, or more if the values need more.
+    doubt: the message in that case, else None.
   """
 
   values: np.ndarray
@@ -120,8 +120,8 @@ def stored_values(header: Header, layout: Layout, name: str) -> Stored:
     bits = layout.bits_stored
   else:
     doubt = (
-      f'Bits Stored is {layout.bits_stored}, but the pixels hold values of {bits} bits, as which '
-      'they were read; look at the picture'
+      f'Bits Stored is {layout.bits_stored}, but the pixels hold values of {bits} bits, and '
+      'were read as such; look at the picture'
     )
   return Stored(values, padded, -(1 << bits - 1) if layout.signed else 0, bits, doubt)
 

@@ -29,10 +29,10 @@ def grey_table(header: Header, lowest: int, bits: int, name: str) -> np.ndarray:
   """The grey of every value that can be stored.
 
   Args:
-    header: of the file.
+    header: header of the file.
     lowest: the lowest value that can be stored, negative for signed pixels.
-    bits: 1 to 16, of a stored value.
-    name: of the file, for messages.
+    bits: bits of a stored value, 1 to 16.
+    name: name of the file, for messages.
 
   Returns:
     u8 or u16[2 ** bits]; entry i is the grey of the stored value lowest + i.
@@ -72,9 +72,9 @@ def padding(header: Header, signed: bool, bits: int) -> tuple[int, int] | None:
   A value that no pixel can have matches none (C.7.5.1.1.2).
 
   Args:
-    header: of the file.
-    signed: whether the pixels are.
-    bits: of a stored value, as stated in the header.
+    header: header of the file.
+    signed: whether the pixels are signed.
+    bits: bits of a stored value, as stated in the header.
   """
   value = header.number('PixelPaddingValue', np.nan)
   if not np.isfinite(value):
@@ -95,8 +95,8 @@ def polarity_doubt(header: Header) -> str | None:
   if shape == right or shape not in ('INVERSE', 'IDENTITY'):
     return None
   return (
-    f'Presentation LUT Shape {shape} contradicts {photometric}, which alone was followed; look '
-    'whether bones are bright'
+    f'Presentation LUT Shape {shape} contradicts {photometric}, which was followed; check '
+    'that bones are bright'
   )
 
 

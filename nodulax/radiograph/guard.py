@@ -112,12 +112,12 @@ def pixel_objection(pixels: np.ndarray, lungs: LungBox) -> str:
   if greys == 1:
     return 'it is blank'
   if greys <= _FEWEST_GREYS:
-    return f'it has only {greys} grey levels, as a mask or a chart has'
+    return f'it has only {greys} grey levels, like a mask or a chart'
   if count[0] + count[-1] > _MOST_EXTREME * count.sum():
-    return 'nearly all of it is black or white, as in a mask'
+    return 'nearly all of it is black or white, like a mask'
   like = likeness(pixels, lungs)
   if like < _DOUBTFUL_LIKENESS and (turn := _needed_turn(pixels, like)):
-    return f'it does not lie upright; turn it {_TURNS[turn]}'
+    return f'it is not upright; turn it {_TURNS[turn]}'
   if not lungs.found:
     return 'no pair of lungs was found in it'
   if like < LEAST_LIKENESS:

@@ -25,7 +25,7 @@ def decode_jpeg(data: bytes, name: str) -> np.ndarray:
 
   Args:
     data: the bytes of the file.
-    name: of the file, for messages.
+    name: name of the file, for messages.
 
   Returns:
     u8 or u16[H, W]. RGB is accepted if every pixel is grey up to rounding. An EXIF

@@ -1,4 +1,4 @@
-"""What a file is by how it begins, for messages on files that are not what their names say."""
+"""Recognises a file by its first bytes, for messages about files with misleading names."""
 
 import re
 
@@ -19,7 +19,7 @@ _KINDS = {
 
 
 def kind_of(data: bytes) -> str | None:
-  """'a WebP' and so on; None where the beginning of the file says nothing."""
+  """'a WebP' and so on; None if the beginning of the file is not known."""
   beginning = data[:512]
   found = (kind for begins, kind in _KINDS.items() if re.match(begins, beginning, re.S | re.I))
   return next(found, None)

@@ -36,12 +36,12 @@ def kernel_shapes() -> dict[str, tuple[int, int, int, int]]:
 
 
 def lung_logits(parameters: Parameters, image: Any, xp: Any = np) -> Any:
-  """The logit of each pixel's being lung.
+  """The logit for lung of each pixel.
 
   Args:
     parameters: for each name of `kernel_shapes`, name/kernel f32[h, w, in, out] and
       name/bias f32[out].
-    image: f32[B, 128, 128, 2], what `lungs.network_input` makes.
+    image: f32[B, 128, 128, 2], from `lungs.network_input`.
     xp: numpy or jax.numpy, whichever made the arrays.
 
   Returns:

@@ -1,7 +1,7 @@
 """The lung box: the rectangle around the lung fields of a frontal chest radiograph.
 
 A small network outlines the lungs (`lung_network.py`); it was trained by `python -m
-nodulax.phantom.train_lungs` on simulated radiographs alone. The box bounds its outline.
+nodulax.phantom.train_lungs` only on simulated radiographs. The box bounds its outline.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ _SMALLEST_SECOND_LUNG = 0.15
 # the narrowest chest is wider than one lung alone, which is 0.4 to 0.6 times as wide as high.
 _SMALLEST_SIDE = 0.2
 _SMALLEST_LUNG_AREA = 0.03
-# One field with sides longer than this part of the image's is no lung, but all that there is.
+# A single field with sides longer than this part of the image's is the whole picture, not a lung.
 _LARGEST_FIELD_SIDE = 0.95
 _ASPECTS = (0.65, 2.2)
 
@@ -35,10 +35,10 @@ class LungBox:
 
   Attributes:
     box: (x_min, y_min, x_max, y_max) in pixels of the image, half-open, without margin; the whole
-      image where the lungs were not found.
-    found: whether they were.
-    seen: f32[128, 128, 2], what the lung network saw; None where it was not asked.
-    logits: f32[64, 64], of each cell's being lung, as it answered; None likewise.
+      image if the lungs were not found.
+    found: whether the lungs were found.
+    seen: f32[128, 128, 2], the lung network's input; None if it was not run.
+    logits: f32[64, 64], the network's logit for lung of each cell; None if it was not run.
   """
 
   box: tuple[float, float, float, float]
@@ -54,8 +54,8 @@ def find_lung_box(pixels: np.ndarray) -> LungBox:
     pixels: u8 or u16[H, W], bright where tissue is dense, of any size and exposure.
 
   Returns:
-    The same box for the same pixels. Where no plausible pair of lungs is seen it is the whole
-    image, and `found` is False.
+    The same box for the same pixels. If no plausible pair of lungs is seen, it is the whole image,
+    and `found` is False.
   """
   height, width = pixels.shape
   whole = (0.0, 0.0, float(width), float(height))
@@ -89,7 +89,7 @@ def find_lung_box(pixels: np.ndarray) -> LungBox:
 
 
 def network_input(pixels: np.ndarray) -> np.ndarray:
-  """What the network sees of a radiograph.
+  """Makes the network's input from a radiograph.
 
   Args:
     pixels: u8 or u16[H, W], bright where tissue is dense.
@@ -100,7 +100,7 @@ def network_input(pixels: np.ndarray) -> np.ndarray:
     so that neither do borders and uneven exposure.
   """
   size = lung_network.INPUT_SIZE
-  # Averaging every pixel of a large image would take most of the time, and a part of them suffices.
+  # Averaging every pixel of a large image would take most of the time, and some suffice.
   step = max(1, min(pixels.shape) // (4 * size))
   small = cv2.resize(as_film(pixels[::step, ::step]), (size, size), interpolation=cv2.INTER_AREA)
   _, place, count = np.unique(small, return_inverse=True, return_counts=True)
@@ -115,7 +115,7 @@ def network_input(pixels: np.ndarray) -> np.ndarray:
 
 
 def outline_logits(seen: np.ndarray) -> np.ndarray:
-  """The logit of each cell's being lung, f32[64, 64], of what `network_input` gives."""
+  """The logit for lung of each cell, f32[64, 64], from what `network_input` returns."""
   return lung_network.lung_logits(_parameters(), seen[None])[0]
 
 

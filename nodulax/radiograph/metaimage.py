@@ -34,7 +34,7 @@ def decode_metaimage(data: bytes, name: str) -> Radiograph:
 
   Args:
     data: the bytes of the file.
-    name: of the file, for messages.
+    name: name of the file, for messages.
 
   Returns:
     The radiograph. A spacing of 1 mm, which ITK writes if it knows none, counts as unknown: the
@@ -49,8 +49,8 @@ def decode_metaimage(data: bytes, name: str) -> Radiograph:
   kind = header.get('ElementType', '').upper()
   if kind not in _TYPES or header.get('ElementNumberOfChannels', '1') != '1':
     raise RadiographError(
-      f'{name}: elements of type {kind[:20]!r}, where one of {", ".join(_TYPES)} and a single '
-      'channel is read; write it again'
+      f'{name}: elements of type {kind[:20]!r} or several channels; write it again with one '
+      f'channel of one of the types {", ".join(_TYPES)}'
     )
   if not _is_true(header, 'BinaryData', True):
     raise RadiographError(f'{name}: pixels as text; write the MetaImage in binary')

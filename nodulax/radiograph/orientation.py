@@ -100,7 +100,7 @@ def frontal_letters(directions: Sequence[str]) -> str:
   """The first letters of two directions, such as 'LF'; `UNKNOWN` if they fit no frontal view.
 
   Args:
-    directions: of the rows and of the columns, such as ['L', 'F'] or ['LA', 'FR'].
+    directions: directions of the rows and the columns, such as ['L', 'F'] or ['LA', 'FR'].
   """
   letters = ''.join(direction[:1] for direction in directions)
   fits = len(directions) == 2 and len({*letters} & {*'LR'}) == len({*letters} & {*'HF'}) == 1

@@ -22,7 +22,7 @@ def overlay(
     heat_map: f[h, w] in [0, 1], enlarged bilinearly to the image's size; where it is 0 the
       radiograph is unchanged.
     mask: u8 or bool [H, W], outlined where it is non-zero.
-    opacity: of the colour where the heat map is 1.
+    opacity: opacity of the colour where the heat map is 1.
 
   Returns:
     u8[H, W, 3], RGB.
@@ -64,7 +64,7 @@ def caption(picture: np.ndarray, text: str, row: int) -> np.ndarray:
   Args:
     picture: u8[H, W, 3].
     text: in ASCII, made small enough to fit the width.
-    row: of the text, counted from the top, or from the bottom where it is negative.
+    row: row of the text, counted from the top, or from the bottom if it is negative.
   """
   picture = np.array(picture)
   height, width = picture.shape[:2]

@@ -22,7 +22,7 @@ def decode_png(data: bytes, name: str) -> np.ndarray:
 
   Args:
     data: the bytes of the file.
-    name: of the file, for messages.
+    name: name of the file, for messages.
 
   Returns:
     u8 or u16[H, W]. RGB and RGBA are accepted if every pixel is grey and opaque.

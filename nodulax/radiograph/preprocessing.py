@@ -1,7 +1,7 @@
-"""From a radiograph as stored to what the network sees: crop around the lungs, resize, CLAHE.
+"""Turns a stored radiograph into the network's input: crop around the lungs, resize, CLAHE.
 
-The one preprocessing of training, evaluation, heat maps and prediction. Its parameters are saved
-with every checkpoint.
+Training, evaluation, heat maps and prediction share it. Its parameters are saved with every
+checkpoint.
 """
 
 import dataclasses
@@ -65,7 +65,7 @@ class Preprocessing:
     clahe_tiles: its tiles along each side.
 
   Raises:
-    OptionError: one of them is out of range.
+    OptionError: a parameter is out of range.
   """
 
   image_size: int
@@ -116,7 +116,7 @@ class Preprocessing:
     Returns:
       u8[image_size, image_size].
     """
-    # As numbers that do not depend on the bits, nor then do window and tone curve.
+    # On a scale without bit depth, so that window and tone curve do not depend on it.
     view = _resize(as_film(self.crop(pixels.shape, lung_box).cut(pixels)), self.image_size)
     black, white = np.percentile(view, self.window)
     scale = 255 / (white - black) if white > black else 0.0
@@ -136,7 +136,7 @@ class Preprocessing:
 
 
 def _resize(pixels: np.ndarray, size: int) -> np.ndarray:
-  """`pixels` to `size` x `size`: averaged where that shrinks it, else bilinear."""
+  """Resizes `pixels` to `size` x `size`: by area if that shrinks them, else bilinear."""
   shrinks = min(pixels.shape) >= size
   method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
   return cv2.resize(np.ascontiguousarray(pixels), (size, size), interpolation=method)
@@ -144,7 +144,7 @@ def _resize(pixels: np.ndarray, size: int) -> np.ndarray:
 
 @functools.cache
 def input_fingerprint() -> str:
-  """Changes with all that makes the network's input, so that no cached view outlives it.
+  """Changes with everything that makes the network's input, so that no cached view outlives it.
 
   That is the code of this file, the lung network's code and weights, and OpenCV's version.
   """

@@ -14,7 +14,7 @@ from nodulax.radiograph.orientation import UPRIGHT, Turn
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 256 * 2**20
 
-# No one has been older: such ages are typing errors, and count as unknown.
+# Higher ages are taken for typing errors, and count as unknown.
 OLDEST = 120  # years
 
 Sex = Literal['female', 'male', 'unknown']
@@ -62,7 +62,7 @@ def check_size(height: int, width: int, name: str) -> None:
   Args:
     height: number of rows according to the file's header.
     width: number of columns.
-    name: of the file, for the message.
+    name: name of the file, for the message.
 
   Raises:
     RadiographError: the image is empty or has more than `MAX_PIXELS` pixels.
@@ -79,7 +79,7 @@ def as_grey(samples: np.ndarray, name: str, tolerance: int = 0) -> np.ndarray:
 
   Args:
     samples: u8 or u16[H, W] or [H, W, C]: grey, grey and alpha, RGB, or RGB and alpha.
-    name: of the file, for the message.
+    name: name of the file, for the message.
     tolerance: how much the channels of a grey pixel may differ.
 
   Returns:
@@ -108,7 +108,7 @@ def as_grey(samples: np.ndarray, name: str, tolerance: int = 0) -> np.ndarray:
 
 
 def as_film(pixels: np.ndarray) -> np.ndarray:
-  """Pixels as f32 in [0, 1]; 8-bit pixels and, times 257, 16-bit ones give identical numbers.
+  """Pixels as f32 in [0, 1]; an 8-bit value and 257 times it in 16 bits give the same number.
 
   Args:
     pixels: u8 or u16 of any shape, or f32, which is returned unchanged.

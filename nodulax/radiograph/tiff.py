@@ -27,7 +27,7 @@ def decode_tiff(data: bytes, name: str) -> np.ndarray:
 
   Args:
     data: the bytes of the file.
-    name: of the file, for messages.
+    name: name of the file, for messages.
 
   Returns:
     u8 or u16[H, W], with the file's polarity. RGB is accepted if every pixel is grey. An
@@ -84,8 +84,8 @@ def _check(page: Page, shape: tuple[int, int], name: str) -> None:
   if bits not in ({8}, {16}) or kinds != {1} or samples > 4 or _first(page, _DEPTH, 1) != 1:
     raise RadiographError(
       f'{name}: a TIFF with samples of {", ".join(map(str, sorted(bits)))} bits, sample format '
-      f'{", ".join(map(str, sorted(kinds)))}, {samples} a pixel; export it with 8 or 16 unsigned '
-      'bits a pixel'
+      f'{", ".join(map(str, sorted(kinds)))}, {samples} per pixel; export it with 8 or 16 unsigned '
+      'bits per pixel'
     )
 
 

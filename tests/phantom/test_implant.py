@@ -169,7 +169,7 @@ def test_pictures_that_will_not_do_are_refused(radiograph):
     prepare_background(noise, None, 'noise.png')
   side = np.ascontiguousarray(np.rot90(radiograph))
   with pytest.raises(
-    ImplantError, match='side.png: it does not lie upright; turn it by 90 degrees clockwise'
+    ImplantError, match='side.png: it is not upright; turn it by 90 degrees clockwise'
   ):
     prepare_background(side, None, 'side.png')
   with pytest.raises(ImplantError, match='a.png: a pixel spacing of 12 mm'):
@@ -207,5 +207,5 @@ def _holds(folder, part: str) -> bool:
 def test_real_lungs_on_their_side_are_refused(real_data):
   picture = cv2.imread(str(next((real_data / 'jsrt/images').glob('JPCNN*.png'))), 0)
   assert prepare_background(picture, 1.6, 'upright').lungs.any()
-  with pytest.raises(ImplantError, match='does not lie upright'):
+  with pytest.raises(ImplantError, match='is not upright'):
     prepare_background(np.ascontiguousarray(np.rot90(picture)), 1.6, 'turned')

@@ -427,9 +427,7 @@ def test_what_is_no_frontal_chest_gets_no_probability_unless_by_force(
   rows = {row['image']: row for row in rows_of(tmp_path)}
   assert rows.keys() == files.keys() and 0 < float(rows['chest.png'].pop('probability')) < 1
   assert 'another part of the body (hand)' in rows['hand.dcm']['objection']
-  assert (
-    rows['lying.png']['objection'] == 'it does not lie upright; turn it by 90 degrees clockwise'
-  )
+  assert rows['lying.png']['objection'] == 'it is not upright; turn it by 90 degrees clockwise'
   assert 'grey levels' in rows['mask.png']['objection']
   assert not any(
     rows['mask.png'][name] for name in rows['mask.png'] if name not in ('image', 'objection')
@@ -478,7 +476,7 @@ def test_the_command_tells_what_it_refused(trained_run, strange, tmp_path):
   )
   assert finished.returncode == 1 and '1 of 4 radiographs' in finished.stdout
   assert '3 refused as no upright frontal chest (--force reads' in finished.stderr
-  assert '  lying.png: it does not lie upright' in finished.stderr
+  assert '  lying.png: it is not upright' in finished.stderr
 
 
 def test_its_own_output_is_not_read_again(trained_run, hospital, tmp_path):

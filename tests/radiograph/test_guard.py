@@ -38,7 +38,7 @@ def test_simulated_radiographs_are_read_in_8_and_16_bits(chests):
 def test_what_lies_is_refused_with_the_turn_that_mends_it(chests, turn, says):
   for pixels in chests:
     said = objection(np.ascontiguousarray(np.rot90(pixels, turn)))
-    assert said.startswith('it does not lie upright; turn it ' + says)
+    assert said.startswith('it is not upright; turn it ' + says)
 
 
 def test_masks_blanks_and_noise_are_refused():
