@@ -170,7 +170,7 @@ def hub_card(
 
   Args:
     address: hf://OWNER/NAME.
-    description: of the network.
+    description: description of the network.
     metrics: of its evaluations, by set; the AUC of each goes into the metadata.
     license: of the weights, as the Hub names it.
 

@@ -1,9 +1,9 @@
-"""Findings on their way back to the hospital: DICOM objects beside the radiograph's own study.
+"""Writes findings as DICOM objects for the study of their radiograph.
 
 A structured report (TID 1500), the heat map as a segmentation, and the overlay as a secondary
-capture. Each refers to the radiograph and carries its patient and study modules, and so who the
-patient is: they belong into the archive that the radiograph came from, and nowhere else. Needs the
-extra `dicom` (highdicom).
+capture. Each refers to the radiograph and copies its patient and study modules, which name the
+patient: they belong in the archive that the radiograph came from, and nowhere else. Needs the extra
+`dicom` (highdicom).
 """
 
 import importlib.metadata
@@ -32,7 +32,7 @@ from nodulax.radiograph.dicom import is_dicom
 from nodulax.radiograph.dicom_header import pydicom_silenced
 
 _NEEDED = ('SOPClassUID', 'SOPInstanceUID', 'StudyInstanceUID', 'SeriesInstanceUID')
-# Such as every object has, empty where it is not known (type 2 of the patient and study modules).
+# Every object has these, empty if they are unknown (type 2 of the patient and study modules).
 _EMPTY_WHERE_UNKNOWN = (
   *('PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex'),
   *('StudyDate', 'StudyTime', 'StudyID', 'AccessionNumber', 'ReferringPhysicianName'),
@@ -55,7 +55,7 @@ _LONGEST = 64  # characters of a DICOM long string
 
 
 class DicomOutputError(NodulaxError):
-  """A radiograph that no DICOM object can be made for; says why, and names no patient."""
+  """No DICOM object can be made for a radiograph; the message says why, and names no patient."""
 
 
 def write(
@@ -65,20 +65,20 @@ def write(
   prediction: Prediction,
   description: Description,
 ) -> None:
-  """Writes the DICOM objects of one radiograph; nothing where its file is not DICOM.
+  """Writes the DICOM objects of one radiograph; nothing if its file is not DICOM.
 
-  The same radiograph and network give objects of the same UIDs.
+  The same radiograph and network give objects with the same UIDs.
 
   Args:
     kinds: the file to write for each of `KINDS` that is wanted.
     source: the radiograph's own file.
-    reading, prediction: of it.
-    description: of the network.
+    reading, prediction: the radiograph, and what the network found in it.
+    description: description of the network.
 
   Raises:
     DicomOutputError: the source lacks what the objects must refer to, or one of them cannot be
       made; the others are written.
-    OSError: nothing can be written any more.
+    OSError: nothing more can be written.
   """
   data = pathlib.Path(source).read_bytes()
   if not is_dicom(data):
@@ -111,10 +111,10 @@ def write(
 
 
 def _header(data: bytes) -> pydicom.Dataset:
-  """What the objects carry of the radiograph.
+  """The parts of the radiograph's header that the objects copy.
 
   Raises:
-    DicomOutputError: it cannot be referred to.
+    DicomOutputError: no object can refer to it.
   """
   try:
     header = read_source(data, 'the DICOM file')
@@ -132,12 +132,12 @@ def _header(data: bytes) -> pydicom.Dataset:
 
 
 class _Source:
-  """A radiograph's header, and what every object that is made from it says.
+  """A radiograph's header, and what all objects made from it share.
 
   Args:
-    header: of the radiograph, without its pixels.
-    description: of the network.
-    kind: of the object.
+    header: header of the radiograph, without its pixels.
+    description: description of the network.
+    kind: kind of the object.
   """
 
   def __init__(self, header: pydicom.Dataset, description: Description, kind: str):
@@ -253,7 +253,7 @@ def secondary_capture(source: _Source, reading: Reading, prediction: Prediction)
     patient_orientation=('L', 'F'),
     **series,
   )
-  # What the source states, or nothing; the library asks for more.
+  # As in the source, even if empty, although the library demands a value.
   written.PatientOrientation = source.header.get('PatientOrientation')
   written.SeriesDescription = _series('Nodule overlay', reading)
   written.BodyPartExamined = 'CHEST'
@@ -261,7 +261,7 @@ def secondary_capture(source: _Source, reading: Reading, prediction: Prediction)
 
 
 def _notices(reading: Reading) -> list[str]:
-  """What every measurement needs."""
+  """The notices that every measurement needs."""
   forced = f'Read by force: {reading.objection}'
   return [NOTICE, forced] if reading.objection else [NOTICE]
 

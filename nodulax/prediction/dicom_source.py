@@ -1,4 +1,4 @@
-"""A radiograph's header as objects that refer to it may carry it: in Unicode, invalid values empty.
+"""A radiograph's header for objects that copy parts of it: in Unicode, with invalid values empty.
 
 Hospitals' headers come in the character sets of their country, often under a wrong name, and hold
 dates, times and names that the standard forbids; an object that carries those is refused by
@@ -23,7 +23,7 @@ from nodulax.radiograph.dicom_header import inflated
 UNICODE = 'ISO_IR 192'
 _TEXTS = ('LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT')
 _WITHOUT_SEVERAL = ('LT', 'ST', 'UT')  # in which a backslash is a character
-# After these, text goes on in the first character set (PS3.5 6.1.2.5.3).
+# After these, text continues in the first character set (PS3.5 6.1.2.5.3).
 _DELIMITERS = {*b'\\\t\r\n\f'}
 _NAME_DELIMITERS = {*b'\\^='}
 _CODED = ('AS', 'CS', 'DA', 'DS', 'DT', 'IS', 'TM', 'UI')
@@ -43,16 +43,16 @@ _ESCAPES = {
 def read_source(data: bytes, name: str) -> pydicom.Dataset:
   """The header of a DICOM file without its pixels and its private attributes.
 
-  Text is as it reads, whatever the character set of the file, and Specific Character Set is
-  ISO_IR 192. A value that the standard forbids, or one of too many, is empty.
+  Text is decoded from the character set of the file, and Specific Character Set is ISO_IR 192. An
+  attribute with a value that the standard forbids, or with too many, is empty.
 
   Args:
     data: the bytes of the file.
-    name: of the file, for messages.
+    name: name of the file, for messages.
 
   Raises:
     RadiographError: the file is deflated, and is damaged or too large.
-    Exception: almost anything from pydicom, where the file is broken.
+    Exception: almost anything from pydicom, if the file is broken.
   """
   file = io.BytesIO(inflated(data, name))
   dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
@@ -79,7 +79,7 @@ def _clean(dataset: pydicom.Dataset, inherited: list[str]) -> pydicom.Dataset:
 
 
 def _value(dataset: pydicom.Dataset, tag: Any, character_sets: list[str]) -> tuple[str, Any]:
-  """The VR and the value of an attribute; None where it is invalid."""
+  """The VR and the value of an attribute; None if it is invalid."""
   element = dataset.get_item(tag)
   vr = element.VR
   if not isinstance(element, RawDataElement):
@@ -98,14 +98,14 @@ def _value(dataset: pydicom.Dataset, tag: Any, character_sets: list[str]) -> tup
 
 
 def _is_valid(vr: str, value: str) -> bool:
-  if vr in ('DA', 'TM') and '-' in value:  # a range, as in queries alone
+  if vr in ('DA', 'TM') and '-' in value:  # a range, allowed only in queries
     return False
-  # Text may be too long for its kind; it is so in the archive, and must stay so.
+  # Text may be too long for its kind: it must stay as it is in the archive.
   if vr in _TEXTS:
     return not any(ord(character) < 32 and character not in '\t\r\n\f' for character in value)
   try:
     validate_value(vr, value, config.RAISE)
-    if vr == 'DA' and value:  # which may be of a form that is right, and no day
+    if vr == 'DA' and value:  # the form may be right without being a date
       datetime.date(int(value[:4]), int(value[4:6]), int(value[6:8]))
   except ValueError:
     return False
@@ -123,7 +123,7 @@ def _fits(count: int, multiplicity: str) -> bool:
 
 
 def _character_sets(dataset: pydicom.Dataset) -> list[str]:
-  """The names in Specific Character Set, those that are not the standard's put right."""
+  """The names in Specific Character Set, with non-standard ones corrected."""
   stated = dataset.get('SpecificCharacterSet') or []
   names = [stated] if isinstance(stated, str) else list(stated)
   return ['ISO 2022 IR 149' if _KOREAN.fullmatch(name.upper()) else name for name in names]
@@ -136,9 +136,9 @@ def decoded(data: bytes, character_sets: list[str], is_name: bool) -> str:
   else it is taken as Latin.
 
   Args:
-    data: as it lies in the file.
-    character_sets: that the file names, in order.
-    is_name: of a person, whose parts each begin in the first character set.
+    data: the bytes in the file.
+    character_sets: the character sets that the file names, in order.
+    is_name: whether it is a person's name, each part of which begins in the first one.
   """
   if data.isascii() and b'\x1b' not in data:
     return data.decode('ascii')
@@ -160,7 +160,7 @@ def _guessed(data: bytes) -> str:
     return data.decode('utf-8')
   with contextlib.suppress(UnicodeDecodeError):
     text = data.decode('euc_kr')
-    # Latin letters with accents are Korean syllables only by a rare chance.
+    # Accented Latin letters rarely happen to be Korean syllables.
     beyond = [character for character in text if not character.isascii()]
     hangul = [character for character in beyond if '가' <= character <= '힣']
     hanja = [character for character in beyond if '一' <= character <= '鿿']

@@ -1,4 +1,4 @@
-"""Which files a prediction reads: from files, folders, glob patterns and lists."""
+"""Finds the files to read, from files, folders, glob patterns and lists."""
 
 import csv
 import glob
@@ -14,13 +14,13 @@ from nodulax.errors import OptionError
 from nodulax.radiograph.dicom import is_dicom
 from nodulax.radiograph.reading import FORMATS, beginning_of, begins_as_radiograph
 
-# In folders, taken whatever is in them.
+# In folders, files with these suffixes are taken whatever they hold.
 SUFFIXES = ('.bmp', '.dcm', '.dicom', '.jpeg', '.jpg', '.mha', '.png', '.tif', '.tiff')
-# What `predict` writes first into its output: a folder with all of these is no hospital's.
+# What `predict` writes first into its output: a folder with all of these is an output.
 OUTPUT = ('journal.jsonl', 'NOTICE.txt')
-# SOP classes that hold no picture, as folders from an archive have them (PS3.4 B.5): a directory, a
+# SOP classes without a picture, which folders from an archive hold (PS3.4 B.5): a directory, a
 # presentation state, a waveform, raw data, a registration, a segmentation, a report or key objects,
-# a document, radiotherapy but for its images, and what is not of patients.
+# a document, radiotherapy except its images, and what does not concern patients.
 _NO_IMAGES = re.compile(
   rb'1\.2\.840\.10008\.(1\.3\.10$|5\.1\.4\.(3[89]|4[345])\.'
   rb'|5\.1\.4\.1\.1\.(9\.|11\.|30$|66(\.|$)|67$|68\.|88\.|104\.|481\.[3-9]))'
@@ -35,13 +35,13 @@ _SEPARATORS = ',;\t'
 def radiographs_in(
   paths: Sequence[str], listed: Sequence[str] = (), *, numbered: bool = False
 ) -> dict[str, pathlib.Path]:
-  """The files to read, by the name they go by in the output.
+  """The files to read, by their names in the output.
 
-  A file goes by its name; one in a folder, of a glob pattern or of a list by its path from the
-  innermost folder that holds them all. Files of equal names are numbered. In folders, and in those
-  that links lead to, everything that looks like a radiograph is taken, but for the masks that a
-  manifest.csv names, DICOM objects without an image, and what an earlier prediction wrote. What
-  does not exist is among the files, so that reading says so; one path never stops the others.
+  A file keeps its name; one from a folder, a glob pattern or a list is named by its path from the
+  innermost folder that holds them all. Equal names are numbered. In folders, also those behind
+  links, everything that looks like a radiograph is taken, except masks that a manifest.csv names,
+  DICOM objects without an image, and the output of an earlier prediction. Files that do not exist
+  are included, so that reading reports them; one path never stops the others.
 
   Args:
     paths: files, folders and glob patterns.
@@ -50,7 +50,7 @@ def radiographs_in(
       name a patient, reaches the output.
 
   Raises:
-    FileNotFoundError: there is not one radiograph.
+    FileNotFoundError: there is no radiograph.
   """
   found: list[tuple[str, pathlib.Path]] = []
   for text in paths:
@@ -69,7 +69,7 @@ def radiographs_in(
     )
   if not any(os.path.isfile(path) for _, path in found):  # False too where a name is too long
     shown = ', '.join([*paths, *listed][:3])
-    raise FileNotFoundError(f'{shown}: no {FORMATS} file is there; correct the path')
+    raise FileNotFoundError(f'{shown}: there is no {FORMATS} file; correct the path')
   if numbered:
     return {f'{number:06d}': path for number, (_, path) in enumerate(found, 1)}
   return _uniquely_named(found)
@@ -98,7 +98,7 @@ def _uniquely_named(files: Iterable[tuple[str, pathlib.Path]]) -> dict[str, path
 
 
 def read_list(path: str | os.PathLike) -> list[str]:
-  """The files and folders that a list names, one a line; blank lines are skipped.
+  """The files and folders that a list names, one per line; blank lines are skipped.
 
   Raises:
     OSError: the list cannot be read.
@@ -107,10 +107,10 @@ def read_list(path: str | os.PathLike) -> list[str]:
   try:
     lines = pathlib.Path(path).read_text(encoding='utf-8-sig').splitlines()
   except UnicodeDecodeError as error:
-    raise OptionError(f'{path}: not a list in UTF-8; write one path a line') from error
+    raise OptionError(f'{path}: not a list in UTF-8; write one path per line') from error
   named = [line.strip() for line in lines if line.strip()]
   if not named:
-    raise OptionError(f'{path}: the list names no file; write one path a line')
+    raise OptionError(f'{path}: the list names no file; write one path per line')
   return named
 
 
@@ -135,7 +135,7 @@ def _in_folder(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _walk(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Every file below a folder, links followed, and each folder that cannot be looked into."""
+  """Every file below a folder, links followed, and each folder that cannot be opened."""
   unreadable: list[pathlib.Path] = []
   seen: set[tuple[int, int]] = set()
   masks: set[str] = set()
@@ -190,13 +190,13 @@ def _masks(folder: pathlib.Path) -> set[str]:
 
 
 def _comparable(path: pathlib.Path) -> str:
-  """The same for a path however it is written, also in capitals as on Windows."""
+  """A key that is the same however a path is written, also in capitals as on Windows."""
   return os.path.realpath(path).casefold()
 
 
 def _radiographs(where: str, paths: Sequence[pathlib.Path]) -> list[pathlib.Path]:
-  """The radiographs among `paths`; says how many others of `where` there are."""
-  # Pipes and the like would be waited for. Folders are those that cannot be looked into.
+  """The radiographs among `paths`; warns how many other files `where` has."""
+  # No pipes, which would block. The folders are those that cannot be opened.
   files = [
     path
     for path in paths
@@ -210,7 +210,7 @@ def _radiographs(where: str, paths: Sequence[pathlib.Path]) -> list[pathlib.Path
 
 
 def _is_radiograph(path: pathlib.Path) -> bool:
-  """Whether a file is meant to be one, by its name or by how it begins."""
+  """Whether a file is meant to be a radiograph, by its name or its first bytes."""
   try:
     beginning = beginning_of(path)
   except OSError:

@@ -1,7 +1,7 @@
-"""The files of a prediction: a journal, and the tables that follow from it.
+"""The files of a prediction: a journal, and the tables made from it.
 
-journal.jsonl grows by one line a radiograph, when everything else of it is on disk, so that a run
-that was stopped resumes after the last one. Its first line says whose it is.
+journal.jsonl gets one line per radiograph, once everything else of it is on disk, so that a run
+that was stopped resumes after the last one. Its first line names the network and the DICOM kinds.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ from nodulax.errors import NodulaxError
 from nodulax.files import whole_file
 from nodulax.prediction.prediction import Prediction, Reading
 
-# After these nothing can be written any more. What else keeps findings from being written, a name
-# that is too long for example, is a fault of one file.
+# After these nothing more can be written. Any other error in writing findings, such as a name that
+# is too long, is a fault of one file.
 FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 SCHEMA = 'nodulax.findings'
 VERSION = '1.2'  # of findings.schema.json
@@ -38,19 +38,19 @@ LOCATION_COLUMNS = (
   *('image', 'finding', 'score', 'marked', 'x', 'y', 'x_min', 'y_min', 'x_max', 'y_max'),
   *('width', 'height', 'x_mm', 'y_mm', 'width_mm', 'height_mm', 'laterality', 'zone', 'objection'),
 )
-Record = dict[str, Any]  # a radiograph as findings.schema.json says
+Record = dict[str, Any]  # a radiograph as findings.schema.json describes it
 
 
 class Refused(str):
-  """Why something that was read gets no probability: it is no upright frontal chest radiograph."""
+  """Why a picture gets no probability: it is not an upright frontal chest radiograph."""
 
 
 class OutputError(NodulaxError):
-  """A folder that holds something else than this prediction; says what to do."""
+  """The output folder holds something other than this prediction; the message says what to do."""
 
 
 def record(name: str, reading: Reading, prediction: Prediction) -> Record:
-  """One radiograph as findings.schema.json says."""
+  """One radiograph as findings.schema.json describes it."""
   height, width = reading.radiograph.pixels.shape
   spacing = reading.radiograph.spacing_mm
   scale = None if spacing is None else np.array(spacing * 2)
@@ -92,12 +92,12 @@ def record(name: str, reading: Reading, prediction: Prediction) -> Record:
 def document(
   description: Description, records: Sequence[Record], faults: dict[str, str]
 ) -> dict[str, Any]:
-  """findings.json.
+  """The content of findings.json.
 
   Args:
-    description: of the network.
-    records: of the radiographs that were read.
-    faults: why the others were not, by name; those of type `Refused` are listed apart.
+    description: description of the network.
+    records: records of the radiographs that were read.
+    faults: why the others were not read, by name; those of type `Refused` are listed separately.
   """
   refused = {name: why for name, why in faults.items() if isinstance(why, Refused)}
   return {
@@ -111,13 +111,13 @@ def document(
 
 
 class Journal:
-  """The radiographs that are done.
+  """The journal of the radiographs that are done.
 
   Args:
-    folder: of the output.
-    description: of the network.
-    kinds: which DICOM objects are written beside.
-    files: to read, by name; `records` holds those of them that are done, as they are now.
+    folder: folder of the output.
+    description: description of the network.
+    kinds: kinds of DICOM objects that are also written.
+    files: files to read, by name; `records` holds those that are done and have not changed since.
 
   Raises:
     OutputError: the folder holds the prediction of another network or of other kinds.
@@ -145,14 +145,14 @@ class Journal:
     before = {line['radiograph']['image']: line for line in lines[1:]}
     self.records: dict[str, Record] = {}
     for name, path in files.items():
-      with contextlib.suppress(OSError):  # which reading it will say
+      with contextlib.suppress(OSError):  # reading the file will report it
         if name in before and path.is_file() and before[name]['file'] == _state(path):
           self.records[name] = before[name]['radiograph']
     if not lines:
       self._append(subject)
 
   def add(self, path: pathlib.Path, done: Record) -> None:
-    """Notes that everything of a radiograph is on disk, so that no later call reads it again."""
+    """Records that everything of a radiograph is on disk, so that no later call reads it again."""
     self._append({'file': _state(path), 'radiograph': done})
 
   def drop_forced(self) -> None:
@@ -160,9 +160,9 @@ class Journal:
     self.records = {name: done for name, done in self.records.items() if not done['objection']}
 
   def write_tables(self, folder: pathlib.Path, faults: dict[str, str]) -> None:
-    """findings.csv, locations.csv, findings.json and nodules.json, of `records`.
+    """Writes findings.csv, locations.csv, findings.json and nodules.json from `records`.
 
-    What was refused has a row in findings.csv that says why and holds no figure.
+    A refused file has a row in findings.csv with the reason and no figures.
     """
     records = [self.records[name] for name in sorted(self.records)]
     refused = {name: why for name, why in faults.items() if isinstance(why, Refused)}
@@ -198,9 +198,9 @@ class Journal:
 
 
 def node21(records: Sequence[Record]) -> Record:
-  """All findings in the form of NODE21's detection track (nodules.json).
+  """All findings in the format of NODE21's detection track (nodules.json).
 
-  Corners are in mm (pixels where the spacing is not known) with, as third number, the row of the
+  Corners are in mm (pixels if the spacing is unknown); their third number is the row of the
   radiograph in findings.csv, from 0. After `format_to_GC` in the challenge's baseline,
   github.com/node21challenge/node21_detection_baseline.
   """
@@ -267,10 +267,10 @@ def _replace(path: pathlib.Path, text: str) -> None:
 
 
 def _state(path: pathlib.Path) -> list[int]:
-  """What tells a file from others and from its later self, without reading the whole of it.
+  """Identifies a file and its version without reading all of it.
 
-  Its size, when it was modified, and a checksum of its beginning: the files of one export can agree
-  in the first two, while a DICOM file begins with an identifier of its own.
+  By its size, time of modification and a checksum of its beginning: the files of one export can
+  agree in the first two, but each DICOM file begins with its own identifier.
   """
   with path.open('rb') as file:
     status = os.fstat(file.fileno())

@@ -20,7 +20,7 @@ LOWEST = 0.05
 class Place:
   """Where a finding lies in the patient.
 
-  Both are 'unknown' where the lungs were not found, or the file leaves left and right open.
+  Both are 'unknown' if the lungs were not found, or if left and right are unknown.
 
   Attributes:
     laterality: the patient's side, 'right' or 'left' of the middle of the lung box.
@@ -35,7 +35,7 @@ def locate(heat_map: np.ndarray, crop: Crop) -> list[Finding]:
   """The peaks of a heat map, the hottest first, in pixels of the radiograph.
 
   Args:
-    heat_map: f[h, h] in [0, 1], of the crop.
+    heat_map: f[h, h] in [0, 1], the heat map of the crop.
     crop: what the network saw of the radiograph.
   """
   found = findings.peaks(heat_map, LOWEST, separation=1)
@@ -54,8 +54,8 @@ def place(finding: Finding, lungs: LungBox, orientation: str) -> Place:
 
   Args:
     finding: as `locate` gives it.
-    lungs: of the same radiograph.
-    orientation: of the radiograph, as `Radiograph.orientation` gives it; empty where unknown.
+    lungs: lungs of the same radiograph.
+    orientation: `Radiograph.orientation` of the radiograph; empty if unknown.
   """
   if not lungs.found or not orientation:
     return Place('unknown', 'unknown')
@@ -65,7 +65,7 @@ def place(finding: Finding, lungs: LungBox, orientation: str) -> Place:
   third = int(np.clip((finding.y - y_min) / (y_max - y_min) * 3, 0, 2))
   zones = ('upper', 'middle', 'lower') if orientation[1] == 'F' else ('lower', 'middle', 'upper')
   return Place(
-    # Rows that run to the patient's left begin at the right.
+    # Rows that run to the patient's left begin at the patient's right.
     laterality='right' if on_first_side == (orientation[0] == 'L') else 'left',
     zone=zones[third] if inside else 'outside',
   )
@@ -77,7 +77,7 @@ def marked(found: list[Finding], positive: bool, threshold: float) -> list[bool]
   Args:
     found: as `locate` gives them.
     positive: whether the radiograph's probability reaches its threshold.
-    threshold: of the heat map, as `Thresholds.heat_map` gives it.
+    threshold: threshold of the heat map, as in `Thresholds.heat_map`.
   """
   return [
     positive and (number == 0 or finding.score >= threshold) for number, finding in enumerate(found)

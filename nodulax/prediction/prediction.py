@@ -1,6 +1,6 @@
-"""One radiograph before and after the network: what it is shown, and what follows from its answer.
+"""Prepares a radiograph for the network, and makes a prediction from its answer.
 
-NumPy alone, so that an exported network is used with this same code.
+It needs no JAX, so that exported networks use the same code.
 """
 
 import dataclasses
@@ -24,11 +24,11 @@ class Reading:
   """A radiograph ready for the network.
 
   Attributes:
-    radiograph: as it was read.
-    lungs: where they are in it.
-    crop: what the network sees of it.
-    view: u8[S, S], what it sees.
-    objection: why it is no upright frontal chest radiograph; '' where nothing speaks against it.
+    radiograph: the radiograph as it was read.
+    lungs: where its lungs are.
+    crop: the part of it that the network sees.
+    view: u8[S, S], the network's input.
+    objection: why it is not an upright frontal chest radiograph; '' if it seems to be one.
   """
 
   radiograph: Radiograph
@@ -40,15 +40,15 @@ class Reading:
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-  """What the network says of a radiograph.
+  """A network's prediction for a radiograph.
 
   Attributes:
-    probability: of a nodule or mass; calibrated where the run has a temperature.
-    uncalibrated: the same as the network gives it.
-    threshold: on the scale of `probability`.
+    probability: probability of a nodule or mass; calibrated if the network has a temperature.
+    uncalibrated: the probability before calibration.
+    threshold: threshold on the scale of `probability`.
     positive: whether the probability reaches the threshold.
-    heat_map: f32[h, h] in [0, 1], of the crop.
-    findings: in pixels of the radiograph, the hottest first.
+    heat_map: f32[h, h] in [0, 1], the heat map of the crop.
+    findings: findings in pixels of the radiograph, the hottest first.
     places: where each finding lies in the patient.
     marked: whether each finding is to be shown.
   """
@@ -64,7 +64,7 @@ class Prediction:
 
 
 def prepare(radiograph: Radiograph, preprocessing: Preprocessing) -> Reading:
-  """One radiograph to the network's input."""
+  """Prepares one radiograph for the network."""
   lungs = find_lung_box(radiograph.pixels)
   return Reading(
     radiograph,
@@ -78,13 +78,13 @@ def prepare(radiograph: Radiograph, preprocessing: Preprocessing) -> Reading:
 def predict(
   reading: Reading, probability: float, heat_map: np.ndarray, thresholds: Thresholds
 ) -> Prediction:
-  """What follows from the network's answer.
+  """Makes a prediction from the network's answer.
 
   Args:
-    reading: what it was shown.
-    probability: what it answered, uncalibrated.
-    heat_map: f32[h, h] in [0, 1].
-    thresholds: of the network.
+    reading: the radiograph that it read.
+    probability: its answer, uncalibrated.
+    heat_map: f32[h, h] in [0, 1], its heat map of the crop.
+    thresholds: thresholds of the network.
   """
   positive = probability >= thresholds.probability
   found = findings.locate(heat_map, reading.crop)
@@ -103,7 +103,7 @@ def predict(
 
 
 def as_stored(reading: Reading, prediction: Prediction) -> tuple[Reading, Prediction]:
-  """The same in pixels as the file stores them, for all that is read beside the file.
+  """Converts both to pixels as stored in the file, for output that is used with the file.
 
   Only `Reading.view` stays upright, as the network saw it.
   """
@@ -140,7 +140,7 @@ def as_stored(reading: Reading, prediction: Prediction) -> tuple[Reading, Predic
 
 
 def calibrated(probability: float, temperature: float | None) -> float:
-  """`probability` at a run's temperature, which it may not have."""
+  """Calibrates `probability` with a run's temperature, if it has one."""
   if temperature is None:
     return probability
   return float(calibration.apply_temperature([probability], temperature)[0])

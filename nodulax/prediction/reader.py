@@ -25,7 +25,7 @@ class Reader:
   Args:
     run: the workdir of a training run.
     batch_size: radiographs at a time.
-    devices: to run on.
+    devices: devices to run on.
 
   Raises:
     CheckpointError: there is no such run.
@@ -54,7 +54,7 @@ class Reader:
 
 
 def read(path: str | os.PathLike, preprocessing: Preprocessing) -> Reading:
-  """One radiograph from its file to the network's input.
+  """Reads a radiograph from its file and prepares it for the network.
 
   Raises:
     RadiographError: the file is not a radiograph that can be read.
@@ -69,7 +69,7 @@ def shown(radiograph: Radiograph, size: int) -> np.ndarray:
   greys = np.arange(int(pixels.max()) + 1, dtype=np.float32)  # few, where pixels are many
   table = ((greys - black) / max(white - black, 1) * 255).clip(0, 255).astype(np.uint8)
   scale = min(1, size / max(pixels.shape))
-  # A strip of few pixels must not vanish.
+  # A strip a few pixels wide must not vanish.
   width, height = (max(1, round(side * scale)) for side in pixels.shape[::-1])
   return cv2.resize(table[pixels], (width, height), interpolation=cv2.INTER_AREA)
 
@@ -77,11 +77,11 @@ def shown(radiograph: Radiograph, size: int) -> np.ndarray:
 def whole_heat_map(
   heat_map: np.ndarray, crop: Crop, shape: tuple[int, ...], size: tuple[int, int]
 ) -> np.ndarray:
-  """A heat map where it belongs in the whole radiograph, 0 around it.
+  """Places a heat map in the whole radiograph, with 0 around it.
 
   Args:
-    heat_map: f32[h, h], of the crop.
-    crop: in pixels of the stored image.
+    heat_map: f32[h, h], the heat map of the crop.
+    crop: the crop in pixels of the stored image.
     shape: (height, width) of the stored image.
     size: (width, height) of the result.
 
