@@ -1,1 +1,1 @@
-"""A page to try a trained network on: drop a radiograph, see what the network says."""
+"""A page to try a trained network on: drop a radiograph, see the findings."""

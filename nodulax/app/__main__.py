@@ -1,4 +1,4 @@
-"""A page on this machine to try a trained network on.
+"""Serves a page on this machine to try a trained network on.
 
   python -m nodulax.app [--checkpoint=RUN]
   python -m nodulax.app --dataset=DIR --queue=queue.csv --reading=reading.csv
@@ -40,8 +40,8 @@ def add_arguments(parser: cli.Parser) -> None:
   add('--largest_mb', type=int, default=64, help='largest file to accept, in MB (default: 64)')
 
   add('--queue', default='', help='CSV file of radiographs to read again: the re-reading page')
-  add('--dataset', default='', help='folder of the shards that hold them')
-  add('--split', default='train', choices=('train', 'tune', 'test'), help='their split')
+  add('--dataset', default='', help="folder of the shards that hold the queue's radiographs")
+  add('--split', default='train', choices=('train', 'tune', 'test'), help='split of the queue')
   add('--reading', default='', help='CSV file of the answers; an earlier one is resumed')
 
 

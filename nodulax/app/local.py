@@ -1,4 +1,4 @@
-"""What the pages on this machine share: files, headers that keep others out, and pixels to show."""
+"""Code that the pages on this machine share: files, protective headers, and pixels to show."""
 
 import base64
 import pathlib
@@ -37,11 +37,11 @@ class Refusal(Exception):
 
 
 def page(files: Mapping[str, str], routes: Sequence[Route]) -> Starlette:
-  """A page's server, which answers this machine alone; errors become JSON with `error`.
+  """A page's server, which answers only this machine; errors become JSON with `error`.
 
   Args:
     files: the page's own files by path.
-    routes: what else it answers.
+    routes: other routes.
   """
 
   def file(name: str) -> Callable[[Request], Response]:
@@ -64,15 +64,15 @@ def page(files: Mapping[str, str], routes: Sequence[Route]) -> Starlette:
 
 
 async def body(request: Request, kind: str, largest: int) -> bytes:
-  """What a request brings.
+  """Reads the body of a request.
 
   Args:
-    kind: its content type, one that another site's page cannot send without asking first, which is
-      not answered.
-    largest: bytes.
+    kind: content type that it must have; one that a page of another site cannot send without a
+      preflight request, which is not answered.
+    largest: largest size in bytes.
 
   Raises:
-    Refusal: it is of another type, too large or did not arrive whole.
+    Refusal: it is of another type, too large or incomplete.
   """
   if request.headers.get('content-type') != kind:
     raise Refusal(415, f'send {kind}')
@@ -83,7 +83,7 @@ async def body(request: Request, kind: str, largest: int) -> bytes:
       if len(data) > largest:
         raise Refusal(413, f'the file is larger than {largest / 2**20:.0f} MB')
   except ClientDisconnect:
-    raise Refusal(400, 'the file did not arrive whole') from None
+    raise Refusal(400, 'the file arrived incomplete; send it again') from None
   return bytes(data)
 
 
@@ -99,7 +99,7 @@ def size(pixels: np.ndarray) -> tuple[int, int]:
 
 
 def display(pixels: np.ndarray) -> dict[str, Any]:
-  """A radiograph as a page draws it.
+  """A radiograph as JSON for a page to draw.
 
   Args:
     pixels: u8 or u16[H, W].

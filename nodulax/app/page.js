@@ -1,5 +1,5 @@
 'use strict';
-// Asks the server what the network says, and draws it. The window, the opacity and the zoom are
+// Asks the server for the network's reading, and draws it. The window, the opacity and the zoom are
 // worked out here, so that a slider answers at once.
 
 const $ = (id) => document.getElementById(id);
@@ -8,9 +8,9 @@ const NOTICE = 'For research. Not a medical device.';
 const SEEN = 20;  // answers that are kept; older files of the list are read again when chosen
 const entries = [];  // the files of this visit: {file, answer, fault, item}
 let current = null;  // the entry whose name the page shows
-let shown = null;  // its answer, with its pixels unpacked; null while it is read and where it failed
-let pointed = 0;  // the finding that is pointed out, from 1
-let moved = [0, 0];  // the picture's middle, in pixels of the screen from that of its frame
+let shown = null;  // its answer, with its pixels unpacked; null while it is read or if that failed
+let pointed = 0;  // number of the highlighted finding, from 1
+let moved = [0, 0];  // from the centre of the frame to the picture's, in pixels of the screen
 let queue = Promise.resolve();  // files are read one after the other
 
 fetch('model').then((response) => response.json()).then((model) => {
@@ -118,7 +118,7 @@ function tell(radiograph) {
   for (const name of ['result', 'view', 'scale']) $(name).hidden = false;
   for (const name of ['controls', 'saving']) $(name).disabled = false;
   $('save_sr').disabled = !shown.dicom;
-  $('save_sr').title = shown.dicom ? '' : 'for DICOM files alone: it refers to the radiograph in its study';
+  $('save_sr').title = shown.dicom ? '' : 'only for DICOM files: it refers to the radiograph in its study';
   $('lowest').textContent = `transparent below ${shown.heat_threshold.toFixed(2)}`;
   $('probability').textContent = radiograph.probability.toFixed(3);
   $('verdict').textContent = radiograph.positive ? 'at or above the threshold' : 'below the threshold';

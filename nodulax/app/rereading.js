@@ -159,7 +159,7 @@ $('picture').addEventListener('pointerup', () => {
   if (!corner) return;
   const box = between(corner.from, corner.to);
   corner = null;
-  const least = shown.stored[0] / 200;  // a click is no box
+  const least = shown.stored[0] / 200;  // a click is not a box
   if (box[2] - box[0] > least && box[3] - box[1] > least) boxes.push(box);
   tell();
   draw();

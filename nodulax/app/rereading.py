@@ -44,11 +44,11 @@ class Queue:
 
   Args:
     shards: the split that holds the radiographs.
-    image_ids: to read, in this order.
-    path: of the re-reading; its answers are kept, and more are added.
+    image_ids: radiographs to read, in this order.
+    path: file of the re-reading; new answers are added to it.
 
   Raises:
-    RereadingError: the split lacks a radiograph, or the file is no re-reading of this split.
+    RereadingError: the split lacks a radiograph, or the file is not a re-reading of this split.
   """
 
   def __init__(self, shards: Shards, image_ids: Sequence[str], path: pathlib.Path):
@@ -84,10 +84,10 @@ class Queue:
   def add(
     self, place: int, reader: str, answer: str, boxes: Sequence[Sequence[float]], seconds: float
   ) -> None:
-    """Keeps an answer; an earlier one of the reader stays in the file, and no longer counts.
+    """Saves an answer; an earlier one by the reader stays in the file, but no longer counts.
 
     Raises:
-      RereadingError: it is none.
+      RereadingError: the answer is invalid.
     """
     if answer not in ANSWERS:
       raise RereadingError(f'answer is {answer[:60]!r}; it must be {" or ".join(ANSWERS)}')
@@ -99,7 +99,7 @@ class Queue:
       within = x_min >= 0 and x_max <= width and y_min >= 0 and y_max <= height
       if not (within and x_max - x_min >= 1 and y_max - y_min >= 1):
         raise RereadingError(
-          f'a box must lie within the {width} x {height} pixels, and be one wide and high at least'
+          f'a box must lie within the {width} x {height} pixels, and be at least one wide and high'
         )
       drawn.append((float(x_min), float(y_min), float(x_max), float(y_max)))
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
@@ -113,7 +113,7 @@ def create(queue: Queue, reader: Reader) -> Starlette:
   """The page's server.
 
   Args:
-    queue: what is read, and where the answers go.
+    queue: the radiographs to read, and where the answers go.
     reader: the network, which reads one radiograph at a time.
   """
   one_at_a_time = threading.Lock()
@@ -159,7 +159,7 @@ def create(queue: Queue, reader: Reader) -> Starlette:
 
 
 def _network(reader: Reader, radiograph: Radiograph) -> dict[str, Any]:
-  """What the network says: its probability, and its heat map as a PNG of the picture's size."""
+  """The network's probability, and its heat map as a PNG of the picture's size."""
   reading = prepare(radiograph, reader.description.preprocessing)
   (prediction,) = reader([reading])
   pixels = reading.radiograph.pixels
@@ -202,5 +202,5 @@ def _answer(data: bytes, queue: Queue) -> tuple[int, str, str, list[list[float]]
     if not all(len(box) == 4 for box in boxes) or not 0 <= place < len(queue) or seconds < 0:
       raise ValueError
   except (ValueError, KeyError, TypeError):
-    raise local.Refusal(422, 'this is no answer') from None
+    raise local.Refusal(422, 'this is not an answer') from None
   return place, name, answer, boxes, seconds

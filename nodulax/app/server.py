@@ -1,4 +1,4 @@
-"""What the page asks for: its own files, the model's facts, and what it says of a radiograph."""
+"""The server of the page: its files, facts about the network, and its reading of a radiograph."""
 
 import base64
 import functools
@@ -50,13 +50,13 @@ def create(
 
   Args:
     reader: reads one radiograph at a time.
-    largest: bytes of a file; larger ones are refused.
-    measured: what the network's evaluations found, by name of the set; None where that is unknown.
+    largest: largest size of a file in bytes; larger ones are refused.
+    measured: metrics of the network's evaluations by name of the set; None if unknown.
   """
   one_at_a_time = threading.Lock()
 
   async def answered(request: Request, reply: Callable[[bytes], Response]) -> Response:
-    """What `reply` makes of the file that a request brings."""
+    """The response that `reply` makes from the file in a request."""
     data = await local.body(request, 'application/octet-stream', largest)
 
     def alone() -> Response:
@@ -107,21 +107,21 @@ def create(
 
 
 def read(reader: Reader, data: bytes) -> dict[str, Any]:
-  """What the page shows of a radiograph.
+  """Reads a radiograph, and returns what the page shows.
 
   Args:
-    reader: of one radiograph at a time.
+    reader: reads one radiograph at a time.
     data: the bytes of a file.
 
   Returns:
-    `radiograph`, as findings.schema.json says but in upright pixels; `findings`, all that
-    findings.json would hold; `dicom`, whether the file is one; `heat_threshold`, below which the
-    heat map is transparent; `pixels`, u16 little endian in base64, of a picture `width` x `height`,
-    spread over the 16 bits, `black` and `white` its usual window; `heat_map`, a PNG of that size,
-    as opaque as it is hot.
+    `radiograph`, as in findings.schema.json but in upright pixels; `findings`, the content of
+    findings.json; `dicom`, whether the file is DICOM; `heat_threshold`, below which the heat map is
+    transparent; `pixels`, u16 little endian in base64, of a picture `width` x `height`, spread over
+    the 16 bits, `black` and `white` its usual window; `heat_map`, a PNG of that size, as opaque as
+    it is hot.
 
   Raises:
-    RadiographError: the file is not a radiograph that can be read, or no upright frontal chest.
+    RadiographError: the file is not a readable radiograph, or not an upright frontal chest.
   """
   reading, prediction = _predict(reader, data)
   pixels = reading.radiograph.pixels
@@ -145,11 +145,11 @@ def structured_report(reader: Reader, data: bytes) -> bytes:
   """The findings of a DICOM file as a structured report (TID 1500), for its archive.
 
   Raises:
-    NodulaxError: the file is no radiograph that can be read, no DICOM, or lacks what the report
-      must refer to; or the extra `dicom` is missing.
+    NodulaxError: the file is not a readable radiograph, is not DICOM, or lacks what the report must
+      refer to; or the extra `dicom` is missing.
   """
   if not is_dicom(data):
-    raise NodulaxError('a structured report refers to a DICOM file; this file is none')
+    raise NodulaxError('a structured report refers to a DICOM file; this file is not DICOM')
   try:
     from nodulax.prediction import dicom_objects
   except ImportError as error:
@@ -167,7 +167,7 @@ def _predict(reader: Reader, data: bytes) -> tuple[Reading, Prediction]:
   """Reads the bytes of a file.
 
   Raises:
-    RadiographError: it is not a radiograph that can be read, or no upright frontal chest.
+    RadiographError: it is not a readable radiograph, or not an upright frontal chest.
   """
   reading = prepare(decode_radiograph(data, 'this file'), reader.description.preprocessing)
   if reading.objection:

@@ -88,14 +88,14 @@ def test_what_is_no_answer_is_refused_and_not_kept(start, tmp_path):
   for changes, word in (
     ({'reader': ' '}, 'give your name'),
     ({'reader': '=SUM(A1)'}, 'give your name'),
-    ({'place': 4}, 'no answer'),
-    ({'place': 'x'}, 'no answer'),
+    ({'place': 4}, 'not an answer'),
+    ({'place': 'x'}, 'not an answer'),
     ({'answer': 'maybe'}, "answer is 'maybe'"),
     ({'boxes': [[0, 0, 9, 9]]}, 'boxes go with the answer nodule'),
-    ({'answer': 'nodule', 'boxes': [[0, 0, 9]]}, 'no answer'),
+    ({'answer': 'nodule', 'boxes': [[0, 0, 9]]}, 'not an answer'),
     ({'answer': 'nodule', 'boxes': [[0, 0, 9, 1e9]]}, 'a box must lie within'),
     ({'answer': 'nodule', 'boxes': [[9, 9, 0, 0]]}, 'a box must lie within'),
-    ({'answer': 'nodule', 'boxes': [[1, 1, 1.00001, 9]]}, 'be one wide and high at least'),
+    ({'answer': 'nodule', 'boxes': [[1, 1, 1.00001, 9]]}, 'be at least one wide and high'),
     ({'answer': 'nodule', 'boxes': [[0, 0, float('nan'), 9]]}, 'a box must lie within'),
   ):
     status, answer = give(port, **changes)
