@@ -1,4 +1,4 @@
-"""How `folders` talks to buckets: many files at once, tried again, one error for all libraries."""
+"""Access to buckets for `folders`: many files at once, retries, and one error for all libraries."""
 
 import json
 import pathlib
@@ -17,7 +17,7 @@ PAUSES = (1, 10, 60)  # seconds before sending is tried again
 
 
 class StorageError(OSError):
-  """Object storage that cannot be read or written; says which address and what to do."""
+  """Object storage cannot be read or written; the message names the address and what to do."""
 
 
 def send(
@@ -60,7 +60,7 @@ def each(address: str, work: Callable[[str], None], names: Sequence[str]) -> Non
 
 
 def attempt(address: str, work: Callable, *arguments: Any) -> Any:
-  """Does it; each library has errors of its own, which become one."""
+  """Does `work`, and turns the errors of all libraries into one."""
   try:
     return work(*arguments)
   except StorageError:
@@ -82,7 +82,7 @@ def connect(address: str) -> tuple[Any, str]:
 
 
 def read_manifest(system: Any, root: str) -> dict[str, str] | None:
-  """The files that belong to a published folder; None where others put them there."""
+  """The files that belong to a published folder; None if nodulax did not publish it."""
   try:
     files = json.loads(system.cat_file(f'{root}/{MANIFEST}'))
   except FileNotFoundError:
@@ -95,7 +95,7 @@ def read_manifest(system: Any, root: str) -> dict[str, str] | None:
 
 
 def list_files(system: Any, root: str) -> dict[str, str]:
-  """Every file of a folder, and what tells its contents from later ones."""
+  """Every file of a folder, with the version of its content."""
 
   def version(entry: dict[str, Any]) -> str:
     return str(entry.get('ETag') or entry.get('etag') or entry.get('generation') or entry['size'])

@@ -1,10 +1,10 @@
 """Folders in object storage, gs:// and s3://: worked on as copies on this machine's disk.
 
-A bucket has no renaming, no appending and no reading at random places, on which checkpoints, logs
-and shards rest. So what is read is copied here first (`fetch`), and a folder to write is copied
-here (`check_out`) and sent back (`publish`) at each checkpoint. FOLDER/files.json, sent last,
-names the files that belong together: a machine that is lost while it sends leaves the folder of
-the time before. On paths on disk all of it does nothing.
+A bucket cannot rename, append or read at random places, as checkpoints, logs and shards require. So
+what is read is copied here first (`fetch`), and a folder to write is copied here (`check_out`) and
+sent back (`publish`) at each checkpoint. FOLDER/files.json, sent last, names the files that belong
+together: if a machine is lost while it sends, the folder stays as it was the time before. On paths
+on disk all of this does nothing.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from nodulax.storage import bucket
 from nodulax.storage.bucket import StorageError
 
 SCHEMES = ('gs', 's3')
-# Made again from the config's seeds, and large: raw/ and cache/ of a study, and half-written files.
+# Half-written files, and raw/ and cache/ of a study: large, and made again from the config's seeds.
 NOT_PUBLISHED = ('raw', 'cache', UNFINISHED)
 
 
@@ -32,11 +32,11 @@ def is_remote(folder: epath.PathLike) -> bool:
 
 
 def fetch(folder: epath.PathLike, only: Sequence[str] = ()) -> epath.Path:
-  """A folder to read: itself where it is on disk, else a copy brought up to date.
+  """Returns a folder to read: itself if it is on disk, else a copy brought up to date.
 
   Args:
     folder: a path, or an address in object storage.
-    only: the files and folders in it that are needed, or patterns of files; all where empty.
+    only: the files and folders in it that are needed, or patterns of files; empty for all.
 
   Raises:
     StorageError: nothing is there, or it cannot be read.
@@ -50,7 +50,7 @@ def fetch(folder: epath.PathLike, only: Sequence[str] = ()) -> epath.Path:
 
 
 def fetch_file(file: epath.PathLike) -> epath.Path:
-  """A file to read: itself where it is on disk, else a fresh copy of the same name.
+  """Returns a file to read: itself if it is on disk, else a fresh copy of the same name.
 
   Raises:
     StorageError: it cannot be read.
@@ -68,7 +68,7 @@ def fetch_file(file: epath.PathLike) -> epath.Path:
 
 @contextlib.contextmanager
 def file_to_send(file: epath.PathLike) -> Iterator[pathlib.Path]:
-  """A file to write: itself where it is on disk, else one that is sent once it is written.
+  """Yields a file to write: itself if it is on disk, else one that is sent once it is written.
 
   Raises:
     StorageError: it cannot be sent.
@@ -85,12 +85,12 @@ def file_to_send(file: epath.PathLike) -> Iterator[pathlib.Path]:
 
 
 def check_out(folder: epath.PathLike) -> epath.Path:
-  """A folder to work in: itself where it is on disk, else a copy that `publish` sends back.
+  """Returns a folder to work in: itself if it is on disk, else a copy that `publish` sends back.
 
-  The copy is as object storage has it: what an earlier run on this machine did not send is gone.
+  The copy equals object storage: what an earlier run on this machine did not send is lost.
 
   Raises:
-    StorageError: it cannot be read or written, or another process here works in it.
+    StorageError: it cannot be read or written, or another process here is using it.
   """
   if not is_remote(folder):
     return epath.Path(folder)
@@ -101,9 +101,9 @@ def check_out(folder: epath.PathLike) -> epath.Path:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process ends
   except BlockingIOError:
     os.close(lock)
-    raise StorageError(f'{folder}: another process on this machine works in it') from None
+    raise StorageError(f'{folder}: another process on this machine is using it') from None
   if not _bring(_address(folder), copy, ()):
-    bucket.send(_address(folder), copy, [], {})  # shows at once whether it may write
+    bucket.send(_address(folder), copy, [], {})  # fails at once if it may not write
     _write_record(copy, {})
   return epath.Path(copy)
 
@@ -136,7 +136,7 @@ def publish(folder: epath.PathLike) -> None:
 
 
 def _bring(address: str, copy: pathlib.Path, only: Sequence[str]) -> bool:
-  """Makes `copy` what object storage holds, as far as `only` names it; whether there is any."""
+  """Updates `copy` from object storage, as far as `only` names it; returns whether there is any."""
 
   def needed(name: str) -> bool:
     return not only or any(fnmatchcase(name, p) or name.startswith(f'{p}/') for p in only)
@@ -186,13 +186,13 @@ def _address(folder: epath.PathLike) -> str:
 
 
 def home() -> pathlib.Path:
-  """The folder of what nodulax keeps between calls, and can make or fetch again."""
+  """The folder of what nodulax keeps between calls; all of it can be made or fetched again."""
   cache = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
   return pathlib.Path(cache).expanduser().absolute() / 'nodulax'
 
 
 def _copy(folder: epath.PathLike, use: str) -> pathlib.Path:
-  """Where a folder's copy lies; readable by its owner alone, as hospital images should be."""
+  """The path of a folder's copy; only its owner can read it, as hospital images require."""
   (home() / use).mkdir(parents=True, exist_ok=True, mode=0o700)  # home() may be there already
   scheme, path = _address(folder).split('://')
   if '..' in path.split('/'):

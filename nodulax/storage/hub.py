@@ -28,7 +28,7 @@ _ADDRESS = re.compile(rf'{SCHEME}({_NAME}/{_NAME})(?:@({_NAME}(?:/{_NAME})*))?',
 
 
 def is_address(source: str | os.PathLike) -> bool:
-  """Whether it names a repository of the Hub."""
+  """Whether `source` names a repository of the Hub."""
   return os.fspath(source).startswith(SCHEME)
 
 
@@ -46,18 +46,18 @@ def library() -> Any:
 
 
 def fetch(address: str, largest: int) -> pathlib.Path:
-  """The network of a repository, in the cache folder; downloaded if the Hub has another one.
+  """The path of a repository's network in the cache folder, downloaded if the Hub's is different.
 
   Where the Hub cannot be reached, or is out of order, a copy that was downloaded before is used,
   with a warning.
 
   Args:
-    address: hf://OWNER/NAME, and @REVISION for a branch, tag or commit; main by default.
-    largest: size in bytes up to which the file is downloaded.
+    address: hf://OWNER/NAME, with @REVISION for a branch, tag or commit; main by default.
+    largest: largest size in bytes that is downloaded.
 
   Raises:
     OptionError: it is not such an address.
-    StorageError: it cannot be downloaded, or is not what the Hub lists; nothing of it is left.
+    StorageError: it cannot be downloaded, or is not what the Hub lists; nothing of it is kept.
   """
   repository, revision = _parts(address)
   api = library().HfApi()
@@ -100,7 +100,7 @@ def check(address: str) -> str:
   """The repository OWNER/NAME of an address to push to.
 
   Raises:
-    OptionError: it is no address, or it names a revision.
+    OptionError: it is not an address, or it names a revision.
     StorageError: the extra is missing.
   """
   repository, revision = _parts(address)
@@ -116,7 +116,7 @@ def push(address: str, files: Mapping[str, pathlib.Path | bytes], *, private: bo
   Args:
     address: hf://OWNER/NAME.
     files: each file by its name in the repository.
-    private: makes a new repository that its owner alone can see.
+    private: whether only its owner can see a new repository.
 
   Returns:
     The address with the commit as its revision.
@@ -129,7 +129,7 @@ def push(address: str, files: Mapping[str, pathlib.Path | bytes], *, private: bo
   hub = library()
   try:
     api = hub.HfApi()
-    # None leaves it to the owner's own default.
+    # None leaves it to the owner's default.
     api.create_repo(repository, private=private or None, exist_ok=True)
     commit = api.create_commit(
       repository,
@@ -159,12 +159,12 @@ def _is_listed(path: pathlib.Path, listed: Any) -> bool:
 
 
 def _status(error: Exception) -> int | None:
-  """Of the HTTP response that an error is about."""
+  """The status of the HTTP response that an error is about."""
   return getattr(getattr(error, 'response', None), 'status_code', None)
 
 
 def _may_pass(error: Exception) -> bool:
-  """Whether the Hub did not answer, or not to the question: it is down, or asked too often."""
+  """Whether an error may pass: the Hub did not answer, is down, or was asked too often."""
   status = _status(error)
   return status is None or status == 429 or status >= 500
 
@@ -186,4 +186,4 @@ def _failure(address: str, error: Exception) -> StorageError | OptionError:
     )
   # The query of an address may hold a signature, with which anybody could download the file.
   reason = re.sub(r'\?[^\s\']+', '', ' '.join(str(error).split())) or type(error).__name__
-  return StorageError(f'{address}: the Hub could not be reached or refuses: {reason[:300]}')
+  return StorageError(f'{address}: the Hub could not be reached, or refused: {reason[:300]}')

@@ -1,4 +1,4 @@
-"""Published weights: downloaded once, held against their publisher's digest, and kept."""
+"""Downloads published weights once, checks their publisher's digest, and keeps them."""
 
 import contextlib
 import hashlib
@@ -24,10 +24,10 @@ class Published(NamedTuple):
   """A file that somebody publishes.
 
   Attributes:
-    url: of the file.
-    algorithm: of the digest, 'md5' or 'sha256'.
-    digest: of the file, in hexadecimal; of torchvision's the first eight digits, which are in the
-      file's name.
+    url: address of the file.
+    algorithm: algorithm of the digest, 'md5' or 'sha256'.
+    digest: digest of the file, in hexadecimal; for torchvision its first eight digits, which are in
+      the file's name.
   """
 
   url: str
@@ -67,7 +67,7 @@ CHEST_SEEN = 'nih_chestxray14'
 
 
 def find_chest_weights(name: str) -> pathlib.Path:
-  """The converted weights: of that name in the cache folder, or the file that is named.
+  """The file of converted weights that `name` names: in the cache folder, or by its path.
 
   Raises:
     StorageError: there is no such file; says how to make one.
@@ -102,15 +102,15 @@ def fetch(file: Published) -> pathlib.Path:
   """The file in the cache folder, downloaded if it is not there.
 
   Raises:
-    StorageError: it could not be downloaded, or is not what its publisher has; nothing of it is
-      left, and the message says where to put a copy.
+    StorageError: it could not be downloaded, or its digest is wrong; nothing of it is kept, and the
+      message says where to put a copy.
   """
   folder = folders.home() / 'weights'
   name = file.url.split('/')[-1]
   path = folder / name
   if path.exists() and _digest(path, file).startswith(file.digest):
     return path
-  pooch.get_logger().setLevel(logging.ERROR)  # it would tell of every download on stderr
+  pooch.get_logger().setLevel(logging.ERROR)  # it would report every download on stderr
   try:
     folder.mkdir(parents=True, exist_ok=True)
     with _progress(name) as progress:
@@ -137,7 +137,7 @@ def _digest(path: pathlib.Path, file: Published) -> str:
 
 
 class _Bar:
-  """What pooch moves, drawn by rich."""
+  """The progress bar that pooch updates, drawn by rich."""
 
   def __init__(self, progress: Progress, task: Any):
     self._progress, self._task = progress, task
@@ -150,7 +150,7 @@ class _Bar:
     self._progress.reset(self._task)
 
   def close(self) -> None:
-    """Nothing: the progress ends with its block."""
+    """Does nothing: the progress ends with its block."""
 
 
 @contextlib.contextmanager
