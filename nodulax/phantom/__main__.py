@@ -35,10 +35,10 @@ def main(arguments: Sequence[str]) -> None:
   )
   parser.add_argument('source', choices=_WRITERS)
   parser.add_argument('--output', required=True, help='folder to create')
-  parser.add_argument('--images', type=int, required=True, help='how many radiographs')
+  parser.add_argument('--images', type=int, required=True, help='number of radiographs')
   parser.add_argument('--image_size', type=int, default=1024, help='pixels along the longer side')
-  parser.add_argument('--seed', type=int, default=0, help='of the patients and their exposures')
-  parser.add_argument('--processes', type=int, default=None, help='default: one per core')
+  parser.add_argument('--seed', type=int, default=0, help='seed of patients and exposures')
+  parser.add_argument('--processes', type=int, help='processes (default: one per core)')
   parser.add_argument(
     '--label_noise', type=float, help='nih only: share of wrong labels in each direction'
   )

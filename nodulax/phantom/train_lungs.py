@@ -1,4 +1,4 @@
-"""Trains the network that finds the lung box, on simulated radiographs alone.
+"""Trains the network that finds the lung box, only on simulated radiographs.
 
   python -m nodulax.phantom.train_lungs --output=lung_network.npz
 
@@ -57,7 +57,7 @@ def simulated(seed: int) -> Pair:
 
 
 def spoilt(pixels: np.ndarray, lungs: np.ndarray, rng: np.random.Generator) -> Pair:
-  """The same body as found in archives: with other crops, exposures, diseases and film borders.
+  """Varies a simulated radiograph as archives do: crops, exposures, diseases and film borders.
 
   Returns:
     u8[160, 160], and how much of each pixel is lung, f32[160, 160] in [0, 1].
@@ -206,7 +206,7 @@ def train(
 
 
 def main() -> None:
-  """Trains the network that finds the lung box, on simulated radiographs alone."""
+  """Trains the network that finds the lung box, only on simulated radiographs."""
   parser = argparse.ArgumentParser(
     prog='python -m nodulax.phantom.train_lungs', description=main.__doc__
   )

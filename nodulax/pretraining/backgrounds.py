@@ -11,7 +11,7 @@ from nodulax.phantom.implant import Background, ImplantError, prepare_background
 from nodulax.phantom.implant.inputs import Picture, find_pictures
 from nodulax.radiograph.reading import RadiographError, read_radiograph
 
-_SHOWN = 20  # radiographs that are left out, with the reason
+_SHOWN = 20  # left-out radiographs whose reason is printed
 LARGEST_SIDE = 1024  # pixels; larger radiographs are averaged down to it
 
 
@@ -22,14 +22,14 @@ def read_backgrounds(
 
   Args:
     sources: folders or hospital manifests.
-    tune_images: at least so many radiographs to tune on; the first patients of the sources.
+    tune_images: about how many radiographs to tune on, of patients spread over the sources.
 
   Returns:
     Backgrounds to train on and to tune on; no patient of a manifest is in both.
 
   Raises:
-    ImplantError: a source cannot be read, or too few radiographs are fit for implants. Radiographs
-      that are not are left out, each with a printed word why.
+    ImplantError: a source cannot be read, or too few radiographs are fit for implants. Others are
+      left out, and the reason is printed.
   """
   pictures: list[tuple[str, Picture]] = [
     (f'{number} {picture.patient}', picture)
@@ -49,7 +49,7 @@ def read_backgrounds(
     print(f'left out: {reason}')
   if len(left_out) > _SHOWN:
     print(f'left out: {len(left_out) - _SHOWN} more')
-  # One radiograph in so many, by patient, so that every source is in both parts.
+  # Every so-many-th patient, so that every source is in both parts.
   patients = sorted({patient for patient, _ in usable})
   every = max(2, len(usable) // max(tune_images, 1))
   tuning = set(patients[::every])
@@ -57,7 +57,7 @@ def read_backgrounds(
   tune = [background for patient, background in usable if patient in tuning]
   if not train or not tune:
     raise ImplantError(
-      f'{", ".join(map(str, sources))}: {len(usable)} radiographs fit for implants; give some '
+      f'{", ".join(map(str, sources))}: {len(usable)} radiographs fit for implants; give a few '
       'hundred normal ones of several patients'
     )
   return train, tune

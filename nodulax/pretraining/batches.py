@@ -1,4 +1,4 @@
-"""Batches for the bundled network, drawn without end: batch i follows from the seed and i alone."""
+"""Batches for training the bundled network: batch i depends only on the seed and i."""
 
 import dataclasses
 from typing import Any
@@ -15,11 +15,11 @@ _TRIES = 8  # views without a nodule in a row before a batch is filled up with n
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """What a batch holds, and when.
+  """What batches hold in the course of the training.
 
   Attributes:
-    steps: of the whole training.
-    whole_share: the last share of the steps sees whole views instead of crops.
+    steps: steps of the whole training.
+    whole_share: share of the steps, at the end, with whole views instead of crops.
     crop_size: side of a crop in pixels, a multiple of 32.
     batch_size: crops in a batch; half of them show a nodule.
     whole_batch_size: whole views in a batch.
@@ -44,7 +44,7 @@ class Plan:
 
 
 def crop_batch(views: Views, plan: Plan, step: int, seed: int) -> Batch:
-  """Crops of one step but for the mined ones: image u8[B, s, s, 1], truth, label."""
+  """Crops of one step except the mined ones: image u8[B, s, s, 1], truth, label."""
   rng = np.random.default_rng([seed, 1, step])
   with_nodule: list[Crop] = []
   without: list[Crop] = []
@@ -71,7 +71,7 @@ def whole_batch(views: Views, plan: Plan, step: int, seed: int) -> Batch:
 
 
 def whole_views(views: Views, count: int, progress: float, seed: list[int]) -> Batch:
-  """`count` whole views, every second with one nodule: to tune on and to look for errors in."""
+  """`count` whole views, every second with one nodule, for tuning and mining."""
   rng = np.random.default_rng(seed)
   drawn = [views.draw(rng, number % 2, progress) for number in range(count)]
   return _stacked([(view.image, view.mask) for view in drawn])
@@ -90,7 +90,7 @@ def _stacked(pairs: list[Crop]) -> Batch:
 
 
 class _Draw(grain.transforms.Map):
-  """A step's number to its batch; in a worker process."""
+  """Maps a step's number to its batch, in a worker process."""
 
   def __init__(self, views: Views, plan: Plan, seed: int):
     self._views, self._plan, self._seed = views, plan, seed

@@ -27,7 +27,7 @@ class Pool:
       self.count += 1
 
   def fill_in(self, batch: Batch, mined: int, rng: np.random.Generator) -> Batch:
-    """The batch with `mined` crops of the pool; before any was mined, with its own again."""
+    """Adds `mined` crops of the pool to a batch, or repeats its own if the pool is empty."""
     filled = min(self.count, len(self.crops))
     if filled:
       images = self.crops[rng.integers(filled, size=mined)]
@@ -54,8 +54,8 @@ def wrong_crops(seen: Batch, heat_maps: np.ndarray, side: int) -> list[np.ndarra
 
   Args:
     seen: whole views, as `whole_views` draws them.
-    heat_maps: f32[N, h, w] of them.
-    side: of a crop, in pixels.
+    heat_maps: f32[N, h, w], their heat maps.
+    side: side of a crop in pixels.
   """
   found = []
   for image, mask, truth, heat in zip(

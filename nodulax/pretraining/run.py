@@ -41,8 +41,8 @@ class Pretraining:
   """What a step of the training changes.
 
   Attributes:
-    state: of the network that learns.
-    average: moving average of its weights, which is what is used in the end.
+    state: training state of the network that learns.
+    average: moving average of its weights, which becomes the final network.
     pool: u8[P, s, s, 1], crops where the network saw a nodule and there is none.
     pooled: i32[], how many of them were mined; the others are black.
   """
@@ -82,7 +82,7 @@ def averaging(step: Any, decay: float) -> Any:
 
   Args:
     step: what `step_function` returns.
-    decay: of the average, in (0, 1); smaller at the start, where weights change fast.
+    decay: decay of the average, in (0, 1); smaller at the start, where weights change fast.
   """
 
   def both(state: State, average: Any, batch: Batch) -> tuple[State, Any, dict]:
@@ -130,7 +130,7 @@ class Run:
     return views, batches.whole_views(tuning, data.tune_views, 1.0, [self._config.seed, 3])
 
   def train(self, interruption: Interruption) -> None:
-    """Trains from the start or from where the last call left it.
+    """Trains from the start, or from where the last call stopped.
 
     Raises:
       Interrupted: after SIGINT or SIGTERM; the run is saved.
@@ -244,7 +244,7 @@ class Run:
     progress: dict[str, Any],
     log: Logbook,
   ) -> None:
-    """Scores the average on the tune views, and keeps it where it is the best so far.
+    """Scores the average on the tune views, and keeps it if it is the best so far.
 
     The best has the highest mean of AUC and of the share of nodules that the hottest cell lies on.
     """
@@ -271,7 +271,7 @@ class Run:
 
 
 def _as_split(seen: Batch) -> Prepared:
-  """Views as a prepared split, of as many patients."""
+  """Views as a prepared split, each of its own patient."""
   known = dataclasses.fields(Case)
   cases = []
   for number, label in enumerate(seen['label']):

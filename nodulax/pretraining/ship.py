@@ -17,8 +17,8 @@ def ship(run: str | os.PathLike, folder: str | os.PathLike) -> None:
   """Writes weights.safetensors, in float16, and description.json, as `shipped` reads them.
 
   Args:
-    run: the workdir of a training run, whose best network it is.
-    folder: that of `shipped`, or another to look at first.
+    run: the workdir of the training run whose best network is written.
+    folder: folder to write, that of `shipped` or another to check first.
 
   Raises:
     CheckpointError: there is no such run.

@@ -24,13 +24,12 @@ class Lesions:
   """How nodules are drawn.
 
   Attributes:
-    diameter_mm: median of the log-normal diameters at the start and from half of the training on.
+    diameter_mm: median of the log-normal diameters, at the start and from mid-training on.
     spread: standard deviation of the diameter's logarithm.
-    smallest_mm, largest_mm: the diameters are clipped to them.
-    contrast: the multiplier of the physical contrast, at the start and from half of the training
-      on.
+    smallest_mm, largest_mm: limits to which the diameters are clipped.
+    contrast: multiplier of the physical contrast, at the start and from mid-training on.
     contrast_spread: standard deviation of the logarithm of each nodule's own contrast.
-    ct_share: how many come from CT; the others are simulated.
+    ct_share: share of the nodules that come from CT; the others are simulated.
   """
 
   diameter_mm: tuple[float, float]
@@ -47,13 +46,13 @@ class Look:
   """How the radiographs' appearance varies.
 
   Attributes:
-    small_share: how many pass through a small stored image.
+    small_share: share of the radiographs that pass through a small stored image.
     small_pixels: least and greatest side of such an image.
     gamma: standard deviation of the exponent's logarithm.
-    sharpness: greatest weight of unsharp masking; a negative half of it blurs.
+    sharpness: greatest weight of unsharp masking; negative weights, down to minus half of it, blur.
     noise: greatest standard deviation of added noise, as a share of the range of greys.
-    latitude: least and greatest factor on everything finer than a sixteenth of the radiograph's
-      side: below 1 as displays of a wide latitude show it, above 1 as compressing ones do.
+    latitude: least and greatest factor on detail finer than a sixteenth of the radiograph's side:
+      below 1 as on displays of wide latitude, above 1 as on compressing ones.
     box_jitter: greatest shift of each edge of the lung box, as a share of its side.
   """
 
@@ -103,7 +102,7 @@ class Views:
     """A view of a random radiograph.
 
     Args:
-      count: nodules to put in; one for which there is no room is left out.
+      count: number of nodules to put in; one for which there is no room is left out.
       progress: share of the training that is done, in [0, 1].
     """
     background = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
@@ -137,7 +136,7 @@ class Views:
     mask: np.ndarray,
     centres: np.ndarray,
   ) -> View:
-    """The view of a radiograph that is stored, exposed and outlined in another way each time."""
+    """The view of a radiograph, stored, exposed and outlined differently each time."""
     look, size = self._look, self._preprocessing.image_size
     height, width = pixels.shape
     affine = self._augmentation.draw(rng, max(height, width))
