@@ -45,7 +45,7 @@ COMMANDS = {
   'input': Command('nodulax.input.__main__', 'draw radiographs as the network sees them'),
   'pretrain': Command('nodulax.pretrain', 'train a network on implants, as the bundled one was'),
 }
-# These have options of their own for each source; the arguments before theirs name them.
+# The options of these depend on the source, which their first arguments name.
 OTHERS = {
   'phantom': Command('nodulax.phantom.__main__', 'simulate a hospital, or implant nodules'),
   'cohort': Command('tfds_builders.commands', 'count what a data set would hold, from its tables'),
@@ -79,7 +79,7 @@ class Parser(argparse.ArgumentParser):
     )
 
   def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-    """The values; of --config a ConfigDict.
+    """Parses arguments; the value of --config is a ConfigDict.
 
     Raises:
       OptionError: the config cannot be read, or has no such option.
@@ -108,7 +108,7 @@ def read_config(name: str, changes: Sequence[str]) -> tuple[Any, list[str]]:
 
   Args:
     name: path of the file, or name of a bundled config; `:` and a part may follow.
-    changes: arguments, of which those for the config are taken: --config.NAME=VALUE.
+    changes: arguments, of which --config.NAME=VALUE are applied to the config.
 
   Returns:
     The ConfigDict, and the arguments that are not for it.
@@ -146,7 +146,7 @@ def read_config(name: str, changes: Sequence[str]) -> tuple[Any, list[str]]:
 
 
 def add_checkpoint(parser: argparse.ArgumentParser, *, exported: bool = False) -> None:
-  """Adds --checkpoint, which names a trained network; an exported one where that will do."""
+  """Adds --checkpoint, which names a trained network; with `exported`, also an exported one."""
   from nodulax.checkpoints import shipped  # imports Flax, which not every command needs
 
   parser.add_argument(
@@ -160,7 +160,7 @@ def add_checkpoint(parser: argparse.ArgumentParser, *, exported: bool = False) -
 
 
 def at_least(least: int) -> Callable[[str], int]:
-  """The type of an argument that is a whole number of at least so many."""
+  """The type of an argument that is a whole number of at least `least`."""
 
   def number(text: str) -> int:
     value = int(text)
@@ -175,17 +175,17 @@ def at_least(least: int) -> Callable[[str], int]:
 def run(name: str, arguments: Sequence[str] | None = None, prog: str | None = None) -> NoReturn:
   """Runs a command, and ends the process.
 
-  The exit status is 0 where all went well, 1 where the message tells what to mend, 2 for arguments
-  that there are not, 130 after Ctrl-C, and 70 for a fault of nodulax.
+  The exit status is 0 on success, 1 for an error that the user can fix, 2 for wrong arguments, 130
+  after Ctrl-C, and 70 for a fault of nodulax.
 
   Args:
     name: key of `COMMANDS`.
-    arguments: of the command; the process's by default.
-    prog: what help calls it.
+    arguments: arguments of the command; by default those of the process.
+    prog: name of the program in help.
   """
   # Forced, because a library may have set another format while a module was imported.
   logging.basicConfig(format='%(message)s', level=logging.WARNING, force=True)
-  flags.FLAGS.mark_as_parsed()  # Grain's worker processes look into them
+  flags.FLAGS.mark_as_parsed()  # Grain's worker processes read them
   _keep_compiled()
   memory.keep_freed()
   try:
@@ -208,9 +208,9 @@ def run(name: str, arguments: Sequence[str] | None = None, prog: str | None = No
 
 
 def _leave(status: int) -> NoReturn:
-  """Ends the process, at once where a program is still being compiled in it.
+  """Ends the process, at once if a program is still being compiled in it.
 
-  The compiler would fall over what the end of an interpreter takes away.
+  Otherwise the compiler would crash while the interpreter shuts down.
   """
   compiling: Any = sys.modules.get('nodulax.distributed.compiling')
   if compiling and compiling.at_work():
@@ -221,16 +221,16 @@ def _leave(status: int) -> NoReturn:
 
 
 def _keep_compiled() -> None:
-  """Has JAX keep compiled programs, so that a second start is quick; its own variable prevails."""
+  """Makes JAX cache compiled programs for a quick second start, unless its own variable is set."""
   if 'JAX_COMPILATION_CACHE_DIR' in os.environ:
     return
-  # A program for another processor is of no use: a home folder may be shared by several machines.
+  # A program for another processor is useless: a home folder may be shared by several machines.
   with contextlib.suppress(OSError):
     info = pathlib.Path('/proc/cpuinfo').read_text().split('\n\n')[0]
     lines = [line for line in info.splitlines() if line.startswith(('model name', 'flags'))]
     kind = hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:12]
     folder = folders.home() / 'compiled' / f'{platform.machine()}-{kind}'
-    os.environ['JAX_COMPILATION_CACHE_DIR'] = str(folder)  # also for processes of this one
+    os.environ['JAX_COMPILATION_CACHE_DIR'] = str(folder)  # also for child processes
     if jax := sys.modules.get('jax'):
       jax.config.update('jax_compilation_cache_dir', str(folder))
 

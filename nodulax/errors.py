@@ -1,15 +1,15 @@
-"""What can go wrong that a user can mend; everything else is a fault of nodulax."""
+"""Errors that a user can fix; everything else is a fault of nodulax."""
 
 
 class NodulaxError(ValueError):
-  """Base of all errors whose message tells a user what is wrong and what to do.
+  """Base of all errors whose message says what is wrong and what to do.
 
   Commands print it in one line and end with exit status 1.
   """
 
 
 class OptionError(NodulaxError):
-  """An option of a command or config cannot be; the message names it, its value and the remedy."""
+  """An option of a command or config is invalid; the message names it, its value and the remedy."""
 
 
 def missing_extra(what: str, extra: str, error: ImportError) -> str:
@@ -18,9 +18,9 @@ def missing_extra(what: str, extra: str, error: ImportError) -> str:
   nodulax is on no package index, so extras are installed from its checkout.
 
   Args:
-    what: singular; what needs the extra.
-    extra: its name.
-    error: of the import that failed.
+    what: what needs the extra, in the singular.
+    extra: name of the extra.
+    error: error of the failed import.
   """
   return (
     f"{what} needs the extra {extra}: run pip install -e '.[{extra}]' in the checkout of nodulax "

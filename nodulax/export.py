@@ -2,8 +2,8 @@
 
   python -m nodulax.export --checkpoint=RUN --output=model.nodulax --loader=FOLDER
 
-`nodulax.exported` says what the file holds and loads it; --loader copies that module and what it
-needs to a folder, so that the network is used without the training code: put the folder on the
+`nodulax.exported` describes the file and loads it; --loader copies that module and what it
+needs to a folder, so that the network runs without the training code: put the folder on the
 Python path where jax, numpy, opencv-python-headless and flatbuffers are installed. For research,
 not a medical device. --onnx adds the network as ONNX, for one radiograph at a time; it needs the
 extra `onnx`. --push=hf://OWNER/NAME uploads the file to the Hugging Face Hub with a model card,
@@ -55,7 +55,7 @@ LOADER = (
   'prediction/findings.py',
   'prediction/prediction.py',
 )
-ONNX_TOLERANCE = 1e-3  # of logits and heat
+ONNX_TOLERANCE = 1e-3  # largest difference of logits and heat
 LOADER_FOLDERS = ('radiograph', 'statistics')
 
 
@@ -64,7 +64,7 @@ def export(run: str | os.PathLike, output: str | os.PathLike, *, with_onnx: bool
 
   Raises:
     CheckpointError: there is no such run.
-    ExportError: ONNX was asked for, and cannot be had.
+    ExportError: the ONNX network cannot be made.
   """
   run = folders.fetch(run, only=(*checkpoint.NEEDED, 'evaluation/*/metrics.json'))
   description = checkpoint.describe(run)
@@ -107,7 +107,7 @@ def onnx(network: Network, variables: Any, image_size: int) -> bytes:
   shape = (1, image_size, image_size, 1)
   # It reports each of its plugins that this version of JAX is too new for; none is used here.
   logging.getLogger('jax2onnx').setLevel(logging.ERROR)
-  with contextlib.redirect_stdout(io.StringIO()):  # the converter prints what it goes through
+  with contextlib.redirect_stdout(io.StringIO()):  # the converter prints its progress
     converted = jax2onnx.to_onnx(forward, [shape]).SerializeToString()
   session = onnxruntime.InferenceSession(converted, providers=['CPUExecutionProvider'])
   compiled, rng = jax.jit(forward), np.random.default_rng(0)
@@ -116,7 +116,7 @@ def onnx(network: Network, variables: Any, image_size: int) -> bytes:
     answers = session.run(None, {session.get_inputs()[0].name: image})
     for answer, expected in zip(answers, compiled(image), strict=True):
       if not np.allclose(answer, expected, rtol=0, atol=ONNX_TOLERANCE):
-        raise exported.ExportError('the ONNX network gives other answers; export without --onnx')
+        raise exported.ExportError('the ONNX network differs too much; export without --onnx')
   return converted
 
 
@@ -171,8 +171,8 @@ def hub_card(
   Args:
     address: hf://OWNER/NAME.
     description: description of the network.
-    metrics: of its evaluations, by set; the AUC of each goes into the metadata.
-    license: of the weights, as the Hub names it.
+    metrics: metrics of its evaluations, by set; the AUC of each goes into the metadata.
+    license: licence of the weights, as the Hub names it.
 
   Raises:
     StorageError: the extra is missing.

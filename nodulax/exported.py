@@ -1,4 +1,4 @@
-"""Reads radiographs with an exported network; needs jax, numpy, opencv and flatbuffers alone.
+"""Reads radiographs with an exported network; needs only jax, numpy, opencv and flatbuffers.
 
   model = nodulax.exported.load('model.nodulax')
   prediction = model(cv2.imread('chest.png', cv2.IMREAD_UNCHANGED))
@@ -6,11 +6,11 @@
 `python -m nodulax.export --loader=FOLDER` copies this file and what it needs, without the training
 code, to a folder to put on the Python path.
 
-The file is a zip archive, stored and not compressed, of MODEL_CARD.md, model.json (a
-`ModelFile`), network.stablehlo (`jax.export`) and, where it was asked for, network.onnx. Its
-comment is the SHA-256 of model.json, which holds those of the networks. Nothing in it is unpickled,
-written to disk or run before all that is verified. A checksum tells damage, not malice: StableHLO
-is a program, so load files from those whom you trust. For research, not a medical device.
+The file is an uncompressed zip archive of MODEL_CARD.md, model.json (a `ModelFile`),
+network.stablehlo (`jax.export`) and optionally network.onnx. Its comment is the SHA-256 of
+model.json, which holds those of the other members. Nothing in it is unpickled, written to disk or
+run before all that is verified. A checksum reveals damage, not malice: StableHLO is a program, so
+load only files from people you trust. For research, not a medical device.
 """
 
 import dataclasses
@@ -39,16 +39,16 @@ from nodulax.statistics.findings import Finding
 __all__ = ['ExportError', 'Finding', 'Model', 'Place', 'Prediction', 'Reading', 'load', 'unpack']
 
 FORMAT = 'nodulax.model'
-VERSION = 3  # another one cannot be read
+VERSION = 3  # no other can be read
 MODEL, CARD, STABLEHLO, ONNX = 'model.json', 'MODEL_CARD.md', 'network.stablehlo', 'network.onnx'
-# What each member may take, in bytes; the largest DenseNet of ours takes 80 MB.
+# Largest size of each member, in bytes; our largest DenseNet takes 80 MB.
 LIMITS = {MODEL: 2**20, CARD: 2**20, STABLEHLO: 2**29, ONNX: 2**29}
 LARGEST = sum(LIMITS.values())  # bytes of a whole file
 PLATFORMS = ('cpu', 'cuda', 'tpu')
 
 
 class ExportError(NodulaxError):
-  """A file that is no exported network, or a damaged one; says what is wrong."""
+  """A file is not an exported network, or is damaged; the message says what is wrong."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +57,11 @@ class ModelFile:
 
   Attributes:
     format: `FORMAT`.
-    version: of the format.
+    version: version of the format.
     notice: what the network is for.
     nodulax, jax: the versions that exported it.
     description: what the network needs beside its weights.
-    sha256: of each other member of the archive, by name.
+    sha256: SHA-256 of each other member of the archive, by name.
 
   Raises:
     ValueError: it is of another format or version, or names members that no export has.
@@ -77,11 +77,11 @@ class ModelFile:
 
   def __post_init__(self) -> None:
     if (self.format, self.version) != (FORMAT, VERSION):
-      raise ValueError(f'this loader reads format {FORMAT} {VERSION} alone')
+      raise ValueError(f'this loader reads only format {FORMAT} {VERSION}')
     if set(self.sha256) not in ({CARD, STABLEHLO}, {CARD, STABLEHLO, ONNX}):
       raise ValueError(f'{MODEL} names other members than an exported network has')
     if not 32 <= self.description.preprocessing.image_size <= 4096:
-      raise ValueError('the network takes images of no size that an export has')
+      raise ValueError('the size of its images is not one that an export has')
 
 
 class Contents(NamedTuple):
@@ -111,13 +111,13 @@ class Model:
   def __call__(
     self, pixels: np.ndarray, orientation: str = 'LF', *, force: bool = False
   ) -> Prediction:
-    """What the network says of one radiograph.
+    """Reads one radiograph.
 
     Args:
-      pixels: u8 or u16[H, W] in either order of bytes, bright where tissue is dense.
+      pixels: u8 or u16[H, W] in either byte order, bright where tissue is dense.
       orientation: the patient's side, L or R, to which rows run, and H or F, to which columns run;
-        '' where nobody knows. Findings are in `pixels` as they are given.
-      force: read also what does not look like an upright frontal chest radiograph.
+        '' if unknown. Findings are in the coordinates of `pixels`.
+      force: also read what does not look like an upright frontal chest radiograph.
 
     Raises:
       ValueError: `pixels` are not such an image, there is no such orientation, or without `force`
@@ -130,7 +130,7 @@ class Model:
     ):
       raise ValueError('pixels must be u8 or u16[H, W], one grey channel')
     native = pixels.astype(pixels.dtype.newbyteorder('='), copy=False)
-    turn = Turn.of(orientation)  # refuses what is none
+    turn = Turn.of(orientation)  # refuses invalid ones
     radiograph = Radiograph(turn.upright(native), orientation=orientation and UPRIGHT, turn=turn)
     reading = prediction.prepare(radiograph, self.description.preprocessing)
     if reading.objection and not force:
@@ -138,7 +138,7 @@ class Model:
     return prediction.as_stored(reading, self.read(reading))[1]
 
   def read(self, reading: Reading) -> Prediction:
-    """What the network says of a radiograph that `prediction.prepare` made ready."""
+    """The network's prediction for a radiograph that `prediction.prepare` prepared."""
     logit, heat_map = self.network(reading.view[np.newaxis, :, :, np.newaxis])
     return prediction.predict(
       reading,
@@ -172,7 +172,7 @@ def load(path: str | os.PathLike) -> Model:
 
 
 def unpack(path: str | os.PathLike) -> Contents:
-  """The members of an exported file, all of them verified, and none of them used yet.
+  """The members of an exported file, all verified and none used yet.
 
   Raises:
     ExportError: as `load` does.
@@ -194,7 +194,7 @@ def unpack(path: str | os.PathLike) -> Contents:
   except ExportError:
     raise
   except Exception as error:  # zipfile and json raise almost anything on a broken file
-    raise ExportError(f'{path}: no exported network, or damaged: {_line(error)}') from None
+    raise ExportError(f'{path}: not an exported network, or damaged: {_line(error)}') from None
   for name, digest in model.sha256.items():
     if name not in members or hashlib.sha256(members[name]).hexdigest() != digest:
       raise ExportError(f'{path}: damaged: {name} is not what was exported; copy it again')
@@ -209,7 +209,7 @@ def _members(data: bytes, name: str) -> tuple[dict[str, bytes], bytes]:
   with zipfile.ZipFile(io.BytesIO(data)) as archive:
     for entry in archive.infolist():
       if entry.filename not in LIMITS or entry.filename in members:
-        raise ExportError(f'{name}: no exported network: it holds {entry.filename[:80]!r}')
+        raise ExportError(f'{name}: not an exported network: it holds {entry.filename[:80]!r}')
       if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
         raise ExportError(f'{name}: {entry.filename} is compressed or encrypted')
       limit = min(LIMITS[entry.filename], len(data))

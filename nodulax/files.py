@@ -1,4 +1,4 @@
-"""Files and folders that are whole or not there, whatever happens while they are written."""
+"""Writes files and folders whole or not at all, whatever happens meanwhile."""
 
 import contextlib
 import os
@@ -7,13 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-# What is being written bears it until it is whole; what a kill left bears it for ever.
+# Prefix of what is being written; it stays on what a killed process leaves.
 UNFINISHED = 'unfinished-'
 
 
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-  """Gives the file to write, beside `path`, which it becomes when it is whole."""
+  """Yields a file to write, beside `path`, and renames it to `path` when it is whole."""
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   unfinished = path.with_name(UNFINISHED + path.name)
@@ -26,14 +26,14 @@ def whole_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def whole_folder(path: str | os.PathLike, *, replace: bool = False) -> Iterator[pathlib.Path]:
-  """Gives a folder to write in, beside `path`, which it becomes when it is whole.
+  """Yields a folder to write in, beside `path`, and renames it to `path` when it is whole.
 
   Args:
-    path: where nothing is yet, or an empty folder.
-    replace: takes the place of what is there.
+    path: path that does not exist, or of an empty folder.
+    replace: whether to replace what is there.
 
   Raises:
-    OSError: `path` is there with content, and is not to be replaced.
+    OSError: `path` has content, and is not to be replaced.
   """
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def whole_folder(path: str | os.PathLike, *, replace: bool = False) -> Iterator[
 
 
 def remove_leftovers(path: str | os.PathLike) -> None:
-  """Removes what killed processes left of a folder that `whole_folder` would write."""
+  """Removes what killed processes left while `whole_folder` wrote `path`."""
   path = pathlib.Path(path)
   for folder in path.parent.glob(f'{UNFINISHED}{path.name}-*'):
     shutil.rmtree(folder, ignore_errors=True)

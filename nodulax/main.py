@@ -30,8 +30,8 @@ def add_arguments(parser: cli.Parser) -> None:
     default='',
     help='address and port of the first of several processes; auto on a TPU pod; not for SLURM',
   )
-  add('--processes', type=int, default=0, help='how many processes there are')
-  add('--process_id', type=int, default=-1, help='which of them this is, from 0')
+  add('--processes', type=int, default=0, help='number of processes')
+  add('--process_id', type=int, default=-1, help='index of this process, from 0')
 
 
 def main(given: argparse.Namespace) -> None:

@@ -10,10 +10,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of malloc.h, mallop
 
 
 def keep_freed() -> None:
-  """Has the C library keep freed memory for the process, in large pages, where it is glibc's.
+  """Makes glibc keep freed memory for the process, in large pages; does nothing elsewhere.
 
-  XLA asks for a network's memory anew in every call on a CPU: half a million pages a training step,
-  which the kernel would clear one by one. The memory itself is only taken when it is used.
+  On a CPU XLA allocates a network's memory again in every call: half a million pages per training
+  step, which the kernel would clear one by one. The memory itself is only taken when it is used.
   """
   if sys.platform != 'linux':
     return
@@ -29,7 +29,7 @@ def keep_freed() -> None:
   c_library.malloc.argtypes = [ctypes.c_size_t]
   c_library.free.argtypes = [ctypes.c_void_p]
   c_library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-  # All that is allocated later lies where this was.
+  # All later allocations lie where this one was.
   if start := c_library.malloc(size):
     first = -(-start // page) * page
     c_library.madvise(first, (start + size - first) // page * page, mmap.MADV_HUGEPAGE)

@@ -44,11 +44,11 @@ from nodulax.storage import folders
 
 T = TypeVar('T')
 DICOM_KINDS = ('dicom_sr', 'dicom_seg', 'dicom_sc')
-SECONDS_UNSENT = 300  # of work at most that a lost machine costs, where the output is in a bucket
+SECONDS_UNSENT = 300  # of work at most are lost with a machine, if the output is in a bucket
 
 
 class Unwritten(str):
-  """Why something of a radiograph that was read could not be written beside its findings."""
+  """Why an overlay or DICOM object of a radiograph could not be written."""
 
 
 def predict(
@@ -60,15 +60,15 @@ def predict(
   *,
   force: bool = False,
 ) -> dict[str, str]:
-  """Reads radiographs with a run's best network, but for those that `output` holds already.
+  """Reads radiographs with a run's best network, except those that `output` holds already.
 
   Args:
     run: the network, as `open_reader` takes it.
     files: as `radiographs_in` gives them.
-    output: the folder to write; a copy that `folders.check_out` made is sent back now and then.
+    output: the folder to write; a copy that `folders.check_out` made is sent back repeatedly.
     batch_size: radiographs at a time.
-    dicom: which DICOM objects to write, of `DICOM_KINDS`, in a folder each.
-    force: read also what does not look like an upright frontal chest radiograph.
+    dicom: kinds of DICOM objects to write, from `DICOM_KINDS`, each in its own folder.
+    force: also read what does not look like an upright frontal chest radiograph.
 
   Returns:
     What was wrong with each file that could not be read, by its name; `Refused` where it does not
@@ -198,10 +198,10 @@ def _write_beside(
   reading: Reading,
   prediction: Prediction,
 ) -> Unwritten | None:
-  """Writes what lies beside the tables of one radiograph; says what could not be written.
+  """Writes the overlay and DICOM objects of one radiograph; returns what could not be written.
 
   Raises:
-    OSError: nothing can be written any more.
+    OSError: nothing more can be written.
   """
   kinds = {kind: output / kind / _with_suffix(name, '.dcm', files) for kind in dicom}
   try:
@@ -256,9 +256,7 @@ def main(given: argparse.Namespace) -> None:
   print(f'{read_well} of {len(files)} radiographs: {given.output}/findings.csv, overlays/')
   print(NOTICE)
   faulty = _listed('with a fault', unread)
-  faulty += _listed(
-    'refused as no upright frontal chest (--force reads them all the same)', refused
-  )
+  faulty += _listed('refused as not an upright frontal chest (--force reads them anyway)', refused)
   faulty += _listed('read, but not all of it written', unwritten)
   if faulty:
     raise SystemExit('\n'.join(faulty))

@@ -1,4 +1,4 @@
-"""Opens trained networks: of runs and of exported files, here, in buckets or on the Hub."""
+"""Opens trained networks from runs and exported files, on disk, in buckets or on the Hub."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ from nodulax.storage import folders, hub
 
 
 class ExportedReader(Reader):
-  """An exported network, which reads as that of a run does.
+  """An exported network that reads like that of a run.
 
   Args:
     model: the network.
@@ -33,14 +33,14 @@ class ExportedReader(Reader):
 def open_reader(
   source: str | os.PathLike, batch_size: int, devices: Sequence[jax.Device]
 ) -> Reader:
-  """The network that `source` names.
+  """Opens the network that `source` names.
 
   Args:
     source: 'nodulax', the bundled network; the workdir of a training run; a file that
       `nodulax export` wrote; the address of either in a bucket; or hf://OWNER/NAME or
       hf://OWNER/NAME@REVISION, an exported network on the Hugging Face Hub.
     batch_size: radiographs at a time.
-    devices: to run on; an exported network chooses its own.
+    devices: devices to run on; an exported network chooses its own.
 
   Raises:
     CheckpointError, ExportError: there is no network there, or it is damaged.

@@ -64,7 +64,7 @@ def train(config: ConfigDict, folder: epath.PathLike) -> None:
 
 
 def training_split(config: ConfigDict) -> tuple[Shards, int]:
-  """The split that a config trains on, and how many of its radiographs.
+  """The split that a config trains on, and the number of radiographs that it uses.
 
   Raises:
     ShardsError: there are none.
@@ -72,7 +72,7 @@ def training_split(config: ConfigDict) -> tuple[Shards, int]:
   """
   shards = Shards(_training_shards(config), 'train')
   kept = len(shards)
-  if config.data.fold[1] > 1:  # who is left out only the whole split tells
+  if config.data.fold[1] > 1:  # only the whole split shows who is left out
     kept = len(out_of_fold(shards.column('patient_id'), config.data.fold))
   radiographs = config.data.train_images or kept
   if radiographs > kept:

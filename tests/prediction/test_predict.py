@@ -475,7 +475,7 @@ def test_the_command_tells_what_it_refused(trained_run, strange, tmp_path):
     text=True,
   )
   assert finished.returncode == 1 and '1 of 4 radiographs' in finished.stdout
-  assert '3 refused as no upright frontal chest (--force reads' in finished.stderr
+  assert '3 refused as not an upright frontal chest (--force reads' in finished.stderr
   assert '  lying.png: it is not upright' in finished.stderr
 
 

@@ -223,7 +223,7 @@ def test_a_push_takes_no_revision():
 
 def test_a_file_that_is_no_network_is_refused_unread(server):
   server.add('someone/lungs', {hub.MODEL: CONTENT})
-  with pytest.raises(exported.ExportError, match='no exported network'):
+  with pytest.raises(exported.ExportError, match='not an exported network'):
     nodulax.load(ADDRESS)
 
 
