@@ -43,9 +43,9 @@ def without_known(
   """Leaves out the radiographs that look like one of other sets, and lists them.
 
   Args:
-    cohort: who is in the study.
+    cohort: cohort of the study.
     looks: the inspections of its images, by name.
-    sets: folders of the other shard sets.
+    sets: folders of the other sets of shards.
   """
   faults = []
   records = [record for record in cohort.records if looks[record.name].fingerprint]

@@ -1,4 +1,4 @@
-"""What the builders share: options, and the steps from a download to shards.
+"""Code that the builders share: options, and the steps from a download to shards.
 
 Tables -> cohort -> inspection of every image -> shards. A builder defines only how its tables are
 read and which of the study's rules apply.
@@ -51,7 +51,7 @@ class Options(tfds.core.BuilderConfig):
 
   seed: int = option(0, 'seed for drawing normal images and splits')
   exclude: str = option(
-    '', 'text file of images to leave out, one a line, as the table names them', shows='content'
+    '', 'text file of images to leave out, one per line, as the table names them', shows='content'
   )
   allow_missing: bool = option(
     False, 'build the part of the download that is there; list what is left out'
@@ -74,7 +74,7 @@ class Options(tfds.core.BuilderConfig):
     '(default: $NODULAX_HASH_KEY, else ~/.config/nodulax/hash.key)',
     shows='not',
   )
-  processes: int = option(0, 'how many run at once (default: one per core)', shows='not')
+  processes: int = option(0, 'parallel processes (default: one per core)', shows='not')
 
   def __post_init__(self) -> None:
     if self.seed < 0 or self.processes < 0:
@@ -166,7 +166,7 @@ class RadiographBuilder(FileReaderBuilder):
 
   @classmethod
   def cohort(cls, folder: pathlib.Path, options: Options) -> Cohort:
-    """Who is in the study, from the tables alone.
+    """Selects the cohort, from the tables only.
 
     Raises:
       SourceError: the tables cannot be used.
@@ -233,7 +233,7 @@ class RadiographBuilder(FileReaderBuilder):
   def _entries(
     self, cohort: Cohort, validation: Validation, hasher: Hasher
   ) -> dict[str, list[Entry]]:
-    """What is known of each radiograph, by split."""
+    """Makes the entries of each split."""
     if empty := cohort.empty_splits():
       raise FaultySource(empty, cohort.table)
     return {

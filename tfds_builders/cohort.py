@@ -1,6 +1,6 @@
 """Selects the study's cohort from the tables of a source, and assigns it to splits.
 
-Splits are decided here and nowhere else. They depend on the tables and the seed alone: not on the
+Splits are decided here and nowhere else. They depend only on the tables and the seed: not on the
 key of the hashes, the order of rows or the number of processes.
 """
 
@@ -25,10 +25,10 @@ _SHARES_BESIDE_TEST = {'train': 0.7, 'tune': 0.1}
 
 @dataclasses.dataclass
 class Cohort:
-  """Who is in the study.
+  """The cohort of a source.
 
   Attributes:
-    table: what the source's tables say.
+    table: the contents of the source's tables.
     splits: the radiographs of each split.
     excluded: how many images each rule kept out, in the order of the rules.
     left_out: (image, reason) for every image of the cohort that is left out: those on the exclusion
@@ -100,7 +100,7 @@ def select(
   """Decides who is in the study, and in which split.
 
   Args:
-    table: what the source's tables say.
+    table: the contents of the source's tables.
     seed: for drawing normal images and for drawing splits.
     normals: 'matched' draws as many normal images as there are nodule images (all, if there are
       fewer); a number draws that many; 'all' takes all. If the source publishes splits, each
@@ -121,7 +121,7 @@ def select(
   if unknown := set(exclude) - table.names.keys():
     raise SourceError(
       f'--exclude: {len(unknown)} entries name no image of the source; '
-      'write images as the table does, one a line'
+      'write images as the table does, one per line'
     )
   kept_out: dict[str, list[Record]] = {'on the exclusion list': [], MISSING: []}
   present = []
@@ -227,8 +227,8 @@ def split_patients(
   """Draws a split for every patient, separately for each label.
 
   Args:
-    labels: of the patients.
-    shares: of the splits, in any unit.
+    labels: label of each patient.
+    shares: share of each split, in any unit.
     draw: the source of randomness.
 
   Returns:

@@ -146,7 +146,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
   )
   commands = parser.add_subparsers(metavar='COMMAND', required=True)
   for name, run, explanation in (
-    ('cohort', _cohort, 'show who would be in the study, from the tables alone'),
+    ('cohort', _cohort, 'show who would be in the study, using only the tables'),
     ('validate', _validate, 'check every image, mask and box, and report all faults at once'),
     ('build', _build, 'validate, then write shards'),
   ):

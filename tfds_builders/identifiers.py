@@ -42,10 +42,10 @@ def key_path(given: str | os.PathLike[str] | None) -> pathlib.Path:
 
 
 def load_key(path: pathlib.Path, shards: pathlib.Path) -> bytes:
-  """Reads the key; creates it at first use, random and readable by its owner alone.
+  """Reads the key; creates it at first use, random and readable only by its owner.
 
   Args:
-    path: of the key file.
+    path: path of the key file.
     shards: the folder to which shards are written, which must not hold the key.
 
   Raises:

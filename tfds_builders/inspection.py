@@ -25,7 +25,7 @@ class Inspection:
   """What was found in one radiograph.
 
   Attributes:
-    width, height: of the upright image in pixels; 0 if it could not be read.
+    width, height: size of the upright image in pixels; 0 if it could not be read.
     depth: bits of its samples, 8 or 16.
     file_bytes: size of the file.
     file_digest, mask_digest: SHA-256 of the file, and of its mask's file if there is one.
@@ -34,7 +34,7 @@ class Inspection:
     boxes: one around each located nodule, from the table or else from the mask's regions.
     lung_box, lung_box_found: from `nodulax.radiograph.lungs`.
     sex, age, view, spacing_mm: from the table, or else from the file.
-    digest: of the decoded pixels, equal for equal images.
+    digest: digest of the decoded pixels, equal for equal images.
     fingerprint: perceptual hash, see `appearance.fingerprint`.
     faults: why the image cannot be used.
     suspects: why someone should look at it.

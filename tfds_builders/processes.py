@@ -40,7 +40,7 @@ def map_images(
   Args:
     function: importable by name, as are the items' types.
     items: the arguments, one for each call.
-    processes: how many run at once; 0 for one per core. A few images are done in this process.
+    processes: number of processes; 0 for one per core. A few images are done in this process.
     doing: what the progress bar says.
     weights: images in each item; one image each if not given.
 

@@ -1,4 +1,4 @@
-"""What the tables of a source say about its radiographs, before any image is opened."""
+"""The contents of a source's tables about its radiographs, before any image is opened."""
 
 import contextlib
 import csv
@@ -68,16 +68,16 @@ class Record:
     key: the image's name in the tables. It may hold identifiers, and for a hospital's source it is
       never printed or stored.
     name: what every output calls the image; it holds no identifiers.
-    path: of the image; None if it is missing.
+    path: path of the image; None if it is missing.
     patient: the raw patient identifier; never printed or stored.
-    label: of the whole image.
-    boxes: of the located nodules; without a mask file, the mask is an ellipse in each box.
+    label: label of the whole image.
+    boxes: boxes of the located nodules; without a mask file, the mask is an ellipse in each box.
     mask: path of the mask file, which overrides the ellipses; None if there is none.
     sex, age, view, spacing_mm: from the tables; what these leave out comes from the file.
     spacing_size: (width, height) of the image that `spacing_mm` belongs to; None: the stored one.
     boxes_size: (width, height) of the image that `boxes` belong to; None: the stored one. They
       are scaled to a copy of another size.
-    diameter_mm: of the largest nodule.
+    diameter_mm: diameter of the largest nodule.
     zone, conspicuity: the source's own words.
     part: the published split that the image belongs to; '' if there is none.
   """
@@ -108,16 +108,16 @@ class Record:
 
 @dataclasses.dataclass
 class Table:
-  """Everything that the tables of a source say.
+  """The contents of a source's tables.
 
   Attributes:
     read: counts of what was read, such as 'images'.
     names: what outputs call each image, by its name in the tables.
     records: the radiographs that the study's rules admit.
     excluded: how many rows or images each rule excluded.
-    faults: of the tables; a faulty row makes no record.
+    faults: faults of the tables; a faulty row makes no record.
     files: the file behind a name that does not itself identify the file. File names may hold
-      identifiers, so they are shown on the terminal alone and never stored.
+      identifiers, so they are shown only on the terminal and never stored.
   """
 
   read: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -154,7 +154,7 @@ def read_csv(
   separators, which spreadsheets leave, are ignored.
 
   Args:
-    path: of the table.
+    path: path of the table.
     required: columns that the table must have.
     optional: columns that the table may have.
     faults: gets one for each row whose number of cells differs from the header's.
@@ -225,7 +225,7 @@ def _check_columns(
     )
   problems = {
     'lacks the columns': [column for column in required if column not in header],
-    'has columns that are not known': [column for column in header if column not in known],
+    'has unknown columns': [column for column in header if column not in known],
     'has columns twice': sorted({column for column in header if header.count(column) > 1}),
   }
   found = [f'{problem} {", ".join(map(repr, of))}' for problem, of in problems.items() if of]

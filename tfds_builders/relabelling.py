@@ -1,4 +1,4 @@
-"""Replaces the tables' labels by those of a second reading, for the same radiographs and splits."""
+"""Replaces the tables' labels with those of a second reading, for the same images and splits."""
 
 import dataclasses
 from typing import Any
@@ -20,7 +20,7 @@ def relabelled(splits: Splits, path: str) -> tuple[Splits, dict[str, Any]]:
 
   Args:
     splits: the entries of each split.
-    path: of the re-reading's file.
+    path: path of the re-reading's file.
 
   Raises:
     RereadingError: the file cannot be read, or names radiographs that are not among the entries.

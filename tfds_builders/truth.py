@@ -40,8 +40,8 @@ class Truth:
   Attributes:
     boxes: from the table, or else around the mask's regions.
     mask_digest: SHA-256 of the mask's file; empty if there is none.
-    faults: why it cannot be right.
-    suspects: why someone should look at it.
+    faults: why the locations cannot be right.
+    suspects: why someone should look at them.
   """
 
   boxes: tuple[Box, ...]
@@ -56,10 +56,10 @@ def locate(
   """Reads and checks the boxes and the mask of a radiograph.
 
   Args:
-    record: what the tables say about it.
+    record: the radiograph's entry in the tables.
     shape: (height, width) of the stored image.
     image_digest: SHA-256 of its file.
-    spacing_mm: of its pixels along x and y; NaN if unknown.
+    spacing_mm: spacing of its pixels along x and y; NaN if unknown.
   """
   check = _Check(record, shape)
   boxes = check.boxes()
@@ -155,7 +155,7 @@ class _Check:
     """Looks at the regions of a mask, by the boxes around them."""
     if len(boxes) > _MOST_REGIONS:
       self._suspect(
-        'mask in pieces', f'the mask has {len(boxes):,} separate regions; look whether it is one'
+        'mask in pieces', f'the mask has {len(boxes):,} separate regions; check that it is a mask'
       )
     elif any(map(self._is_tiny, boxes)):
       self._suspect('mask tiny', 'a region of the mask is hardly a pixel wide; look at it')

@@ -14,16 +14,16 @@ from tfds_builders.processes import map_images
 from tfds_builders.records import Fault, Record, SourceError, Table
 
 # How many images with the same fault a message names, and how many different faults of a kind.
-_NAMED, _TOLD = 3, 20
+_NAMED, _LISTED = 3, 20
 
 
 class FaultySource(SourceError):
-  """A source has faults; the message, for the terminal alone, lists them all."""
+  """A source has faults; the message, only for the terminal, lists them."""
 
   def __init__(self, faults: Sequence[Fault], table: Table):
     super().__init__(
       f'{len(faults):,} faults\n{table.with_files(list_faults(faults))}\n'
-      'Nothing was built. Correct them, or go on without these images: --allow_missing for those '
+      'Nothing was built. Correct them, or leave these images out: --allow_missing for those '
       'that are missing, --allow_faulty for the others.'
     )
     self.faults = faults
@@ -34,8 +34,8 @@ class Validation:
   """What was found.
 
   Attributes:
-    inspections: of every radiograph of the cohort, by its name.
-    faults: of the tables, the cohort and the images; with any, the cohort must not be built.
+    inspections: inspection of every radiograph of the cohort, by its name.
+    faults: faults of the tables, the cohort and the images; with any, nothing may be built.
     suspects: what someone should look at.
   """
 
@@ -138,11 +138,11 @@ def list_faults(faults: Iterable[Fault]) -> str:
   lines = []
   for kind, remedies in by_remedy(faults).items():
     lines.append(f'{kind}: {sum(map(len, remedies.values())):,}')
-    for remedy, same in list(remedies.items())[:_TOLD]:
+    for remedy, same in list(remedies.items())[:_LISTED]:
       named = ', '.join(fault.where for fault in same[:_NAMED])
       if len(same) > _NAMED:
         named = f'{len(same):,} images ({named}, ...)'
       lines.append(f'  {named}: {remedy}')
-    if more := sum(map(len, list(remedies.values())[_TOLD:])):
-      lines.append(f'  and {more:,} more of this kind; validation.json, of validate, has all')
+    if more := sum(map(len, list(remedies.values())[_LISTED:])):
+      lines.append(f'  and {more:,} more of this kind; validate lists all in validation.json')
   return '\n'.join(lines)

@@ -269,7 +269,7 @@ def test_the_exclusion_list(hospital, build, tmp_path):
   ('header', 'says'),
   [
     (['image', 'patient_id', 'mask', 'boxes', 'sex'], "lacks the columns 'label'"),
-    (['image', 'patient_id', 'label', 'mask', 'accession'], "are not known 'accession'"),
+    (['image', 'patient_id', 'label', 'mask', 'accession'], "has unknown columns 'accession'"),
   ],
 )
 def test_a_manifest_with_other_columns_is_refused(hospital, run, change_csv, header, says):

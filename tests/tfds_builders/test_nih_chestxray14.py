@@ -261,7 +261,7 @@ def test_a_table_with_another_column_is_refused(nih, run, change_csv):
   outcome = run('cohort', 'nih_chestxray14', nih)
   assert outcome.status == 1
   assert "Data_Entry_2017_v2020.csv: the table lacks the columns 'Patient ID'" in outcome.err
-  assert "has columns that are not known 'Patient'" in outcome.err
+  assert "has unknown columns 'Patient'" in outcome.err
 
 
 def test_the_cohort_table_tells_the_faults_of_the_tables_and_counts_missing_images(

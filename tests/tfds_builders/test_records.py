@@ -38,8 +38,8 @@ def test_rows_of_another_length_are_told_one_by_one_and_the_others_read(tmp_path
 @pytest.mark.parametrize(
   ('text', 'says'),
   [
-    ('a,c\n1,2\n', "lacks the columns 'b' and has columns that are not known 'c'"),
-    ('a,b,extra\n1,2,3\n', "has columns that are not known 'extra'"),
+    ('a,c\n1,2\n', "lacks the columns 'b' and has unknown columns 'c'"),
+    ('a,b,extra\n1,2,3\n', "has unknown columns 'extra'"),
     ('a,b,a\n1,2,3\n', "has columns twice 'a'"),
     ('a,b\n1,"2\n', 'line 2: not a CSV table'),
     ('', 'the first line names none of the columns; it must name a, b'),

@@ -167,7 +167,7 @@ def _within(folder: pathlib.Path, listings: Listings, text: str) -> pathlib.Path
 
 _IDENTIFIER = "the patient's identifier, not rounded as spreadsheets do (1.23E+11)"
 _PATH = "the file's path within the folder of the manifest"
-# Of each column: the field of a record that it fills, what parses it, and what it must be.
+# For each column: the field of a record that it fills, its parser, and what it must be.
 _CELLS: dict[str, tuple[str, Callable[[str], Any], str]] = {
   'patient_id': ('patient', _identifier, _IDENTIFIER),
   'label': ('label', _label, "'nodule' or 'normal'"),

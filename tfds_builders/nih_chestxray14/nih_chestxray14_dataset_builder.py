@@ -75,7 +75,7 @@ class Options(base.Options):
 
 
 class Builder(base.RadiographBuilder):
-  """NIH ChestX-ray14: images labelled with nodule or mass alone, and as many normal images."""
+  """NIH ChestX-ray14: images labelled only with nodule or mass, and as many normal images."""
 
   RELEASE_NOTES = {'1.0.0': 'First release.'}
   BUILDER_CONFIGS = [Options(name='default', description='Splits drawn by patient.')]
@@ -91,7 +91,7 @@ class Builder(base.RadiographBuilder):
   EXAMPLE = '--split=official --allow_missing'
   PAPER = Paper(
     images={'cohort': (3609, 3609)},
-    remark='The paper has 3,609 images labelled with nodule or mass alone, and gives its whole '
+    remark='The paper has 3,609 images labelled only with nodule or mass, and gives its whole '
     "cohort of 7,218 as training images; today's table has 5,240.",
   )
 

@@ -48,11 +48,11 @@ class _Form:
   """A table of annotations.
 
   Attributes:
-    path: within the folder.
-    columns: of the table.
+    path: path within the folder.
+    columns: columns of the table.
     images: folder of its images.
     findings: names of the findings that it may have.
-    consensus: whether its boxes are those on which the readers agreed, without readers' names.
+    consensus: whether its boxes are the readers' consensus, without their names.
   """
 
   path: str
@@ -201,7 +201,7 @@ def _read_sizes(path: pathlib.Path, table: Table) -> dict[str, tuple[int, int]]:
 def _read_annotations(
   path: pathlib.Path, form: _Form, table: Table
 ) -> tuple[dict[str, set[str]], dict[str, list[tuple[str, Box]]]]:
-  """What the readers found on each image, and each reader's nodule boxes; faults go to `table`."""
+  """The findings on each image, and each reader's nodule boxes; faults go to `table`."""
   findings = collections.defaultdict(set)
   boxes = collections.defaultdict(list)
   for line, row in read_csv(path, form.columns, faults=table.faults, image='image_id'):
