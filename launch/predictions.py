@@ -30,9 +30,9 @@ class Device:
 
   Attributes:
     precision: 16-bit format of its matrix units.
-    teraflops: dense, in that format.
-    bandwidth: of its memory, in GB/s.
-    memory: in GB.
+    teraflops: peak of dense operations in that format.
+    bandwidth: bandwidth of its memory, in GB/s.
+    memory: its memory, in GB.
   """
 
   name: str
@@ -42,21 +42,21 @@ class Device:
   memory: float
 
   def by_operations(self) -> float:
-    """Images a second that the operations allow."""
+    """Images per second that the operations allow."""
     return self.teraflops * 1e3 / STEP['gflop_per_image']
 
   def by_traffic(self) -> float:
-    """Images a second that the memory traffic allows."""
+    """Images per second that the memory traffic allows."""
     return self.bandwidth / STEP['gb_accessed_per_image']
 
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-  """What connects devices.
+  """A link between devices.
 
   Attributes:
-    bandwidth: of a device in one direction, in GB/s, by the data sheet.
-    delay: of a sum of a few kilobytes over all devices, in microseconds; a customary figure.
+    bandwidth: bandwidth of a device in one direction, in GB/s, from the data sheet.
+    delay: delay of a sum of a few kilobytes over all devices, in microseconds; a typical figure.
   """
 
   name: str
@@ -64,7 +64,7 @@ class Link:
   delay: float
 
   def seconds_a_step(self, devices: int) -> float:
-    """What the devices wait for each other in a step."""
+    """The seconds that devices wait for each other in a step."""
     gradient = 4 * STEP['parameters'] * 2 * (devices - 1) / devices
     statistics = 2 * STEP['batch_norms'] * self.delay * 1e-6
     return gradient / (self.bandwidth * 1e9) + statistics
@@ -79,7 +79,7 @@ DEVICES = (
 
 
 ETHERNET = Link('100 Gbit/s between hosts', 12.5, 50)
-# A device's name, and what connects several of them.
+# A device's name, and the link between several of them.
 LINKS = (
   ('V100', Link('NVLink', 150, 15)),
   ('A100', Link('NVLink', 300, 15)),
@@ -129,7 +129,7 @@ def table() -> str:
     '',
     f"From XLA's counts for {STEP['of']}: {STEP['gflop_per_image']} GFLOP, "
     f'{STEP["gb_accessed_per_image"]} GB accessed and {STEP["temporary_gb_per_image"]} GB of '
-    'temporary memory an image.',
+    'temporary memory per image.',
   ]
   return '\n'.join(lines)
 
