@@ -33,8 +33,8 @@ class Radiograph:
     pixels: u8 or u16[H, W], bright where tissue is dense.
     spacing_mm: distance between the centres of neighbouring `pixels` along x and along y, at the
       detector; None if the file does not say.
-    sex: of the patient.
-    age: of the patient in years; NaN if unknown.
+    sex: the patient's sex.
+    age: the patient's age in years; NaN if unknown.
     view: direction of the X-rays.
     objection: why the file's header rules out a frontal chest radiograph; '' if it does not.
     orientation: the patient's side, L or R, to which the rows of `pixels` run, and H or F, to which
