@@ -17,7 +17,7 @@ class Mediastinum:
   """Half chords in mm, f32[H, W].
 
   Attributes:
-    heart: the heart alone. front: the heart and all that lies at its depth. back: what lies
+    heart: only the heart. front: the heart and all that lies at its depth. back: what lies
       behind, along the spine. air: trachea and main bronchi.
   """
 

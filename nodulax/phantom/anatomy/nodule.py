@@ -14,7 +14,7 @@ class Nodule:
   """A lesion before it is placed.
 
   Attributes:
-    diameter_mm: of a sphere of the same width, at the detector.
+    diameter_mm: diameter of a sphere of the same width, at the detector.
     margin: unevenness of the outline as a share of the radius: 0 a sphere, 0.15 lobulated.
     spicules: the same in short waves.
     density: g/cm3 of its tissue; 1.06 solid, about 0.6 ground glass.

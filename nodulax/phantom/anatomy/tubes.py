@@ -42,7 +42,7 @@ def tube(
 
   Args:
     curve: f64[N, 3] evenly spaced points, mm.
-    radii: of the elliptical slice, the larger one and the one along `thin`, mm.
+    radii: radii of the elliptical slice, the larger one and the one along `thin`, mm.
     spacing: between points across the tube, mm.
     shell: thickness of the dense shell, mm.
     core: the core's matter relative to the shell's.

@@ -68,7 +68,7 @@ _BOXED_SHARE = 0.4
 
 @dataclass(frozen=True)
 class _Entry:
-  """A visit and what the tables say about it."""
+  """A visit and its entries in the tables."""
 
   visit: Visit
   test: bool
@@ -172,12 +172,12 @@ def write_nih(
   """Writes a virtual NIH: tables, lists, images/*.png; returns the folder.
 
   Args:
-    images: how many; a patient may have several.
-    image_size: pixels a side (the real ones have 1024); boxes are in these pixels.
+    images: number of images; a patient may have several.
+    image_size: pixels per side (the real ones have 1024); boxes are in these pixels.
     false_positives: share of the images without a nodule that are labelled with one.
     false_negatives: share of the images with a nodule that are labelled without one.
     masses_only: make every nodule a mass (over 30 mm), which is easy to find, for demonstrations.
-    processes: how many to use; None for one per core. The bytes do not depend on it.
+    processes: number of processes; None for one per core. The bytes do not depend on it.
   """
   recipe = {
     'hospital': 'nih', 'images': images, 'image_size': image_size, 'seed': seed,

@@ -27,7 +27,7 @@ class Hospital:
   """How a hospital works.
 
   Attributes:
-    mean_age, female_share, ap_share: of its patients. fatness: see draw_patient.
+    mean_age, female_share, ap_share: figures of its patients. fatness: see draw_patient.
     extras: how often each of extras.EXTRAS is present (of the bedside ones: at the bedside).
     fields: for upright and for bedside exposures.
     kilovolts: range of the tube voltage.

@@ -24,7 +24,7 @@ class Visit:
   """One exposure of one patient.
 
   Attributes:
-    number: of the patient; follow_up: of the exposure, from 0.
+    number: number of the patient. follow_up: number of the exposure, from 0.
     lesions: each 'Nodule' or 'Mass'; the same on all of the patient's exposures that show them.
     findings: other diseases, named as in extras.FINDINGS.
     square: whether the field is squeezed into a square image, as in ChestX-ray14.
@@ -40,7 +40,7 @@ class Visit:
   square: bool = False
 
   def generator(self, purpose: int) -> np.random.Generator:
-    """Random numbers for this patient alone, and except for _PERSON for this exposure alone."""
+    """Random numbers for this patient only, and except for _PERSON for this exposure only."""
     follow_up = 0 if purpose == _PERSON else self.follow_up
     return np.random.default_rng(
       [HOSPITAL_NUMBERS[self.hospital], self.seed, self.number, purpose, follow_up]
@@ -71,13 +71,13 @@ def write_single_visits(
   Args:
     hospital: a key of HOSPITAL_NUMBERS.
     write_image, write_tables, output: see `write_folder`.
-    images: how many, one per patient.
+    images: number of images, one per patient.
     image_size: pixels along the longer side.
-    seed: of the patients and their exposures.
+    seed: seed of the patients and their exposures.
     nodule_share: share with a nodule or a mass.
     finding_share: share with another disease, whether or not they have a nodule.
     masses_only: make every nodule a mass (over 30 mm), which is easy to find, for demonstrations.
-    processes: how many to use; None for one per core. The bytes do not depend on it.
+    processes: number of processes; None for one per core. The bytes do not depend on it.
   """
   visits = []
   for number in range(1, images + 1):

@@ -47,12 +47,12 @@ def write_folder(
   """Runs the jobs into a temporary folder, which is renamed to `output` once it is complete.
 
   Args:
-    output: the folder to create. It is left alone if it is finished and has the same recipe.
+    output: the folder to create. It stays as it is if it is finished and has the same recipe.
     recipe: what determines every byte; stored in the folder.
     jobs: one per image.
     write_image: (folder, job) -> the image's row; runs in other processes.
     write_tables: (folder, rows in the order of jobs).
-    processes: how many; None for one per core.
+    processes: number of processes; None for one per core.
     notice: what users of the folder must know; stored in the recipe.
     doing: a word for the progress bar.
 

@@ -64,7 +64,7 @@ def transmission(
 
   Args:
     paths_cm: path length of each tissue in each pixel, f32[H, W] in cm.
-    spectrum: what beam_spectrum returns.
+    spectrum: from beam_spectrum.
     lung_density: g/cm3 of aerated lung.
   """
   shape = np.broadcast_shapes(*(path.shape for path in paths_cm.values()))
@@ -123,7 +123,7 @@ def detect(
   Primary and scatter arrive as Poisson-distributed quanta, which the scintillator then blurs.
 
   Args:
-    primary: what transmission returns, times the brightness of the field.
+    primary: transmission's result, times the brightness of the field.
     spacing_mm: pixel spacing in x and y.
   """
   mean_spacing = float(np.mean(spacing_mm))

@@ -103,7 +103,7 @@ def simulate(
   """Takes a radiograph.
 
   Args:
-    image_size: pixels a side, or rows and columns.
+    image_size: pixels per side, or rows and columns.
     nodules: lesions to add; one for which the lung has no room is left out.
     extras: names in extras.EXTRAS: look-alikes, other findings, devices.
   """

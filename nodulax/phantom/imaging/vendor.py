@@ -21,7 +21,7 @@ class Processing:
     curve: steepness of the S-shaped curve; 0 is linear.
     gamma: exponent after the curve; below 1 brightens the lungs. spread: how much it varies
       from one exposure to the next (standard deviation of its logarithm).
-    bits: of the stored pixels, 8 or more.
+    bits: bits of a stored pixel, 8 or more.
   """
 
   latitude: float

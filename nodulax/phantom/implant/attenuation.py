@@ -34,7 +34,7 @@ def mediastinum_over_lung(
   Args:
     scatter_lung, scatter_mediastinum: scatter-to-primary ratios. Scatter brightens the
       mediastinum more than the lungs, which reduces the difference.
-    depth_cm: thickness of soft tissue in the mediastinum where the lung beside it has air.
+    depth_cm: thickness of soft tissue in the mediastinum in place of the air of the lung beside it.
   """
   spectrum = beam_spectrum(_KILOVOLTS)
   wall = np.exp(-linear_attenuation('soft') * _BODY_CM)

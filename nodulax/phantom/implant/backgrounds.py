@@ -43,7 +43,7 @@ class Background:
   Attributes:
     name: for messages.
     stored: u8 or u16[H, W], bright where dense.
-    spacing_mm: of its pixels, at the detector. spacing_assumed: whether the spacing is an estimate
+    spacing_mm: spacing of its pixels, at the detector. spacing_assumed: whether it is an estimate
       from the width of the lungs.
     lung_box: x_min, y_min, x_max, y_max in pixels.
     lung_probability: f32[128, 128], from the lung network.
@@ -123,8 +123,8 @@ def prepare_background(pixels: np.ndarray, spacing_mm: float | None, name: str) 
 
   Args:
     pixels: u8 or u16[H, W], bright where dense, an upright frontal chest.
-    spacing_mm: of the pixels, at the detector; None where it is unknown.
-    name: the file's, for messages.
+    spacing_mm: spacing of the pixels, at the detector; None if unknown.
+    name: name of the file, for messages.
 
   Raises:
     ImplantError: the image does not look like an upright frontal chest radiograph.
@@ -139,7 +139,7 @@ def prepare_background(pixels: np.ndarray, spacing_mm: float | None, name: str) 
   assumed = spacing_mm is None
   x_min, _, x_max, _ = found.box
   spacing = ADULT_LUNGS_MM / (x_max - x_min) if spacing_mm is None else float(spacing_mm)
-  assert found.logits is not None  # or there had been an objection
+  assert found.logits is not None  # or there would have been an objection
   logits = cv2.resize(found.logits, (GRID, GRID), interpolation=cv2.INTER_CUBIC)
   probability = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
   height, width = pixels.shape
@@ -176,12 +176,12 @@ def _check(pixels: np.ndarray, spacing_mm: float | None, name: str) -> None:
   if min(pixels.shape) < _SMALLEST_SIDE:
     raise ImplantError(
       f'{name}: {pixels.shape[1]} x {pixels.shape[0]} pixels are too few; '
-      f'give at least {_SMALLEST_SIDE} a side'
+      f'give at least {_SMALLEST_SIDE} per side'
     )
   if spacing_mm is not None and not _SPACINGS_MM[0] <= spacing_mm <= _SPACINGS_MM[1]:
     raise ImplantError(
       f'{name}: a pixel spacing of {spacing_mm} mm; it must lie between {_SPACINGS_MM[0]} and '
-      f'{_SPACINGS_MM[1]} mm, or be left out where it is unknown'
+      f'{_SPACINGS_MM[1]} mm, or be left out if it is unknown'
     )
 
 

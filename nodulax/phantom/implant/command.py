@@ -19,7 +19,7 @@ not hold names or identifiers of the radiographs, except for what is burnt into 
 """
 _EPILOG = """
 examples:
-  a folder of normal radiographs, simulated nodules alone:
+  a folder of normal radiographs, only simulated nodules:
     python -m nodulax.phantom implant --images=normals --output=implants
   a manifest, so that images of one patient stay together, and nodules from CT (LUNA16):
     python -m nodulax.phantom implant --images=hospital/manifest.csv --nodules=luna \\
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     'nodules are simulated',
   )
   add('--image_size', type=int, default=1024, help='most pixels along the longer side')
-  add('--seed', type=int, default=0, help='of the nodules and their places')
+  add('--seed', type=int, default=0, help='seed of the nodules and their places')
   add('--normal_share', type=float, default=0.25, help='share of radiographs without a nodule')
   add(
     '--spacing_mm', type=float,
@@ -92,5 +92,5 @@ def _parser() -> argparse.ArgumentParser:
     '--contrast', type=float, nargs=2, default=(0.7, 1.4), metavar=('LEAST', 'GREATEST'),
     help='range of the multiplier of the contrast that physics predicts, drawn for each nodule',
   )  # fmt: skip
-  add('--processes', type=int, default=None, help='default: one per core')
+  add('--processes', type=int, help='processes (default: one per core)')
   return parser

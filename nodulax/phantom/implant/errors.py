@@ -4,4 +4,4 @@ from nodulax.errors import NodulaxError
 
 
 class ImplantError(NodulaxError):
-  """A picture, a nodule or an option that cannot be used; the message names it and the remedy."""
+  """A picture, a nodule or an option cannot be used; the message names it and the remedy."""

@@ -46,8 +46,8 @@ class Outcome:
   """What has been written.
 
   Attributes:
-    folder: where.
-    images, with_nodules: how many radiographs, and how many of them with nodules.
+    folder: the folder.
+    images, with_nodules: number of radiographs, and number of those with nodules.
     left_out: name and reason of each radiograph that could not be used. Empty if the finished
       folder existed already.
   """
@@ -87,11 +87,11 @@ def write_implants(
   Args:
     source: as find_pictures takes it.
     output: the folder to create, completely or not at all.
-    nodules: the folder of CT nodules; None for simulated ones alone.
+    nodules: the folder of CT nodules; None for only simulated ones.
     image_size: pixels along the longer side; smaller images stay as they are.
-    seed: of nodules and places. The bytes do not depend on the number of processes.
+    seed: seed of nodules and places. The bytes do not depend on the number of processes.
     normal_share: share of the radiographs that stay without a nodule.
-    spacing_mm: of the stored pixels of every image whose manifest and header give none.
+    spacing_mm: pixel spacing of the stored images whose manifest and header give none.
     contrast: least and greatest multiplier of the contrast that physics predicts.
 
   Raises:
@@ -143,7 +143,7 @@ def _check_options(image_size: int, normal_share: float, contrast: tuple[float, 
 
 
 def _digest(pictures: Sequence[Picture]) -> str:
-  """SHA-256 of what is known of the pictures; it names no file, and changes with any of them."""
+  """SHA-256 of the pictures' entries, file names and file sizes, none of which it reveals."""
   digest = hashlib.sha256()
   for picture in pictures:
     path = pathlib.Path(picture.path)

@@ -1,4 +1,4 @@
-"""Which radiographs get nodules: those of a folder, or of a hospital's manifest."""
+"""Finds the radiographs that get nodules: those of a folder, or of a hospital's manifest."""
 
 import csv
 import dataclasses

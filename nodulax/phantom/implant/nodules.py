@@ -43,7 +43,7 @@ class Opacity:
   Attributes:
     change: f32[h, w], to add to the negative logarithm of the primary beam.
     mask: bool[h, w], its projected outline, which does not touch the edges.
-    diameter_mm: of the circle with the mask's area. spacing_mm: of these pixels.
+    diameter_mm: that of a circle of the mask's area. spacing_mm: spacing of these pixels.
     source: 'ct' or 'simulated'. name: the CT nodule's, or ''.
     zone: where to place it (one of nodule.ZONES); None for a random zone.
   """
@@ -137,9 +137,9 @@ class CTNodules:
     """A nodule seen from a random direction, scaled to a diameter.
 
     Args:
-      index: of `names`.
-      diameter_mm: of the circle with its projected area, at the detector.
-      spacing_mm: of the radiograph's pixels.
+      index: index in `names`.
+      diameter_mm: diameter of a circle of its projected area, at the detector.
+      spacing_mm: pixel spacing of the radiograph.
       softness: standard deviation of the margin's blur as a share of the radius; None for a random
         one.
     """
@@ -172,7 +172,7 @@ def simulated_opacity(nodule: Nodule, spacing_mm: float, softness: float = 0.25)
 
   Args:
     nodule: from phantom.nodule.draw_nodule; its zone is kept.
-    spacing_mm: of the radiograph's pixels.
+    spacing_mm: pixel spacing of the radiograph.
     softness: standard deviation of the margin's blur as a share of the nodule's radius.
   """
   _check_size(nodule.diameter_mm, spacing_mm)
@@ -210,7 +210,7 @@ def draw_opacity(
   """A random lesion with the simulator's sizes and zones, from CT or simulated.
 
   Args:
-    nodules: None for simulated ones alone.
+    nodules: None for only simulated ones.
     ct_share: share of the nodules from CT; masses (over 30 mm), which the CT set lacks, are
       simulated.
   """
@@ -263,7 +263,7 @@ def _read_voxels(file: np.lib.npyio.NpzFile, name: str, path: pathlib.Path) -> _
     or packed.size != -(-hounsfield.size // 8)
   ):
     raise ImplantError(
-      f'{path}: {name} must be i16[z, y, x] of at most {_LARGEST_SIDE} voxels a side '
+      f'{path}: {name} must be i16[z, y, x] of at most {_LARGEST_SIDE} voxels per side '
       'with a mask of packed bits for it'
     )
   mask = np.unpackbits(packed)[: hounsfield.size].reshape(hounsfield.shape).astype(bool)
