@@ -76,7 +76,7 @@ class Agreement:
   """Makes all hosts act at the same step on what any of them asks for.
 
   A call takes this host's wishes and returns, for each, whether any host has it. With several hosts
-  it returns the result of the call before, so that no device waits; all must call the same number of times.
+  it returns the result of the call before, so that no device waits; all must make the same calls.
   """
 
   def __init__(self, devices: Sequence[jax.Device]):
