@@ -88,10 +88,10 @@ def test_tensorboard_groups_what_a_run_of_network_2_tells(trained_run):
 def test_a_tune_split_too_small_to_choose_by_is_told(config, shards, tmp_path, capsys):
   preprocessing = Preprocessing.from_dict(config.preprocessing.to_dict())
   _, tune = training_data(config, epath.Path(tmp_path), Shards(shards, 'train'), preprocessing)
-  told = (
-    f'the tune split has {len(tune)} radiographs, 2 of the rarer class: which epoch is the best'
+  warning = (
+    f'the tune split has {len(tune)} radiographs, 2 of the rarer class: the choice of the best'
   )
-  assert told in ' '.join(capsys.readouterr().out.split())
+  assert warning in ' '.join(capsys.readouterr().out.split())
 
 
 def test_a_run_killed_in_mid_epoch_ends_like_an_uninterrupted_one(config, trained_run, tmp_path):
