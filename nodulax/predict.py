@@ -263,7 +263,7 @@ def main(given: argparse.Namespace) -> None:
 
 
 def _listed(what: str, faults: Mapping[str, str]) -> list[str]:
-  """The lines that name files and their faults; none where there are none."""
+  """The lines that name files and their faults; none if there are none."""
   lines = [f'  {name}: {fault}' for name, fault in faults.items()]
   return [f'{len(faults)} {what}:', *lines] if faults else []
 

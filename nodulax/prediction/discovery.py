@@ -130,7 +130,7 @@ def _matching(pattern: str) -> list[pathlib.Path]:
 
 
 def _in_folder(folder: pathlib.Path) -> list[pathlib.Path]:
-  """The radiographs below a folder, in order, or the folder itself where there are none."""
+  """The radiographs below a folder, in order, or the folder itself if there are none."""
   return _radiographs(str(folder), sorted(_walk(folder))) or [folder]
 
 

@@ -196,7 +196,7 @@ def nodule_crops(view: View, side: int, rng: np.random.Generator) -> list[Crop]:
 
 
 def free_crop(view: View, side: int, rng: np.random.Generator) -> Crop | None:
-  """A crop without a nodule, or None where ten random places all show one."""
+  """A crop without a nodule, or None if ten random places all show one."""
   for _ in range(10):
     image, mask = cut(view, rng.uniform(0, len(view.image), 2), side)
     if not mask.any():

@@ -70,7 +70,7 @@ def find_chest_weights(name: str) -> pathlib.Path:
   """The file of converted weights that `name` names: in the cache folder, or by its path.
 
   Raises:
-    StorageError: there is no such file; says how to make one.
+    StorageError: there is no such file; the message says how to make one.
   """
   path = pathlib.Path(name)
   if name == CHEST:
