@@ -105,13 +105,19 @@ def test_the_same_seed_gives_the_same_bytes_on_two_processes(normals, implants, 
   assert digest(again.folder) == digest(implants.folder)
 
 
-def test_a_finished_folder_is_left_alone_and_another_recipe_is_refused(normals, implants):
+def test_a_finished_folder_is_left_alone_and_another_recipe_is_refused(normals, implants, tmp_path):
   before = digest(implants.folder)
   source = normals / 'manifest.csv'
   again = write_implants(source, implants.folder, image_size=192, seed=2, processes=1)
   assert (again.images, again.with_nodules) == (12, 9)
   with pytest.raises(PhantomError, match='another simulated hospital'):
     write_implants(source, implants.folder, image_size=192, seed=3, processes=1)
+  # One radiograph differs in a byte, so that its size and name are as before.
+  changed = shutil.copytree(normals, tmp_path / 'changed')
+  image = changed / rows(source)[0]['image']
+  image.write_bytes(image.read_bytes()[:-1] + b'x')
+  with pytest.raises(PhantomError, match='another simulated hospital'):
+    write_implants(changed / 'manifest.csv', implants.folder, image_size=192, seed=2, processes=1)
   assert digest(implants.folder) == before
 
 

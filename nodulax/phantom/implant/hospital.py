@@ -143,12 +143,14 @@ def _check_options(image_size: int, normal_share: float, contrast: tuple[float, 
 
 
 def _digest(pictures: Sequence[Picture]) -> str:
-  """SHA-256 of the pictures' entries, file names and file sizes, none of which it reveals."""
+  """SHA-256 of the pictures' entries, file names and contents, none of which it reveals."""
   digest = hashlib.sha256()
   for picture in pictures:
     path = pathlib.Path(picture.path)
-    size = path.stat().st_size if path.is_file() else -1
-    digest.update(repr((dataclasses.replace(picture, path=path.name), size)).encode())
+    digest.update(repr(dataclasses.replace(picture, path=path.name)).encode())
+    if path.is_file():
+      with path.open('rb') as file:
+        digest.update(hashlib.file_digest(file, 'sha256').digest())
   return digest.hexdigest()
 
 
