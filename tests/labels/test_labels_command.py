@@ -140,7 +140,7 @@ def test_a_queue_leaves_out_what_was_read(labels, study, tmp_path):
     (('correct',), 'give --rates=FILE, or --wrong_normal and --wrong_nodule'),
     (('correct', '--wrong_normal=0.6', '--wrong_nodule=0.5', '--threshold=.5'), 'sum to 1 or more'),
     (('correct', '--wrong_normal=0.1', '--wrong_nodule=0.1'), 'give --threshold=NUMBER'),
-    (('correct', '--wrong_normal=0.7', '--wrong_nodule=0.1', '--threshold=.5'), 'do not belong'),
+    (('correct', '--wrong_normal=0.7', '--wrong_nodule=0.1', '--threshold=.5'), 'do not fit'),
   ],
 )
 def test_what_cannot_be_told_is_refused(labels, study, arguments, word):
