@@ -25,7 +25,7 @@ def score_against_truth(
 
   Args:
     evaluation: the folder that `evaluate` wrote.
-    thresholds: of the network that was evaluated.
+    thresholds: those of the evaluated network.
     truth: a virtual hospital's phantom_truth.csv.
     output: the folder to write, in the form of `evaluation`.
 

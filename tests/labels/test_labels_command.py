@@ -72,7 +72,7 @@ def test_the_audit_finds_wrong_labels_and_says_how_well(labels, study, tmp_path)
   status, printed = labels(
     'audit', f'--predictions={path}', f'--output={output}', f'--reading={reading}'
   )
-  assert status == 0 and 'labels are wrong; the ranking finds them' in printed
+  assert status == 0 and 'are wrong; the ranking finds them' in printed
   told = json.loads((output / 'audit.json').read_text())
   assert told['against_the_reading']['images'] == 400
   assert told['against_the_reading']['auc']['value'] > 0.75

@@ -18,7 +18,7 @@ def _add_crossfit(parser: cli.Parser) -> None:
     '--folds',
     type=cli.at_least(2),
     default=5,
-    help='parts of the patients, and networks (default: 5)',
+    help='parts of the patients, each left out by one network (default: 5)',
   )
 
 
@@ -54,5 +54,5 @@ def _workdir(address: str) -> Iterator[pathlib.Path]:
     folders.publish(folder)
 
 
-CROSSFIT = Command('predictions by networks that never saw the patient', _add_crossfit, _crossfit)
+CROSSFIT = Command('predict with networks that never saw the patient', _add_crossfit, _crossfit)
 STUDY = Command('simulate wrong labels: re-reading, losses, kinds of noise', _add_study, _study)
