@@ -29,12 +29,12 @@ class Film:
 
   Attributes:
     kind: such as 'miss'.
-    model: whose heat map it is.
-    test_set: of the radiograph.
-    image_id: of the radiograph.
+    model: model of the heat map.
+    test_set: set of the radiograph.
+    image_id: id of the radiograph.
     score: the probability that the model gives it.
-    facts: what is known of it, in words.
-    alternative: what it shows, in words, for who cannot see it.
+    facts: what is known about it, in words.
+    alternative: what it shows, in words, for those who cannot see it.
     image: as a data URL.
     heat_map: as a data URL with transparency; None where there is none.
     outline: of the truth, as an SVG path on `size`; None where it is not known.
@@ -55,7 +55,7 @@ class Film:
 
 
 def film(results: Results, evaluation: Evaluation, image_id: str, kind: str) -> Film | None:
-  """A radiograph of a set with a model's heat map; None where there is no picture of it."""
+  """Shows a radiograph of a set with a model's heat map; None if there is no picture of it."""
   thumbnail = _of_set(results, evaluation.test_set, 'thumbnails', image_id)
   if thumbnail is None:
     return None
@@ -83,7 +83,7 @@ def film(results: Results, evaluation: Evaluation, image_id: str, kind: str) -> 
 
 
 def facts(case: pd.Series) -> str:
-  """What is known of a radiograph, in words."""
+  """Says what is known about a radiograph."""
   known = [
     f'{case["nodule_diameter_mm"]:.0f} mm' if case['nodule_diameter_mm'] > 0 else '',
     *(str(case[name]).replace('_', ' ') if case[name] != UNKNOWN else '' for name in ('zone',)),
@@ -97,11 +97,11 @@ def facts(case: pd.Series) -> str:
 
 
 def representative(results: Results, test_set: str) -> Picture | None:
-  """The figure of a set: truth and each model's heat map; None where there are no pictures.
+  """Draws truth and each model's heat map for a set; None if there are no pictures.
 
-  Chosen by rule and not by eye: the located nodule radiographs at the quartiles of Dice, averaged
-  over the models (of probability, where nothing is located), and the normal one of median
-  probability.
+  Radiographs are chosen by rule, not by eye: the located nodule radiographs at the quartiles of
+  Dice, averaged over the models (of probability, where nothing is located), and the normal one of
+  median probability.
   """
   evaluations = [evaluation for evaluation in results.on(test_set) if evaluation.folder is not None]
   chosen = _chosen(evaluations) if evaluations else []
@@ -129,7 +129,7 @@ def representative(results: Results, test_set: str) -> Picture | None:
 def _representative(
   results: Results, evaluations: list[Evaluation], shown: dict[str, np.ndarray]
 ) -> Figure:
-  """A row for each radiograph, by image_id: with its true outline, then each model's heat map."""
+  """Draws a row for each radiograph, by image_id: its true outline, then each heat map."""
   columns = 1 + len(evaluations)
   with mpl.rc_context(STYLE):
     figure = Figure(figsize=(1.9 * columns + 0.5, 2.05 * len(shown) + 0.5))
@@ -156,7 +156,7 @@ def _representative(
 def _with_truth(
   axes: Axes, results: Results, evaluation: Evaluation, image_id: str, thumbnail: np.ndarray
 ) -> None:
-  """A radiograph with its true outline, and what it is."""
+  """Draws a radiograph with its true outline, and says what it is."""
   case = evaluation.cases.loc[image_id]
   truth = _of_set(results, evaluation.test_set, 'truths', image_id)
   axes.imshow(thumbnail, cmap='gray', vmin=0, vmax=255)
@@ -171,7 +171,7 @@ def _with_truth(
 def _with_heat_map(
   axes: Axes, evaluation: Evaluation, image_id: str, thumbnail: np.ndarray
 ) -> None:
-  """A radiograph under a model's heat map, and what the model says of it."""
+  """Draws a radiograph under a model's heat map, with probability and Dice."""
   heat_map = _read(evaluation, 'heat_maps', image_id)
   if image_id not in evaluation.cases.index or heat_map is None:
     axes.text(0.5, 0.5, 'no heat map', ha='center', transform=axes.transAxes)
@@ -183,7 +183,7 @@ def _with_heat_map(
 
 
 def _chosen(evaluations: list[Evaluation]) -> list[str]:
-  """The radiographs of the figure, the worst found first, a normal one last."""
+  """Chooses the radiographs of the figure, the worst found first, a normal one last."""
 
   def mean(column: str, label: int) -> pd.Series:
     values = [
@@ -202,13 +202,13 @@ def _chosen(evaluations: list[Evaluation]) -> list[str]:
 
 
 def _of_set(results: Results, test_set: str, kind: str, image_id: str) -> np.ndarray | None:
-  """A picture that does not depend on the model, from whichever evaluation has it."""
+  """Reads a picture that does not depend on the model, from any evaluation that has it."""
   found = (_read(evaluation, kind, image_id) for evaluation in results.on(test_set))
   return next((picture for picture in found if picture is not None), None)
 
 
 def _read(evaluation: Evaluation, kind: str, image_id: str) -> np.ndarray | None:
-  """A picture u8[H, W]; None where it is missing, damaged or too large."""
+  """Reads a picture u8[H, W]; None if it is missing, damaged or too large."""
   data = evaluation.picture(kind, image_id)
   if not data or len(data) > MOST_BYTES:
     return None

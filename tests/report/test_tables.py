@@ -82,7 +82,7 @@ def test_models_that_saw_the_set_they_are_tested_on_are_named(tmp_path):
   numbers = accuracy.performance(reading.read_results(tmp_path))
   note = layouts.performance_table(numbers).note
   assert note.count('started from weights that were trained on radiographs of') == 1
-  assert note.endswith('NIH is a part of: the figures there may be too high.')
+  assert note.endswith('NIH is part of: these figures may be too high.')
 
 
 def test_columns_of_numbers_are_known():
