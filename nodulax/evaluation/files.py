@@ -87,8 +87,7 @@ def write_locations(
 def write_pictures(
   folder: pathlib.Path, prepared: Prepared, heat_maps: np.ndarray, overlays: int
 ) -> None:
-  """Writes heat_maps/ (255 = 1), thumbnails/, truths/ (255 on located nodules), and overlays/ of some
-  radiographs."""
+  """Writes heat_maps/ (255 = 1), thumbnails/, truths/ (255 on located nodules), some overlays/."""
   for name in ('heat_maps', 'thumbnails', 'truths', 'overlays'):
     (folder / name).mkdir()
   nodules_first = sorted(range(len(prepared)), key=lambda index: -prepared.cases[index].label)

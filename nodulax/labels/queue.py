@@ -22,7 +22,7 @@ def next_to_read(
   """Chooses the radiographs to read next, in a random order that hides why they were chosen.
 
   Args:
-    predictions: of the whole set.
+    predictions: those for the whole set.
     budget: how many to choose.
     order: 'wrong' takes those whose labels are most likely wrong, 'gain' those with the largest
       `expected_gain`, 'loss' those on which the network contradicts the label most, 'random' any,

@@ -25,7 +25,7 @@ def estimate_rates(
 
   Args:
     predictions: labels of the whole set, and for 'network' the probabilities.
-    answers: of the readers; not needed for 'network'.
+    answers: those of the readers; not needed for 'network'.
     method: 'second' takes the majority of the readers as the truth, on radiographs drawn at random
       from each label; 'readers' takes no reader as the truth, and needs two or more; 'network' uses
       only the predictions.

@@ -180,7 +180,7 @@ def as_table(answers: Sequence[Answer], image_ids: Sequence[str]) -> tuple[list[
 
   Args:
     answers: by any readers, to any radiographs.
-    image_ids: of the n radiographs to include.
+    image_ids: ids of the n radiographs to include.
 
   Returns:
     The R readers, sorted, and f64[n, R]: 1 for a nodule, 0 for none, NaN where a reader was unsure

@@ -35,7 +35,7 @@ def checklists(
   """Returns every item with its answer and who gave it.
 
   Args:
-    results: of all models on all sets.
+    results: evaluations of all models on all sets.
     tables: those of the report, by the names of `tables.LAYOUTS`.
     pictures: the figures, by the names of `numbering.FIGURES`.
     version: this program and its version.

@@ -30,7 +30,7 @@ def draw(results: Results, prevalence: float | None) -> dict[tuple[str, str], Cu
   """Computes the curves by model and set.
 
   Args:
-    results: of all models on all sets.
+    results: evaluations of all models on all sets.
     prevalence: share of nodules where the model would be used, for the decision curve; None for
       that of each set.
   """

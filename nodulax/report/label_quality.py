@@ -173,7 +173,7 @@ def _corrected(path: pathlib.Path, values: dict[str, Any]) -> list[dict[str, Any
 
 
 def _studied(path: pathlib.Path, rows: list[Any], before: int) -> list[Picture]:
-  """The figure beside a part of the study, decoded and written anew; its mean AUCs in words."""
+  """Re-encodes the figure beside a part of the study; describes its mean AUCs."""
   picture = path.with_suffix('.png')
   if not picture.is_file() or picture.stat().st_size > MOST_PICTURE_BYTES:
     return []

@@ -51,7 +51,7 @@ def model_cards(results: Results, numbers: pd.DataFrame) -> list[ModelCard]:
   """Makes a card for each model.
 
   Args:
-    results: of all models on all sets.
+    results: evaluations of all models on all sets.
     numbers: `performance` of the results.
   """
   rows = {(row['model'], row['set']): row for _, row in numbers.iterrows()}

@@ -56,10 +56,10 @@ class Content:
     title: what was evaluated.
     created: the date.
     version: of nodulax.
-    results: of all models on all sets.
+    results: evaluations of all models on all sets.
     tables: by their names in the template.
     pictures: by their names in the template; a name may have several.
-    failures: of each model on each set.
+    failures: failures of each model on each set.
     cards: one per model.
     remarks: on the cohorts, by set.
     audits: what `nodulax labels audit` counted, a row per audit.

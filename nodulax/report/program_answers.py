@@ -23,7 +23,7 @@ def program_answers(results: Results, version: str) -> dict[str, str]:
   Where other tools are compared, an answer begins with the models for which it holds.
 
   Args:
-    results: of all models on all sets.
+    results: evaluations of all models on all sets.
     version: this program and its version.
   """
   own = [evaluation for evaluation in results if evaluation.folder is not None]

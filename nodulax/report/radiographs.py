@@ -37,7 +37,7 @@ class Film:
     alternative: what it shows, in words, for those who cannot see it.
     image: as a data URL.
     heat_map: as a data URL with transparency; None where there is none.
-    outline: of the truth, as an SVG path on `size`; None where it is not known.
+    outline: true outline, as an SVG path on `size`; None where it is not known.
     size: (width, height) of the picture that the outline is on.
   """
 
@@ -216,7 +216,7 @@ def _read(evaluation: Evaluation, kind: str, image_id: str) -> np.ndarray | None
 
 
 def _overlaid(thumbnail: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
-  """The radiograph coloured by its heat map: f64[H, W, 3] in [0, 1]."""
+  """Returns the radiograph coloured by its heat map: f64[H, W, 3] in [0, 1]."""
   height, width = thumbnail.shape
   heat = cv2.resize(heat_map, (width, height), interpolation=cv2.INTER_LINEAR) / 255
   colours = _clear_when_cold(heat)
@@ -225,25 +225,25 @@ def _overlaid(thumbnail: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
 
 
 def _clear_when_cold(heat: np.ndarray) -> np.ndarray:
-  """The colour of each value of a heat map, f64[..., 4] with opacity; clear where it is 0."""
+  """Returns the colours f64[..., 4] of a heat map, with opacity; clear where it is 0."""
   return mpl.colormaps['inferno'](heat, alpha=OPACITY * heat)
 
 
 def heat_colours() -> str:
-  """The colours of heat maps from 0 to 1, as a gradient in CSS."""
+  """Returns the colours of heat maps from 0 to 1, as a gradient in CSS."""
   stops = [mpl.colors.to_hex(colour, keep_alpha=True)
            for colour in _clear_when_cold(np.linspace(0, 1, 9))]  # fmt: skip
   return f'linear-gradient(to right, {", ".join(stops)})'
 
 
 def _translucent(heat_map: np.ndarray) -> np.ndarray:
-  """The heat map as the bytes of a PNG that is clear where it is 0; a browser enlarges it."""
+  """Returns the heat map as PNG bytes, clear where it is 0; a browser enlarges it."""
   blue_first = (_clear_when_cold(heat_map / 255)[..., [2, 1, 0, 3]] * 255).round().astype(np.uint8)
   return cv2.imencode('.png', blue_first)[1]
 
 
 def _outline(truth: np.ndarray) -> str | None:
-  """The outlines of the nodules as an SVG path on the picture's pixels."""
+  """Returns the outlines of the nodules as an SVG path on the picture's pixels."""
   mask = (truth >= 128).astype(np.uint8)
   contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
   parts = [

@@ -127,12 +127,12 @@ class Results:
     return [*([first] if first else []), *others]
 
   def true_of(self, test_set: str) -> str | None:
-    """The set of the same radiographs with their true labels; None where there is none."""
+    """The set of the same radiographs with their true labels; None if there is none."""
     name = f'{test_set}{paper.TRUE}'
     return name if name in self.test_sets else None
 
   def is_true(self, test_set: str) -> bool:
-    """Whether the set is another one of these with its true labels."""
+    """Whether the set repeats another one with its true labels."""
     return any(self.true_of(other) == test_set for other in self.test_sets)
 
   @property
@@ -196,7 +196,7 @@ def collect(evaluations: Iterable[Evaluation]) -> Results:
 
 
 def file_name(image_id: str) -> str:
-  """The stem of a radiograph's pictures, as `evaluate` names them."""
+  """Returns the stem of a radiograph's pictures, as `evaluate` names them."""
   stem = image_id.removesuffix('.png')
   return re.sub(r'[^A-Za-z0-9._-]', '_', stem).lstrip('.') or '_'
 

@@ -88,7 +88,7 @@ def seeds_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
   """Draws AUC of every seed of every model; None if no model was trained twice.
 
   Args:
-    results: of all runs.
+    results: evaluations of all runs.
     numbers: as `seeds.seeds` returns.
   """
   if numbers.empty:
@@ -138,7 +138,7 @@ def sweep_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
   """Draws AUC and Dice of one sweep, a column per set; None if the sweep was not made.
 
   Args:
-    results: of all runs; gives models their colours.
+    results: evaluations of all runs; gives models their colours.
     numbers: as `sweeps.sweep` returns.
   """
   if numbers.empty:

@@ -13,7 +13,7 @@ def sweep(results: Results, name: str) -> pd.DataFrame:
   """Returns AUC and Dice per set, model, value and seed of one sweep; empty if not made.
 
   Args:
-    results: of all runs.
+    results: evaluations of all runs.
     name: one of `studies.SWEEPS`.
   """
   varied = [run for run in results.varied if run.sweep == name]

@@ -47,7 +47,7 @@ def _study(given: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _workdir(address: str) -> Iterator[pathlib.Path]:
-  """A folder to work in, on disk or in a bucket; Ctrl-C and SIGTERM save what is done."""
+  """A folder to work in, on disk or in a bucket; Ctrl-C and SIGTERM save progress."""
   with interruptible():
     folder = folders.check_out(address)
     yield pathlib.Path(folder)
