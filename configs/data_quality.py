@@ -1,14 +1,14 @@
-"""What do wrong labels cost, which loss bears them, and what is a re-reading worth?
+"""What do wrong labels cost, which loss copes with them best, and what is re-reading worth?
 
-Questions: (budget) of the radiographs of a training set whose labels are wrong, which should be
-read again, and how many, for the AUC on external sets? A quarter of the normals and a tenth of the
-nodules of the virtual AI-HUB, whose truth is known, are labelled wrong, as radiologists find
-text-mined labels (nodulax/phantom/hospitals/nih.py); networks fitted without a third of the
-patients rank its labels; then a network is trained for each way of choosing and each budget.
-(losses) Which loss bears wrong labels best? (noise) What does each kind of wrong label or outline
-cost? All networks are scored on the virtual GMC and VinBig. Three seeds.
+Questions: (budget) if some labels of a training set are wrong, which radiographs should be read
+again, and how many, for the best AUC on external sets? A quarter of the normals and a tenth of the
+nodules of the virtual AI-HUB, whose truth is known, get wrong labels, the rates that radiologists
+find in text-mined labels (nodulax/phantom/hospitals/nih.py); networks trained without a third of
+the patients rank its labels; then a network is trained for each way of choosing and each budget.
+(losses) Which loss copes best? (noise) What does each kind of wrong label or outline cost? All
+networks are scored on the virtual GMC and VinBig. Three seeds.
 Data: simulated here, no download; every lesion is a mass. Start: random weights.
-Hardware: two CPU cores. Time: about two hours, for 150 networks of half a minute to a whole one.
+Hardware: two CPU cores. Time: about two hours, for 150 networks of half a minute to a minute each.
 
   nodulax labels study --config=configs/data_quality.py --workdir=runs/data_quality
 """
@@ -51,11 +51,11 @@ def get_config() -> ConfigDict:
   config.budget.wrong_nodule = 0.11  # share of the nodules that are labelled normal
   config.budget.folds = 3  # parts of the patients, for predictions by networks that never saw them
   config.budget.orders = ('random', 'loss', 'wrong', 'gain', 'oracle')
-  config.budget.counts = (100, 200)  # radiographs that are read again
+  config.budget.counts = (100, 200)  # radiographs to read again
 
   config.losses = ConfigDict()
-  config.losses.rates = (0.1, 0.2, 0.3)  # share of wrong labels in either class
-  # The options of config.loss that differ; forward correction is given the rates.
+  config.losses.rates = (0.1, 0.2, 0.3)  # share of wrong labels in each class
+  # The options of config.loss to change; forward correction gets the true rates.
   config.losses.compared = ConfigDict(
     {
       'cross_entropy': {},
@@ -67,8 +67,8 @@ def get_config() -> ConfigDict:
     }
   )
 
-  # Which options of config.data.noise each kind sets, and to what. No second nodule is missed: each
-  # mass of the virtual AI-HUB is its patient's only one.
+  # The options of config.data.noise that each kind sets, and their values. missed_second is not
+  # among them: no patient of the virtual AI-HUB has more than one mass.
   config.noise = ConfigDict(
     {
       name: {'options': options, 'amounts': amounts, 'by_conspicuity': by_conspicuity}

@@ -1,4 +1,4 @@
-"""Every option of an experiment, with its unit. The other configs change what they must.
+"""Every option of an experiment, with its unit. The other configs list only what they change.
 
 Any of them can be changed on the command line: --config.optimizer.learning_rate=3e-4
 """
@@ -18,10 +18,10 @@ LITERAL: dict[str, dict[str, Any]] = {
 
 
 def changed(changes: Mapping[str, Any], part: str = '') -> ConfigDict:
-  """The config of an experiment that differs in `changes`, nested as the config is.
+  """Returns the config of an experiment: the default with `changes`, nested like it.
 
   Args:
-    changes: of what `get_config` gives.
+    changes: values that differ from those of `get_config`.
     part: what follows the colon of --config=FILE:PART: 'literal' or nothing.
 
   Raises:
@@ -39,28 +39,28 @@ def changed(changes: Mapping[str, Any], part: str = '') -> ConfigDict:
 def get_config() -> ConfigDict:
   config = ConfigDict()
   config.name = 'default'
-  config.seed = 0  # of initialisation, shuffling and augmentation
+  config.seed = 0  # for initialisation, shuffling and augmentation
 
   # The shards of each source: the folder that `python -m tfds_builders build` printed.
   config.data = ConfigDict()
   sources = ('nih', 'aihub', 'gmc', 'vindr', 'node21', 'hospital')
   config.data.shards = ConfigDict(dict.fromkeys(sources, ''))
-  config.data.train = 'nih'  # the source that trains (its split train) and tunes (its split tune)
-  config.data.evaluate = ('nih', 'aihub', 'gmc', 'vindr', 'hospital')  # scored on their split test
+  config.data.train = 'nih'  # source of the splits train and tune
+  config.data.evaluate = ('nih', 'aihub', 'gmc', 'vindr', 'hospital')  # their split test is scored
   # CSV file of a re-reading, whose answers replace the labels of train and tune.
   config.data.labels = ''
-  config.data.train_images = 0  # of the split train, as many as that of either class; 0 takes all
-  config.data.fold = (0, 1)  # (i, k): part i, from 0, of k parts of the patients is left out
+  config.data.train_images = 0  # of the split train, half with a nodule; 0 takes all
+  config.data.fold = (0, 1)  # (i, k): leaves out part i, from 0, of k parts of the patients
   config.data.cache_dir = ''  # folder for preprocessed images; '' keeps them in memory
-  # What is wrong with the truth of train and tune; nodulax/input/degraded.py explains each.
+  # Errors put into the truth of train and tune; nodulax/input/degraded.py explains each.
   config.data.noise = ConfigDict()
   config.data.noise.wrong_normal = 0.0  # share of the normals that are labelled nodule
   config.data.noise.wrong_nodule = 0.0  # share of the nodules that are labelled normal
-  config.data.noise.by_conspicuity = False  # True: the inconspicuous ones first
-  config.data.noise.missed_second = 0.0  # share of those with several of which one is marked
-  config.data.noise.jitter = 0.0  # of outlines, standard deviation as a share of the nodule's size
-  config.data.noise.enlarged = 0.0  # of outlines, on each side, as a share of the nodule's size
-  config.data.worker_processes = 0  # that augment; 0 uses threads
+  config.data.noise.by_conspicuity = False  # True: inconspicuous nodules more often
+  config.data.noise.missed_second = 0.0  # share of those with several nodules that keep only one
+  config.data.noise.jitter = 0.0  # standard deviation of outlines' shifts, in nodule sizes
+  config.data.noise.enlarged = 0.0  # growth of outlines on each side, in nodule sizes
+  config.data.worker_processes = 0  # for augmentation; 0 uses threads
 
   config.preprocessing = ConfigDict()
   config.preprocessing.image_size = 512  # pixels; a multiple of 32
@@ -75,9 +75,9 @@ def get_config() -> ConfigDict:
   config.augmentation.scale = 0.1  # up to this relative change
   config.augmentation.rotation = 10.0  # up to these degrees
   config.augmentation.shear = 5.0  # up to these degrees
-  config.augmentation.gamma = 0.0  # standard deviation of the tone curve's exponent's logarithm
-  config.augmentation.sharpness = 0.0  # largest weight of unsharp masking; half of it blurs
-  config.augmentation.noise = 0.0  # largest standard deviation, of the range of greys
+  config.augmentation.gamma = 0.0  # standard deviation of the log exponent of the tone curve
+  config.augmentation.sharpness = 0.0  # largest weight of unsharp masking; half of it for blurring
+  config.augmentation.noise = 0.0  # largest standard deviation, as a share of the range of greys
 
   config.model = ConfigDict()
   config.model.head = 'image'  # 'image': network 1; 'pixel': network 2
@@ -85,17 +85,17 @@ def get_config() -> ConfigDict:
   config.model.squeeze_excitation = True
   config.model.reduction = 16  # of squeeze-and-excitation
   config.model.batch_norm_momentum = 0.99  # of the running statistics; Keras's default
-  config.model.mean = 0.449  # of the pixels in [0, 1]: ImageNet's, averaged over its colours
+  config.model.mean = 0.449  # of the pixels in [0, 1]: ImageNet's, averaged over colours
   config.model.std = 0.226
   config.model.precision = 'float32'  # of activations; or 'bfloat16', or 'float16' for the V100
   config.model.recompute = False  # True: less memory, more time
-  # Of the pixel head alone.
-  config.model.pooling = 'logsumexp'  # of the map to the image's logit; or 'max', the paper's
+  # For the pixel head only.
+  config.model.pooling = 'logsumexp'  # from map to image logit; or 'max', as in the paper
   config.model.skip = False  # True: the head also sees the third block's features
-  config.model.cell_prior = 0.018  # probability that every cell of the map starts with
+  config.model.cell_prior = 0.018  # initial probability of every cell of the map
 
   config.loss = ConfigDict()
-  config.loss.localization_weight = 64.0  # of the mean pixel-wise loss; the paper's sum has 1
+  config.loss.localization_weight = 64.0  # of the mean pixel-wise loss; 1 in the paper
   # For wrong labels: generalized, symmetric or forward; nodulax/training/losses.py explains each.
   config.loss.classification = 'cross_entropy'
   config.loss.generalized_q = 0.7
@@ -103,15 +103,15 @@ def get_config() -> ConfigDict:
   config.loss.wrong_normal = 0.0  # of forward: share of the normals labelled nodule
   config.loss.wrong_nodule = 0.0  # of forward: share of the nodules labelled normal
   config.loss.smoothing = 0.0  # of the labels
-  config.loss.early_learning = 0.0  # weight of early-learning regularisation; its paper has 3
+  config.loss.early_learning = 0.0  # weight of early-learning regularisation; 3 in its paper
   config.loss.early_learning_momentum = 0.7
 
-  # Weights to start from; all empty: from scratch. Of several, checkpoint comes before chest and
-  # chest before imagenet: so a study's first networks start from imagenet, the others from them.
+  # Weights to start from; random if all are empty. checkpoint takes precedence over chest,
+  # chest over imagenet, so a study's first networks start from imagenet and the others from those.
   config.init = ConfigDict()
   config.init.imagenet = ''  # public DenseNet weights: 'keras', 'torchvision', or a file of them
-  # Of chest radiographs: 'torchxrayvision', or a file that launch/convert_torchxrayvision.py wrote;
-  # with model.size 121, model.mean 0.5 and model.std 2**-11, as they were trained.
+  # Of chest radiographs: 'torchxrayvision', or a file that launch/convert_torchxrayvision.py wrote.
+  # They need model.size 121, model.mean 0.5 and model.std 2**-11, as they were trained.
   config.init.chest = ''
   config.init.checkpoint = ''  # workdir of another run
 
@@ -120,7 +120,7 @@ def get_config() -> ConfigDict:
   config.optimizer.drop_epochs = (25, 37)  # the rate is multiplied at the start of these epochs
   config.optimizer.drop_factor = 0.1
 
-  # With float16 the loss is multiplied by this, and the factor follows the gradients' size.
+  # With float16 the loss is multiplied by a factor that adapts to the gradients.
   config.loss_scale = ConfigDict()
   config.loss_scale.initial = 2.0**15
   config.loss_scale.grow_after = 2000  # steps without overflow before it doubles
@@ -128,7 +128,7 @@ def get_config() -> ConfigDict:
   config.train = ConfigDict()
   config.train.epochs = 50
   config.train.batch_size = 16  # radiographs over all devices
-  # Parts that each device's share of a batch is worked through in; 0: the fewest that fit.
+  # Parts into which each device's share of a batch is split to save memory; 0: as few as fit.
   config.train.accumulate = 1
   config.train.devices = 0  # accelerators of each host; 0 takes all
   config.train.synchronised_batch_norm = True  # statistics over all devices

@@ -1,8 +1,8 @@
 """The whole study on four virtual hospitals, small enough for two CPU cores.
 
 Question: none; the demo shows that everything works. All four models start from the bundled
-network, whichever weights the study itself would give them, so that a few minutes of
-training find something. For the same reason its rows do not answer the paper's questions.
+network, not from the weights of the study, so that a few minutes of training find something. For
+the same reason its rows do not answer the paper's questions.
 Data: simulated here, no download; every lesion is a mass. Start: the bundled network.
 Hardware: two CPU cores. Time: under ten minutes.
 

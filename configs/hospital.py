@@ -1,11 +1,11 @@
 """Your own hospital's radiographs: fine-tunes the bundled network.
 
-Question: none; it makes a network for your images. Network 2 of medium size at 448 pixels, from the
-bundled network, on labels and, where there are any, masks or boxes.
+Question: none; it trains a network for your images: network 2 of medium size at 448 pixels, on
+labels and, where available, masks or boxes.
 Data: shards of gmc_nodule, built with --config=hospital. Start: the bundled network.
-Hardware: two CPU cores train on about four radiographs a second: of 1,000, 700 are trained on, and
-ten epochs take about half an hour. --config=configs/hospital.py:large trains DenseNet-121 at 512
-pixels on a GPU, from public weights (--config.init.imagenet=keras) where you have them.
+Hardware: two CPU cores train on about four radiographs per second. Of 1,000, 700 are for training,
+and ten epochs take about half an hour. --config=configs/hospital.py:large trains DenseNet-121 at
+512 pixels on a GPU, from public weights (--config.init.imagenet=keras) if you have them.
 
   python -m nodulax.main --config=configs/hospital.py --workdir=runs/mine \
     --config.data.shards.hospital=SHARDS

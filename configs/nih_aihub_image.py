@@ -1,11 +1,11 @@
-"""Experiment 3: does a start from the noisy set help the clean one?
+"""Experiment 3: does starting from the noisy set help on the clean one?
 
 Network 1, from the first experiment's model, trained on AI-HUB image-level labels.
 
 Data: shards of aihub_nodule (and the other three sources to be scored on), and runs/nih_image.
 Hardware: two V100s in the paper. Not yet run on the real data.
 Time: no less than 0.5 h on one V100, 0.3 h on one A100, in 16 bits. Predicted from the compiled
-step and not measured; launch/README.md says how. The first experiment comes before it.
+step and not measured; launch/README.md says how. The first experiment runs before it.
 Expected: the paper gives no number.
 
   python -m nodulax.main --config=configs/nih_aihub_image.py --workdir=runs/nih_aihub_image \

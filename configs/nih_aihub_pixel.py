@@ -6,7 +6,7 @@ Data: shards of aihub_nodule (and the other three sources to be scored on), and 
 Hardware: two V100s in the paper. Not yet run on the real data.
 Time: no less than 0.5 h on one V100, 0.3 h on one A100, in 16 bits. Predicted from the compiled
 step and not measured; launch/README.md says how. The first experiment comes before it.
-Expected (the paper's): AUC 0.91 on GMC, 0.86 on VinBig; Dice above 0.60.
+Expected (paper): AUC 0.91 on GMC, 0.86 on VinBig; Dice above 0.60.
 
   python -m nodulax.main --config=configs/nih_aihub_pixel.py --workdir=runs/nih_aihub_pixel \
     --config.data.shards.nih=DIR --config.data.shards.aihub=DIR --config.data.shards.gmc=DIR \

@@ -1,6 +1,6 @@
-"""The network bundled with nodulax: learns from nodules put into real normal radiographs.
+"""Trains the network bundled with nodulax on nodules inserted into real normal radiographs.
 
-Data: normal frontal radiographs (folders, or manifests in the hospital layout) and, where given,
+Data: normal frontal radiographs (folders, or manifests in the hospital layout) and, optionally,
 nodules from CT as Hounsfield volumes. Start: random weights. Hardware: two CPU cores.
 
   python -m nodulax.pretrain --config=configs/pretrain.py --workdir=runs/pretrain \
@@ -20,11 +20,11 @@ def get_config() -> ConfigDict:
 
   config.data = ConfigDict()
   config.data.backgrounds = ()  # folders or manifests of normal radiographs
-  config.data.nodules = ''  # folder with luna_nodules.npz and luna_nodules.csv; '': simulated alone
-  config.data.seen = ''  # builder of the public set that they are of, such as 'nih_chestxray14'
-  config.data.tune_images = 100  # about so many radiographs are kept to tune on, by patient
-  config.data.tune_views = 200  # drawn from them once, half with one nodule
-  config.data.worker_processes = 1  # that draw views; 0 uses a thread
+  config.data.nodules = ''  # folder with luna_nodules.npz and luna_nodules.csv; '': only simulated
+  config.data.seen = ''  # builder of the public set that they are from, such as 'nih_chestxray14'
+  config.data.tune_images = 100  # about this many radiographs to tune on, split by patient
+  config.data.tune_views = 200  # views drawn from them once, half with one nodule
+  config.data.worker_processes = 1  # for drawing views; 0 uses a thread
 
   config.preprocessing = base.preprocessing
   config.preprocessing.image_size = 448  # a nodule of 15 mm fills a cell of the map
@@ -63,7 +63,7 @@ def get_config() -> ConfigDict:
   config.init.checkpoint = ''  # run to start from, 'nodulax' for the bundled network; '': random
 
   config.loss = ConfigDict()
-  config.loss.cell_weight = 0.25  # of the pixel loss summed over the map, beside the image's loss
+  config.loss.cell_weight = 0.25  # of the pixel loss, summed over the map; the image's loss has 1
 
   config.optimizer = ConfigDict()
   config.optimizer.learning_rate = 2e-3
@@ -81,7 +81,7 @@ def get_config() -> ConfigDict:
 
   config.train = ConfigDict()
   config.train.average = 0.999  # decay of the weights' moving average
-  config.train.pool = 256  # mined crops that are kept
+  config.train.pool = 256  # mined crops to keep
   config.train.mine_every = 400  # steps
   config.train.mine_views = 48
   config.train.tune_every = 1000  # steps

@@ -1,7 +1,7 @@
-"""Which recipe teaches network 2 to locate? The paper's exact one, beside the default's parts.
+"""Which recipe teaches network 2 to locate? Compares the paper's with parts of the default.
 
 Question: which pooling and which weight of the pixel-wise loss should be the default? Four networks
-from random weights, network 1 among them for comparison, learn from masks of the virtual AI-HUB and
+from random weights, including network 1 for comparison, learn from masks of the virtual AI-HUB and
 are scored on the virtual GMC and VinBig. Three seeds.
 Data: simulated here, no download; every lesion is a mass. Start: random weights.
 Hardware: two CPU cores. Time: about half an hour.

@@ -1,15 +1,15 @@
-"""The paper's two questions, asked of four virtual hospitals whose truth is known.
+"""The paper's two questions, answered on four virtual hospitals whose truth is known.
 
 Question: do labels referenced to CT beat text-mined ones on external sets, and does learning from
 pixels beat learning from images? And what the paper could not ask: what do wrong labels cost, and
 how many radiographs are enough, with everything else fixed?
 Data: simulated here. Sizes are reduced so that two CPU cores are enough: 192 pixels instead of 512,
-a small DenseNet-SE, 1,400 radiographs of either source to train on. At 192 pixels every lesion is
+a small DenseNet-SE, 1,400 training radiographs from each source. At 192 pixels every lesion is
 a mass (30 to 50 mm), which covers about as many pixels as an 11 to 19 mm nodule does at 512.
-Everything else is the simulator as it is: its ranges come from the literature, and the labels of
-the virtual NIH are as often wrong as radiologists find those of the real one (26 % of its normals
+Everything else is the simulator's default: its ranges come from the literature, and the labels of
+the virtual NIH are wrong at the rates that radiologists find in the real one (26 % of its normals
 and 11 % of its nodules, see nodulax/phantom/hospitals/nih.py).
-Start: random weights where the paper has ImageNet's, for which there is no virtual substitute.
+Start: random weights instead of the paper's ImageNet weights, which have no virtual substitute.
 Hardware: two CPU cores. Time: an hour for the four models and three seeds, and an hour and a half
 for the sweeps, which --config=configs/virtual_study.py:models leaves out.
 Expected: no number; the results are in docs/results.md.
@@ -25,7 +25,7 @@ TRAINING_IMAGES = 1400
 
 
 def get_config(part: str = '') -> ConfigDict:
-  """The whole, or with `part` 'models' no sweeps."""
+  """Returns the whole study, or with `part` 'models' the study without its sweeps."""
   if part not in ('', 'models'):
     raise ValueError(f'configs/virtual_study.py has no part {part!r}, only models')
   config = study.get_config()
@@ -41,7 +41,7 @@ def get_config(part: str = '') -> ConfigDict:
   config.optimizer.drop_epochs = (8, 12)  # half and three quarters of all, as in the paper
   config.train.epochs = 16
   config.train.pictures = 4
-  config.data.train_images = TRAINING_IMAGES  # of either source, so that numbers do not differ
+  config.data.train_images = TRAINING_IMAGES  # from each source, so that sizes are equal
   config.seeds = (0, 1, 2)
   if part != 'models':
     config.sweeps = sweeps()
@@ -62,6 +62,6 @@ def sweeps() -> dict:
       'options': ('data.train_images',),
       'values': (175, 350, 700),
       'unchanged': TRAINING_IMAGES,
-      'same_steps': True,  # fewer radiographs, seen as many times more often
+      'same_steps': True,  # fewer radiographs, each seen more often
     },
   }

@@ -1,4 +1,4 @@
-"""Reads CSV files that anyone may have written: hostile until checked; a fault has its line."""
+"""Reads CSV files from anyone: hostile until checked; an error names the line."""
 
 import csv
 import math
@@ -20,17 +20,17 @@ def is_plain(name: str) -> bool:
 
 
 class CsvFile:
-  """The cells of a CSV file, and its columns as what they should be.
+  """A CSV file, whose columns are checked as they are read.
 
   Args:
-    path: of the file; UTF-8, commas between cells, the first line names the columns.
+    path: the file, UTF-8, commas between cells, column names in the first line.
     required: columns that must be there.
     optional: columns that may be there; None allows any.
-    error: what a fault is raised as.
+    error: the exception to raise.
 
   Raises:
-    error: there is no such file, it is too large or no CSV, a required column is missing, an
-      unknown one is there, or a line has too few or too many cells.
+    error: the file does not exist, is too large or not CSV, lacks a required column, has an
+      unknown one, or a line has too few or too many cells.
   """
 
   def __init__(
@@ -69,7 +69,7 @@ class CsvFile:
     return len(self.lines)
 
   def text(self, column: str, *, empty: str | None = None) -> list[str]:
-    """The column, with `empty` for an empty cell; of a column that is not there, so many `empty`.
+    """Returns the column, with `empty` for an empty cell and for all of a missing column.
 
     Raises:
       error: a cell is empty where `empty` is None.
@@ -84,7 +84,7 @@ class CsvFile:
     return [cell or empty or '' for cell in cells]
 
   def choice(self, column: str, allowed: Sequence[str], *, empty: str | None = None) -> list[str]:
-    """`text`, where every cell must be among `allowed`."""
+    """Returns `text`, of which every cell must be among `allowed`."""
     values = self.text(column, empty=empty)
     for line, value in zip(self.lines, values, strict=True):
       if column in self.columns and value not in (*allowed, empty):
@@ -92,10 +92,10 @@ class CsvFile:
     return values
 
   def numbers(self, column: str, low: float, high: float, *, required: bool = False) -> np.ndarray:
-    """The column as f64[lines]; NaN where a cell is empty or the column is not there.
+    """Returns the column as f64[lines]; NaN where a cell is empty or the column is missing.
 
     Raises:
-      error: a cell is no number from `low` to `high`, or is empty where `required`.
+      error: a cell is not a number from `low` to `high`, or is empty although `required`.
     """
     numbers = np.full(len(self), np.nan)
     for index, cell in enumerate(self._cells.get(column, ())):
@@ -111,11 +111,11 @@ class CsvFile:
     return numbers
 
   def fault(self, line: int, problem: str) -> NodulaxError:
-    """An error that says where it is."""
+    """Returns an error that names file and line."""
     return self._error(f'{self.path}, line {line}: {problem}')
 
   def _read(self) -> list[tuple[int, list[str]]]:
-    """The lines that are not blank, with their numbers."""
+    """Returns the lines that are not blank, with their numbers."""
     try:
       if self.path.stat().st_size > MOST_BYTES:
         raise self._error(f'{self.path}: larger than {MOST_BYTES >> 30} GiB; is it a table?')

@@ -51,22 +51,22 @@ def evaluate(
   labels: str | os.PathLike = '',
   flip: bool = False,
 ) -> dict[str, Any]:
-  """Evaluates a run's best network on a split, or finds that done in `output`.
+  """Evaluates a run's best network on a split, or returns the result already in `output`.
 
   Args:
-    run: the workdir of a training run, or of several, whose networks answer together.
+    run: the workdir of a training run, or several, whose answers are averaged.
     dataset: the folder of a shard set.
     split: 'train', 'tune' or 'test'.
     output: the folder to write; either complete afterwards or absent.
     batch_size: radiographs at a time; the results do not depend on it.
     overlays: how many radiographs to draw with heat map and truth.
     cache_dir: for preprocessed images; '' keeps them in memory.
-    labels: CSV file of a re-reading; its radiographs alone are scored, by what most readers say of
-      each. '' takes the shards' labels.
-    flip: asks also of the mirrored radiographs, and takes the mean of both answers.
+    labels: CSV file of a re-reading; only its radiographs are scored, against the majority of
+      the readers. '' uses the shards' labels.
+    flip: also reads the mirrored radiographs, and averages both answers.
 
   Returns:
-    What metrics.json holds.
+    The content of metrics.json.
 
   Raises:
     CheckpointError, ShardsError: there is no such run or split.
@@ -130,7 +130,7 @@ def evaluate(
 def _read_again(
   prepared: Prepared, labels: str | os.PathLike, preprocessing: Preprocessing
 ) -> tuple[Prepared, dict[str, Any]]:
-  """A split with the labels of a re-reading, and what metrics.json says of it."""
+  """Returns a split with the labels of a re-reading, and its entries for metrics.json."""
   answers = rereading.read_answers(labels)
   rereading.require_known(
     answers,
@@ -139,7 +139,7 @@ def _read_again(
   )
   settled = rereading.settle(answers)
   if not settled:
-    raise rereading.RereadingError(f'{labels}: the readers settled no radiograph')
+    raise rereading.RereadingError(f'{labels}: the readers agree on no radiograph')
   changed = sum(
     case.label != settled[case.image_id].label
     for case in prepared.cases
@@ -173,7 +173,7 @@ def _done_before(output: pathlib.Path, subject: dict[str, Any]) -> dict[str, Any
   differing = [
     f'{name} {there.get(name)!r} there, {value!r} now'
     for name, value in subject.items()
-    # An evaluation of an earlier release does not say that it was made in the usual way.
+    # Earlier releases do not record options that have their defaults.
     if (there.get(name) or None) != (value or None)
   ]
   if differing:
@@ -185,7 +185,7 @@ def _done_before(output: pathlib.Path, subject: dict[str, Any]) -> dict[str, Any
 
 
 def print_metrics(metrics: dict[str, Any]) -> None:
-  """A table of what metrics.json holds, for people."""
+  """Prints metrics.json as a table."""
   title = f'{metrics["run"]} on {metrics["dataset"]} {metrics["split"]}'
   table = Table('measure', 'value (95 % interval)', title=title, caption=NOTICE, box=box.SIMPLE)
   radiographs = f'{metrics["images"]:,} of {metrics["patients"]:,} patients'
@@ -208,8 +208,8 @@ def print_metrics(metrics: dict[str, Any]) -> None:
     difference = f'{best["value"]:+.3f}'
     if best['p'] is not None:
       difference += f' ({best["low"]:+.3f} to {best["high"]:+.3f}), P {best["p"]:.2g}'
-    table.add_row(f'AUC minus that of {best["run"]}, the best alone', difference)
-  table.add_row('at the probability', f'{metrics["probability_threshold"]:.3f}, frozen on tune')
+    table.add_row(f'AUC minus that of {best["run"]}, the best of them', difference)
+  table.add_row('probability threshold', f'{metrics["probability_threshold"]:.3f}, frozen on tune')
   Console().print(table)
 
 
@@ -265,10 +265,10 @@ def main(given: argparse.Namespace) -> None:
 
 
 class _Function(types.ModuleType):
-  """nodulax.evaluate is this module, as the command needs it, and a function, as notebooks do."""
+  """Makes nodulax.evaluate a module, for the command, and a function, for notebooks."""
 
   def __call__(self, model: Any, shards: str | os.PathLike, split: str = 'test') -> Any:
-    """`Model.evaluate` of what `nodulax.load` gave, or can load."""
+    """Runs `Model.evaluate` on a model, or on what `nodulax.load` can load."""
     from nodulax.models import Model, load
 
     return (model if isinstance(model, Model) else load(model)).evaluate(shards, split)

@@ -1,4 +1,4 @@
-"""Trained networks in Python: `nodulax.load()` gives one, and calling it reads radiographs."""
+"""Trained networks in Python: `nodulax.load()` returns one, and calling it reads radiographs."""
 
 import dataclasses
 import io
@@ -30,10 +30,10 @@ Image = str | os.PathLike | np.ndarray | Any
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
-  """What a network says of a radiograph; a notebook shows it as a picture.
+  """The answer of a network for a radiograph; notebooks show it as a picture.
 
   Attributes:
-    reading: the radiograph and what the network saw of it.
+    reading: the radiograph, and the part of it that the network saw.
     answer: the network's probability, heat map and findings.
   """
 
@@ -42,12 +42,12 @@ class Prediction:
 
   @property
   def probability(self) -> float:
-    """Of a nodule or mass; calibrated where the network has a temperature."""
+    """Probability of a nodule or mass; calibrated if the network has a temperature."""
     return self.answer.probability
 
   @property
   def threshold(self) -> float:
-    """At or above it the radiograph is called positive."""
+    """Probability at or above which the radiograph is called positive."""
     return self.answer.threshold
 
   @property
@@ -57,7 +57,7 @@ class Prediction:
 
   @property
   def findings(self) -> list[Finding]:
-    """The heat map's peaks, the hottest first, in pixels of the radiograph as it is stored."""
+    """The heat map's peaks, the hottest first, in pixels of the radiograph as stored."""
     return self.answer.findings
 
   @property
@@ -67,13 +67,13 @@ class Prediction:
 
   @property
   def heat_map(self) -> np.ndarray:
-    """f32[H, W] in [0, 1], of the whole radiograph as it is stored; 0 outside what was seen."""
+    """f32[H, W] in [0, 1], of the whole radiograph as stored; 0 outside what the network saw."""
     height, width = self.pixels.shape
     return whole_heat_map(self.answer.heat_map, self.reading.crop, (height, width), (width, height))
 
   @property
   def pixels(self) -> np.ndarray:
-    """u8 or u16[H, W], the radiograph as it is stored, bright where tissue is dense."""
+    """u8 or u16[H, W], the radiograph as stored, bright where tissue is dense."""
     return self.reading.radiograph.pixels
 
   def overlay(self) -> np.ndarray:
@@ -81,7 +81,7 @@ class Prediction:
     return draw(self.reading, self.answer)
 
   def show(self) -> Any:
-    """Draws the overlay with matplotlib, and gives the axes."""
+    """Draws the overlay with matplotlib, and returns the axes."""
     from matplotlib import pyplot
 
     _, axes = pyplot.subplots(figsize=(7, 7))
@@ -106,11 +106,11 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-  """What an evaluation found.
+  """Results of an evaluation.
 
   Attributes:
-    metrics: what metrics.json holds: AUC with its interval, sensitivity, specificity, Dice.
-    predictions: pandas table, a row a radiograph.
+    metrics: the content of metrics.json: AUC with its interval, sensitivity, specificity, Dice.
+    predictions: pandas table, one row per radiograph.
   """
 
   metrics: dict[str, Any]
@@ -125,9 +125,9 @@ class Model:
   """A trained network, ready to read radiographs.
 
   Attributes:
-    name: of the training run.
+    name: name of the training run.
     source: what `load` was given.
-    description: what the network needs beside its weights, thresholds among it.
+    description: what the network needs besides its weights, such as thresholds.
   """
 
   def __init__(self, source: str, network: Reader):
@@ -147,12 +147,12 @@ class Model:
     """Reads one radiograph, or each of a list.
 
     Args:
-      image: path of a file of any format that is read, array u8 or u16[H, W] (bright where tissue
+      image: path of a file in any supported format, array u8 or u16[H, W] (bright where tissue
         is dense), PIL image or pydicom dataset; or a list of these.
-      force: read also what does not look like an upright frontal chest radiograph.
+      force: also read what does not look like an upright frontal chest radiograph.
 
     Raises:
-      RadiographError: it cannot be read, or is no upright frontal chest radiograph.
+      RadiographError: it cannot be read, or is not an upright frontal chest radiograph.
     """
     if isinstance(image, list | tuple):
       return [self._read(each, force) for each in image]
@@ -186,7 +186,7 @@ class Model:
 
 
 def load(source: str | os.PathLike = 'nodulax') -> Model:
-  """A trained network.
+  """Loads a trained network.
 
   Args:
     source: 'nodulax', the bundled network; the workdir of a training run; a file that
@@ -202,7 +202,7 @@ def load(source: str | os.PathLike = 'nodulax') -> Model:
 
 
 def _radiograph(image: Any) -> Radiograph:
-  """Any of the kinds of image as a radiograph."""
+  """Converts any kind of image to a radiograph."""
   if isinstance(image, str | os.PathLike):
     return read_radiograph(image)
   if hasattr(image, 'save_as') and hasattr(image, 'file_meta'):  # a pydicom dataset

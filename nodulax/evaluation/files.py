@@ -1,4 +1,4 @@
-"""The files of an evaluation, which the report reads alone."""
+"""Writes the files of an evaluation, the only ones that the report reads."""
 
 import csv
 import math
@@ -27,9 +27,9 @@ def write_predictions(
   dices: np.ndarray,
   spread: np.ndarray | None = None,
 ) -> None:
-  """One row a radiograph; `nodules` counts the located ones, unknown numbers are empty cells.
+  """Writes a row per radiograph; `nodules` counts the located ones, unknown numbers are empty.
 
-  Of several networks that answered together `spread` is the standard deviation of theirs.
+  `spread` is the standard deviation over networks that answered together.
   """
   columns = (
     *('image_id', 'patient_id', 'label', 'probability', 'dice', 'location_known', 'nodules'),
@@ -38,7 +38,7 @@ def write_predictions(
   )
 
   def row(case: Case, score: float, dice: float, apart: float) -> list[Any]:
-    # Seventeen digits: near-ties stay apart for whoever computes an AUC from this file.
+    # Seventeen digits keep near-ties apart when an AUC is computed from this file.
     measured = {
       'probability': f'{score:.17g}',
       'dice': dice,
@@ -62,10 +62,10 @@ def write_predictions(
 def write_locations(
   path: pathlib.Path, prepared: Prepared, heat_maps: np.ndarray, preprocessing: Preprocessing
 ) -> None:
-  """The peaks of each heat map, in pixels of the stored image.
+  """Writes the peaks of each heat map, in pixels of the stored image.
 
   `nodule` is the number of the nodule that a finding hits, counted from 1; 0 for a false positive,
-  -1 where a hotter finding hit the nodule already, empty where the truth is not known.
+  -1 if a hotter finding has already hit the nodule, empty if the truth is unknown.
   """
   rows = []
   for index, (case, heat_map) in enumerate(zip(prepared.cases, heat_maps, strict=True)):
@@ -87,12 +87,11 @@ def write_locations(
 def write_pictures(
   folder: pathlib.Path, prepared: Prepared, heat_maps: np.ndarray, overlays: int
 ) -> None:
-  """heat_maps/ (the map itself, 255 = 1), thumbnails/, truths/ (255 where there is nodule, of the
-  located ones), and overlays/ of some radiographs."""
+  """Writes heat_maps/ (255 = 1), thumbnails/, truths/ (255 on located nodules), some overlays/."""
   for name in ('heat_maps', 'thumbnails', 'truths', 'overlays'):
     (folder / name).mkdir()
   nodules_first = sorted(range(len(prepared)), key=lambda index: -prepared.cases[index].label)
-  # As many nodule as normal radiographs, as far as there are.
+  # Half of them with a nodule, if there are enough.
   drawn = {*nodules_first[: overlays // 2], *nodules_first[::-1][: overlays - overlays // 2]}
   for index, (case, heat_map) in enumerate(zip(prepared.cases, heat_maps, strict=True)):
     name = f'{file_name(case.image_id)}.png'
@@ -113,13 +112,13 @@ def write_pictures(
 
 
 def file_name(image_id: str) -> str:
-  """An image's id as a file name that stays in its folder."""
+  """Returns a file name for an image's id, which cannot leave its folder."""
   stem = image_id.removesuffix('.png')
   return re.sub(r'[^A-Za-z0-9._-]', '_', stem).lstrip('.') or '_'
 
 
 def _hits(centres: np.ndarray, case: Case, mask: np.ndarray, crop: Crop) -> np.ndarray:
-  """A finding hits a nodule where its centre lies in the nodule's box and in the mask.
+  """A finding hits a nodule if its centre lies in the nodule's box and in the mask.
 
   Args:
     centres: f64[f, 2] in pixels of the stored image.

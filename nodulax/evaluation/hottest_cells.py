@@ -8,7 +8,7 @@ import numpy as np
 from nodulax.evaluation.measures import located
 from nodulax.input.prepared import Prepared
 
-# With fewer radiographs than this, that most agree in a cell may be chance.
+# With fewer radiographs than this, agreement on a cell may be chance.
 _FEWEST = 8
 # A network that does not learn to locate may satisfy its losses with one cell that is always hot.
 _FIXED = 0.5
@@ -16,14 +16,14 @@ _FIXED = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class HottestCells:
-  """Of the heat maps of a split.
+  """Where the hottest cells of the heat maps of a split lie.
 
   Attributes:
-    same: share of the radiographs in which the hottest cell is the one that it most often is.
-    on_nodule: share of the located nodule radiographs in which it lies on a nodule; NaN where there
-      is none.
-    row, column: the cell that most often is the hottest.
-    images: how many radiographs there are.
+    same: share of the radiographs whose hottest cell is the most frequent one.
+    on_nodule: share of the located nodule radiographs whose hottest cell lies on a nodule; NaN if
+      there are none.
+    row, column: the most frequent hottest cell.
+    images: number of radiographs.
   """
 
   same: float
@@ -34,12 +34,12 @@ class HottestCells:
 
   @property
   def fixed(self) -> bool:
-    """Whether the same cell is the hottest whatever the radiograph."""
+    """Whether the same cell is the hottest regardless of the radiograph."""
     return self.images >= _FEWEST and self.same > _FIXED
 
 
 def hottest_cells(prepared: Prepared, heat_maps: np.ndarray) -> HottestCells:
-  """Finds them.
+  """Finds the hottest cells.
 
   Args:
     prepared: the split, N radiographs.

@@ -1,4 +1,4 @@
-"""What metrics.json states of an evaluation, and the Dice coefficient of each radiograph."""
+"""Computes the numbers of metrics.json, and the Dice coefficient of each radiograph."""
 
 import math
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ def measure(
   dices: np.ndarray,
   thresholds: Thresholds,
 ) -> dict[str, Any]:
-  """The numbers of metrics.json; intervals are at 95 % and take account of patients.
+  """Computes the numbers of metrics.json; 95 % intervals account for repeated patients.
 
   Args:
     labels: int[N], 1 with a nodule.
-    patients: whose radiographs they are.
+    patients: patient of each radiograph.
     probability: f64[N].
     dices: f64[N], NaN where there is no nodule or its location is unknown.
     thresholds: frozen on the tune split.
 
   Returns:
-    JSON. AUC, sensitivity and specificity are None where a class is missing, and so is every
+    JSON. AUC, sensitivity and specificity are None if a class is missing, and so is every
     bound that cannot be estimated.
   """
   auc = sensitivity = specificity = None
@@ -60,12 +60,12 @@ def measure(
 
 
 def enlarged(heat_map: np.ndarray, size: int) -> np.ndarray:
-  """`heat_map f32[h, w]` at the size of the network's input, bilinear: f32[size, size]."""
+  """Enlarges `heat_map f32[h, w]` bilinearly to the network's input: f32[size, size]."""
   return cv2.resize(heat_map, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def located(prepared: Prepared) -> list[int]:
-  """The nodule images whose nodules are located."""
+  """Returns the indices of the nodule images whose nodules are located."""
   cases = prepared.cases
   return [index for index, case in enumerate(cases) if case.label and case.location_known]
 
@@ -73,7 +73,7 @@ def located(prepared: Prepared) -> list[int]:
 def dice_coefficients(
   prepared: Prepared, heat_maps: np.ndarray, thresholds: Thresholds
 ) -> np.ndarray:
-  """Dice of each radiograph, f64[N]; NaN where there is no located nodule."""
+  """Computes Dice of each radiograph, f64[N]; NaN where there is no located nodule."""
   dices = np.full(len(prepared), np.nan)
   for index in located(prepared):
     heat = enlarged(heat_maps[index], prepared.images.shape[1])

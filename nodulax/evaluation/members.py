@@ -1,4 +1,4 @@
-"""Networks that answer together: the mean of what they say, and how far they are apart."""
+"""Networks that answer together: their mean answer, and its spread."""
 
 import dataclasses
 import hashlib
@@ -32,7 +32,7 @@ class Member:
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-  """What M members say of N radiographs.
+  """Answers of M members for N radiographs.
 
   Attributes:
     each: f64[M, N], the probabilities.
@@ -49,35 +49,35 @@ class Answers:
 
   @property
   def spread(self) -> np.ndarray | None:
-    """f64[N], the standard deviation over the members; None of a single one."""
+    """f64[N], the standard deviation over the members; None for a single one."""
     return self.each.std(axis=0, ddof=1) if len(self.each) > 1 else None
 
 
 def read_members(runs: Sequence[str | os.PathLike]) -> list[Member]:
-  """The runs with their descriptions.
+  """Reads the descriptions of the runs.
 
   Raises:
     CheckpointError: there is no such run.
-    OptionError: they do not see radiographs alike.
+    OptionError: they prepare radiographs differently.
   """
   fetched = [folders.fetch(run, only=checkpoint.NEEDED) for run in runs]
   members = [Member(run, checkpoint.describe(run)) for run in fetched]
   first = members[0].description.preprocessing
   for number, member in enumerate(members[1:], 1):
     if any(member.description == other.description for other in members[:number]):
-      raise OptionError(f'{member.run}: the same network twice; each answers once')
+      raise OptionError(f'{member.run}: the same network twice; name each once')
     if member.description.preprocessing != first:
       raise OptionError(
-        f'{members[0].run} and {member.run} prepare radiographs in other ways; networks that '
+        f'{members[0].run} and {member.run} prepare radiographs differently; networks that '
         'answer together must share config.preprocessing'
       )
   return members
 
 
 def described(members: Sequence[Member]) -> Description:
-  """The description of all members as one network, whose thresholds are their mean.
+  """Describes all members as one network, whose thresholds are their mean.
 
-  It is not calibrated: the mean of calibrated probabilities is none.
+  It is not calibrated: the mean of calibrated probabilities is not calibrated.
   """
   first = members[0].description
   if len(members) == 1:
@@ -110,14 +110,14 @@ def described(members: Sequence[Member]) -> Description:
 def answers(
   members: Sequence[Member], prepared: Prepared, batch_size: int, *, flip: bool, title: str
 ) -> Answers:
-  """Asks every member of every radiograph, on all devices.
+  """Runs every member on every radiograph, on all devices.
 
   Args:
-    members: that see radiographs alike.
+    members: networks that prepare radiographs alike.
     prepared: the split.
     batch_size: radiographs at a time, over all hosts.
-    flip: asks also of the mirrored radiographs, and takes the mean of both answers.
-    title: of the progress.
+    flip: also reads the mirrored radiographs, and averages both answers.
+    title: title of the progress report.
 
   Raises:
     OptionError: their heat maps are of different sizes.
@@ -151,7 +151,7 @@ def answers(
 def against_the_best(
   members: Sequence[Member], labels: np.ndarray, patients: Sequence[str], found: Answers
 ) -> dict[str, Any]:
-  """How the members' mean compares with the best of them on the same radiographs, for JSON.
+  """Compares the members' mean with the best of them on the same radiographs, for JSON.
 
   The best is chosen on these radiographs, which favours it. What cannot be estimated is None.
   """
@@ -181,7 +181,7 @@ def _mirrored(batches: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def _known(number: float) -> float | None:
-  """JSON has no NaN."""
+  """Replaces NaN, which JSON does not have, by None."""
   return None if math.isnan(number) else number
 
 

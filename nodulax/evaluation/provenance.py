@@ -1,4 +1,4 @@
-"""Where numbers come from: which code, config and data stand behind an evaluation."""
+"""Records which code, config and data an evaluation comes from."""
 
 import hashlib
 import importlib.metadata
@@ -12,17 +12,17 @@ _BLOCK = 1 << 20  # bytes
 
 
 def provenance(run: epath.PathLike, shards: epath.Path, split: str) -> dict[str, Any]:
-  """What a reviewer needs to know which code, config and data gave a number.
+  """Returns what a reviewer needs to identify the code, config and data behind a number.
 
   Args:
     run: the workdir of the training run.
     shards: the folder of the shard set.
-    split: of it.
+    split: the split that was evaluated.
 
   Returns:
-    JSON: `code_version`; `config`, the run's without the folders of its data, None where it is not
-    there; `data_sha256`, of the split's files; `simulated`, whether the radiographs are a virtual
-    hospital's.
+    JSON: `code_version`; `config`, the run's without its data folders, None if missing;
+    `data_sha256`, the hash of the split's files; `simulated`, whether the radiographs are from a
+    virtual hospital.
   """
   return {
     'code_version': code_version(),
@@ -33,9 +33,9 @@ def provenance(run: epath.PathLike, shards: epath.Path, split: str) -> dict[str,
 
 
 def cohort(shards: epath.Path) -> dict[str, Any]:
-  """The builder's cohort table, {} where there is none.
+  """Returns the builder's cohort table, {} if there is none.
 
-  Images that were left out are counted and not named: a hospital's file names may name patients.
+  Excluded images are counted but not named: a hospital's file names may name patients.
   """
   path = shards / 'cohort.json'
   if not path.exists():
@@ -46,7 +46,7 @@ def cohort(shards: epath.Path) -> dict[str, Any]:
 
 
 def code_version() -> str:
-  """The version, and a fingerprint of the source: two that differ were not the same program."""
+  """Returns the version and a fingerprint of the source, which changes with any edit."""
   package = pathlib.Path(__file__).parents[1]
   fingerprint = _sha256([epath.Path(path) for path in sorted(package.rglob('*.py'))])[:12]
   try:
@@ -60,7 +60,7 @@ def _config(path: epath.Path) -> dict[str, Any] | None:
   if not path.exists():
     return None
   config = json.loads(path.read_text())
-  # A folder's name can hold a patient's or a user's: a start is known by its last part alone.
+  # A path can hold a patient's or a user's name, so only its last part is recorded.
   config['init'] = {
     name: pathlib.PurePath(value).name if isinstance(value, str) else value
     for name, value in config['init'].items()

@@ -1,4 +1,4 @@
-"""The thresholds and the temperature that the tune split suggests, frozen once."""
+"""Chooses thresholds and temperature on the tune split, once."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ SPECIFICITY = 0.9  # of the second threshold, on the tune split
 
 
 def freeze_thresholds(tune: Prepared, probability: np.ndarray, heat_maps: np.ndarray) -> Thresholds:
-  """The thresholds that the tune split suggests, never to be changed afterwards.
+  """Chooses the thresholds on the tune split, which never change afterwards.
 
   Args:
     tune: the tune split, N radiographs.
@@ -42,10 +42,10 @@ def freeze_thresholds(tune: Prepared, probability: np.ndarray, heat_maps: np.nda
 
 
 def temperature(labels: Sequence[int], probability: np.ndarray) -> float | None:
-  """The temperature that calibrates `probability f64[N]`, or None where the labels tell none.
+  """Returns the temperature that calibrates `probability f64[N]`; None if it cannot be fitted.
 
-  They tell none where they are few, or where the likelihood has no optimum: then a probability
-  would become all but 0 or 1.
+  It cannot if there are too few labels, or if the likelihood has no optimum: probabilities would
+  become almost 0 or 1.
   """
   if len(labels) < FEWEST_TO_CALIBRATE:
     return None

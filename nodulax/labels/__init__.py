@@ -1,1 +1,1 @@
-"""How wrong labels are, which ones to read again, and what figures against them say."""
+"""Wrong labels: how many there are, which to read again, and test figures corrected for them."""

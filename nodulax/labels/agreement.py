@@ -8,15 +8,15 @@ from nodulax.errors import NodulaxError, missing_extra
 
 
 def agreement(table: np.ndarray) -> dict[str, float | None]:
-  """Chance-corrected agreement of readers.
+  """Measures the chance-corrected agreement of readers.
 
   Args:
     table: f64[n, R], 1, 0 or NaN where a reader did not read.
 
   Returns:
-    'krippendorff_alpha', of all answers; 'fleiss_kappa', of the radiographs that all read, with
-    three readers or more; 'cohen_kappa', the mean over pairs of readers. None where there are too
-    few answers, or all are equal.
+    'krippendorff_alpha', over all answers; 'fleiss_kappa', over the radiographs that all read, for
+    three readers or more; 'cohen_kappa', the mean over pairs of readers. None if there are too few
+    answers, or all are equal.
 
   Raises:
     NodulaxError: the extra is not installed.

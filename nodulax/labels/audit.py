@@ -16,7 +16,7 @@ COLUMNS = (
   *('rank', 'image_id', 'patient_id', 'label', 'probability', 'wrong'),
   *('heat_on_nodule', 'heat_elsewhere'),
 )
-COUNTS = (10, 20, 50, 100, 200, 500)  # first places of a ranking that are looked at
+COUNTS = (10, 20, 50, 100, 200, 500)  # first places at which a ranking is judged
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Audit:
 
   Attributes:
     wrong: f64[n], the probability that each label is wrong.
-    rates: how often labels are wrong, by the network alone.
-    misplaced: f64[n], by how much the hottest finding elsewhere is hotter than that on the nodule,
-      NaN where the location is not known: what boxes or masks to doubt.
+    rates: how often labels are wrong, estimated from the network only.
+    misplaced: f64[n], how much hotter the hottest finding elsewhere is than that on the nodule, NaN
+      if the location is unknown; a high value casts doubt on the box or mask.
   """
 
   wrong: np.ndarray
@@ -41,10 +41,10 @@ class Audit:
 
 
 def audit(predictions: Predictions, *, seed: int = 0) -> Audit:
-  """How likely each label is wrong, given the network's score and the rates of wrong labels.
+  """Estimates how likely each label is wrong, given the network's score and rates of wrong labels.
 
-  Labels and scores are two readers of a truth that nobody saw (`latent_truth`): so a label is the
-  more suspect the surer the network is of the opposite, and the more common its kind of error is.
+  Labels and scores are two readers of a truth that nobody saw (`latent_truth`): so a label is
+  more suspect if the network is surer of the opposite, and if its kind of error is more common.
   With equal rates the ranking is that of cleanlab's self-confidence (Northcutt et al., JAIR
   2021;70:1373).
 
@@ -59,7 +59,7 @@ def audit(predictions: Predictions, *, seed: int = 0) -> Audit:
 
 
 def ranking(found: Audit, wrong: np.ndarray, known: np.ndarray) -> dict[str, Any]:
-  """How well the ranking finds labels that are known to be wrong.
+  """Measures how well the ranking finds labels that are known to be wrong.
 
   Args:
     found: the audit of n radiographs.
@@ -67,7 +67,7 @@ def ranking(found: Audit, wrong: np.ndarray, known: np.ndarray) -> dict[str, Any
     known: bool[n], whether that is known.
 
   Returns:
-    JSON: 'auc' of the ranking with its interval, None where one class is missing; 'precision' and
+    JSON: 'auc' of the ranking with its interval, None if a class is missing; 'precision' and
     'recall' by the number of first places.
   """
   truth, score = wrong[known], found.wrong[known]
@@ -85,7 +85,7 @@ def ranking(found: Audit, wrong: np.ndarray, known: np.ndarray) -> dict[str, Any
 
 
 def write_suspects(path: pathlib.Path, predictions: Predictions, found: Audit) -> None:
-  """Every radiograph, the most suspect label first."""
+  """Writes every radiograph, the most suspect label first."""
   with path.open('w', newline='', encoding='utf-8') as file:
     writer = csv.writer(file, lineterminator='\n')
     writer.writerow(COLUMNS)

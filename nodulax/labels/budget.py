@@ -1,4 +1,4 @@
-"""What a re-reading is worth: trainings with some wrong labels put right, chosen in some ways."""
+"""Plans the trainings that show what it is worth to read some radiographs again."""
 
 import dataclasses
 import pathlib
@@ -31,8 +31,8 @@ class Labels:
   """The labels of the splits train and tune, by image id.
 
   Attributes:
-    true: of the shards.
-    given: the same with some of them wrong.
+    true: labels of the shards.
+    given: the same, some of them made wrong.
     training: the image ids of the split train.
   """
 
@@ -41,20 +41,20 @@ class Labels:
   training: list[str]
 
   def after_reading(self, read: set[str]) -> dict[str, int]:
-    """The labels once these radiographs were read again, without error."""
+    """Returns the labels after these radiographs were read again without error."""
     return {name: self.true[name] if name in read else label for name, label in self.given.items()}
 
 
 def plan(config: ConfigDict, own: ConfigDict, folder: pathlib.Path) -> Iterator[Training]:
-  """Each way of choosing the radiographs that are read again, with each budget.
+  """Plans a training for each way of choosing the radiographs to read again, and each budget.
 
   Args:
-    config: of the study; `config.budget` has rates, folds, orders and counts.
-    own: of a training.
-    folder: gets the labels of each training, and the networks that choose.
+    config: the study's; `config.budget` has rates, folds, orders and counts.
+    own: config of one training.
+    folder: gets the labels of each training, and the networks that rank them.
 
   Raises:
-    OptionError: there are fewer radiographs than are to be read again.
+    OptionError: a budget exceeds the number of radiographs.
     Interrupted, and whatever else `train` raises.
   """
   labels = _labels(own, Noise(**_noise(config)))
@@ -116,7 +116,7 @@ def _labels(own: ConfigDict, noise: Noise) -> Labels:
 def _choices(
   config: ConfigDict, own: ConfigDict, labels: Labels, folder: pathlib.Path
 ) -> Iterator[tuple[str, int, set[str]]]:
-  """Each way of choosing, how many are read, and which."""
+  """Yields each way of choosing, how many radiographs are read, and which."""
   yield AS_LABELLED, 0, set()
   yield ALL_READ, 0, set(labels.training)
   fitted = own.copy_and_resolve_references()
@@ -134,8 +134,8 @@ def _choices(
         continue
       try:
         chosen = queue.next_to_read(predictions, count, order, (), seed=own.seed)
-      except LabelsError as error:  # of networks that learned nothing, which rank nothing
-        print(f'{folder.name}: nobody is chosen by {order}: {error}')
+      except LabelsError as error:  # networks that learned nothing cannot rank
+        print(f'{folder.name}: no radiograph is chosen by {order}: {error}')
         break
       yield order, count, set(chosen)
 

@@ -22,21 +22,21 @@ FILES = ('predictions.csv', 'locations.csv')
 
 
 def crossfit(config: ConfigDict, workdir: str | os.PathLike, folds: int) -> pathlib.Path:
-  """Trains a network for each of several parts of the patients, without them, and asks it of them.
+  """Trains a network without each part of the patients in turn, and predicts that part.
 
-  What is finished is not done again: an interrupted call is resumed by the same one.
+  Finished parts are not repeated: the same call resumes an interrupted one.
 
   Args:
-    config: as `configs/default.py` describes it, of one training.
+    config: of one training, as `configs/default.py` describes it.
     workdir: gets fold_1, fold_2, ... and the folder `OUT_OF_SAMPLE` with predictions.csv and
       locations.csv.
-    folds: how many parts, at least 2.
+    folds: number of parts, at least 2.
 
   Returns:
     The folder of the predictions.
 
   Raises:
-    Interrupted: after SIGINT or SIGTERM; all is saved.
+    Interrupted: after SIGINT or SIGTERM; progress is saved.
     NodulaxError: as `train`.
   """
   if folds < 2:
@@ -72,9 +72,9 @@ def crossfit(config: ConfigDict, workdir: str | os.PathLike, folds: int) -> path
 
 
 def _join(parts: list[pathlib.Path], output: pathlib.Path, settled: Mapping[str, Settled]) -> None:
-  """Writes of each part the rows of the patients that its network did not see.
+  """Writes the rows of the patients that the network of each part did not see.
 
-  Labels are those that were trained on. Where they differ from the shards', the findings are
+  Labels are those trained on. Where they differ from the shards', the findings are
   left out, because the shards say which nodule a finding hits.
   """
   patient_of: dict[str, str] = {}

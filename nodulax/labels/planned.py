@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-# Lines that all others are compared with.
+# Baselines of all other lines.
 RIGHT = 'all labels right'
 AS_LABELLED, ALL_READ = 'as labelled', 'all read again'
 
@@ -14,11 +14,11 @@ class Training:
   """What one network of the study learns from, and where its result is drawn.
 
   Attributes:
-    line: what the results are compared by: a way of choosing, a loss, a kind of noise; or one of
-      those above.
-    amount: radiographs that are read again, or a rate of noise; 0 for neither.
+    line: the line of a figure that it belongs to: a way of choosing, a loss, a kind of noise, or
+      one of the baselines above.
+    amount: radiographs read again, or a rate of noise; 0 for neither.
     changes: the options that differ from the study's, by dotted name.
-    wrong: share of the training labels that are wrong, where it is counted.
+    wrong: share of the training labels that are wrong, if counted.
   """
 
   line: str

@@ -1,4 +1,4 @@
-"""What a network that never saw a label says of the radiograph, beside the label."""
+"""Labels, and predictions by a network that never saw them."""
 
 import dataclasses
 import math
@@ -22,13 +22,13 @@ class Predictions:
 
   Attributes:
     source: the file.
-    image_ids: of each.
-    patients: whose it is; the radiograph's own id where the file does not say.
+    image_ids: id of each.
+    patients: patient of each; the radiograph's own id if the file has none.
     labels: int[n], 0 or 1.
     probability: f64[n].
-    heat_on_nodule, heat_elsewhere: f64[n], the hottest finding of the heat map that lies on a
-      located nodule and the hottest that does not, 0 where there is none; NaN of both where the
-      radiograph has no located nodule or the file came without its locations.csv.
+    heat_on_nodule, heat_elsewhere: f64[n], heat of the hottest finding on a located nodule and of
+      the hottest elsewhere, 0 if there is none; both NaN if the radiograph has no located nodule or
+      the file came without its locations.csv.
   """
 
   source: pathlib.Path
@@ -44,7 +44,7 @@ class Predictions:
 
   @property
   def logits(self) -> np.ndarray:
-    """f64[n], of the probabilities, kept from infinity."""
+    """f64[n], logits of the probabilities, kept finite."""
     probability = np.clip(self.probability, 1e-6, 1 - 1e-6)
     return np.log(probability / (1 - probability))
 
@@ -54,10 +54,10 @@ def read_predictions(source: str | os.PathLike) -> Predictions:
 
   Args:
     source: the folder of an evaluation; or a CSV file with the columns image_id, label (0 or 1) and
-      probability, and perhaps patient_id.
+      probability, and optionally patient_id.
 
   Raises:
-    LabelsError: there is no such file, or it is unfit.
+    LabelsError: the file does not exist or is invalid.
   """
   path = pathlib.Path(source)
   locations = path / 'locations.csv'
@@ -96,7 +96,7 @@ def require_informative(predictions: Predictions) -> None:
     raise LabelsError(
       f'{predictions.source}: against these labels the predictions have an AUC of {area.value:.2f} '
       f'({area.low:.2f} to {area.high:.2f}), which may be chance: they say nothing about the '
-      'labels; take those of a better network'
+      'labels; use a better network'
     )
 
 

@@ -1,4 +1,4 @@
-"""Which radiographs to read next."""
+"""Chooses which radiographs to read next."""
 
 import csv
 import os
@@ -19,16 +19,16 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 def next_to_read(
   predictions: Predictions, budget: int, order: Order, read: Collection[str], *, seed: int = 0
 ) -> list[str]:
-  """The radiographs to read next, in a random order that tells nothing of why they were chosen.
+  """Chooses the radiographs to read next, in a random order that hides why they were chosen.
 
   Args:
-    predictions: of the whole set.
-    budget: how many.
+    predictions: those for the whole set.
+    budget: how many to choose.
     order: 'wrong' takes those whose labels are most likely wrong, 'gain' those with the largest
       `expected_gain`, 'loss' those on which the network contradicts the label most, 'random' any,
-      which alone serves to estimate rates.
-    read: those that were read already.
-    seed: of the draws.
+      the only order that allows an estimate of rates.
+    read: those already read.
+    seed: seed of the random order.
 
   Raises:
     LabelsError: nothing is left to read, or the predictions may be chance.
@@ -48,21 +48,21 @@ def next_to_read(
     if predictions.image_ids[index] not in read
   ]
   if not left:
-    raise LabelsError(f'{predictions.source}: every radiograph was read again already')
+    raise LabelsError(f'{predictions.source}: every radiograph has already been read again')
   chosen = rng.permutation(left[:budget])
   return [predictions.image_ids[index] for index in chosen]
 
 
 def expected_gain(labels: np.ndarray, wrong: np.ndarray) -> np.ndarray:
-  """What reading each radiograph again is expected to do for the labels as a whole.
+  """Estimates how much reading each radiograph again improves the labels as a whole.
 
   Let x be the share of wrong labels among those labelled nodule and y that among those labelled
   normal. Wrong labels multiply an AUC's distance from 1/2 by 1 - x - y (Menon et al., ICML 2015).
-  The gain is the probability that the label is wrong times the rise of that factor, where it is
-  wrong, once it is put right: a wrong label weighs the more, the rarer its class.
+  The gain is the probability that the label is wrong times the rise of that factor once a
+  wrong label is corrected: a wrong label weighs more, the rarer its class.
 
   Args:
-    labels: int[n], 0 or 1, both of them present.
+    labels: int[n], 0 or 1, both present.
     wrong: f64[n], the probability that each label is wrong.
 
   Returns:
@@ -70,23 +70,23 @@ def expected_gain(labels: np.ndarray, wrong: np.ndarray) -> np.ndarray:
   """
   count = np.array([(labels == label).sum() for label in (0, 1)], np.float64)
   errors = np.array([wrong[labels == label].sum() for label in (0, 1)])
-  others = errors[labels] - wrong  # expected among the labels of its class but for its own
+  others = errors[labels] - wrong  # expected in its class without its own
   leaves = (others + 1) / count[labels] - others / np.maximum(count[labels] - 1, 1)
   joins = errors / count - errors / (count + 1)
   return wrong * (leaves + joins[1 - labels])
 
 
 def write_queue(path: str | os.PathLike, image_ids: Collection[str]) -> None:
-  """A CSV file with the column image_id."""
+  """Writes a CSV file with the column image_id."""
   with pathlib.Path(path).open('w', newline='', encoding='utf-8') as file:
     csv.writer(file, lineterminator='\n').writerows([['image_id'], *([name] for name in image_ids)])
 
 
 def read_queue(path: str | os.PathLike) -> list[str]:
-  """The radiographs of a queue, each once.
+  """Reads the radiographs of a queue, each once.
 
   Raises:
-    LabelsError: the file is no queue.
+    LabelsError: the file is not a queue.
   """
   file = CsvFile(pathlib.Path(path), ('image_id',), error=LabelsError)
   return list(dict.fromkeys(file.text('image_id')))

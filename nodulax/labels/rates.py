@@ -21,19 +21,19 @@ _KEPT_DRAWS = 1000
 def estimate_rates(
   predictions: Predictions, answers: Sequence[Answer], method: Method, *, seed: int = 0
 ) -> tuple[NoiseRates, dict[str, Any]]:
-  """The rates of wrong labels, and what else the method estimates.
+  """Estimates the rates of wrong labels, and what else the method gives.
 
   Args:
     predictions: labels of the whole set, and for 'network' the probabilities.
-    answers: of the readers; for 'network' none are needed.
-    method: 'second' takes what most readers say for the truth, of radiographs drawn at random from
-      each label; 'readers' takes nobody for the truth, and needs two readers or more; 'network'
-      rests on the predictions alone.
-    seed: of the sampling.
+    answers: those of the readers; not needed for 'network'.
+    method: 'second' takes the majority of the readers as the truth, on radiographs drawn at random
+      from each label; 'readers' takes no reader as the truth, and needs two or more; 'network' uses
+      only the predictions.
+    seed: seed of the sampling.
 
   Returns:
     The rates, and details as JSON: how many radiographs were read again, how well the readers
-    agree, and by the method 'readers' the sensitivity and specificity of each.
+    agree, and for 'readers' the sensitivity and specificity of each.
 
   Raises:
     LabelsError, RereadingError: the readings do not fit the method or the set.
@@ -62,8 +62,8 @@ def estimate_rates(
       )
     if table.shape[1] < 2:
       raise LabelsError(
-        f'one reader only ({names[0]}): the method readers needs two or more; '
-        '--method=second takes a single reader for the truth'
+        f'one reader only ({names[0]}): --method=readers needs two or more; '
+        '--method=second takes a single reader as the truth'
       )
     found = latent_truth(np.column_stack([labels, table]), seed=seed)
     details['readers'] = {
@@ -75,18 +75,18 @@ def estimate_rates(
     return label_noise.rates_of_first(found), details
   except LabelsError:
     raise
-  except ValueError as error:  # of the statistics: what the data cannot tell
+  except ValueError as error:  # by the statistics: what the data lack
     raise LabelsError(f'the rates cannot be estimated: {error}') from error
 
 
 def truth_behind(predictions: Predictions, *, seed: int = 0) -> LatentTruth:
-  """The truth behind labels and a network's scores, two readers of it."""
+  """Estimates the truth, with the labels and a network's scores as two readers of it."""
   labels = predictions.labels[:, np.newaxis].astype(np.float64)
   return latent_truth(labels, predictions.logits, seed=seed)
 
 
 def rates_json(rates: NoiseRates) -> dict[str, Any]:
-  """The rates as rates.json holds them, with some draws of both for whatever rests on them."""
+  """Returns the content of rates.json: the rates, and some draws of both for later estimates."""
   step = max(1, len(rates.draws) // _KEPT_DRAWS)
   return {
     'wrong_normal': as_json(rates.wrong_normal),
@@ -99,7 +99,7 @@ def rates_from_json(values: Any) -> NoiseRates:
   """The inverse of `rates_json`.
 
   Raises:
-    LabelsError: the values are something else.
+    LabelsError: the values are not rates.
   """
   try:
     normal, nodule = (
@@ -110,7 +110,7 @@ def rates_from_json(values: Any) -> NoiseRates:
     if draws.ndim != 2 or draws.shape[1] != 2 or not ((draws >= 0) & (draws <= 1)).all():
       raise ValueError('draws must be pairs of numbers from 0 to 1')
   except (KeyError, TypeError, ValueError) as error:
-    raise LabelsError(f'these are no rates as the command rates writes them: {error}') from error
+    raise LabelsError(f'not rates as nodulax labels rates writes them: {error}') from error
   return NoiseRates(normal, nodule, draws)
 
 

@@ -1,8 +1,8 @@
-"""A second reading of radiographs, as the re-reading page writes it and everything else reads it.
+"""A second reading of radiographs, as the re-reading page writes it.
 
-A CSV file, a line an answer: image_id, reader, answer (nodule, normal or unsure) and boxes around
-nodules, 'x_min y_min x_max y_max; ...' in pixels of the stored radiograph. It may also have the
-columns seconds and time. Of two answers of a reader to a radiograph the later line counts.
+It is a CSV file with one line per answer: image_id, reader, answer (nodule, normal or unsure) and
+boxes around nodules, 'x_min y_min x_max y_max; ...' in pixels of the stored radiograph. It may also
+have the columns seconds and time. If a reader answers a radiograph twice, the later line counts.
 """
 
 import collections
@@ -38,8 +38,8 @@ class Answer:
     reader: any name.
     answer: one of `ANSWERS`.
     boxes: around the nodules, in pixels of the stored radiograph.
-    seconds: that the reader took; NaN where unknown.
-    time: when, in ISO 8601; '' where unknown.
+    seconds: time that the reader took; NaN if unknown.
+    time: time of the answer, in ISO 8601; '' if unknown.
   """
 
   image_id: str
@@ -56,7 +56,7 @@ class Settled:
 
   Attributes:
     label: 1 with a nodule, else 0.
-    boxes: of the first reader who drew any, where there is a nodule.
+    boxes: those of the first reader who drew any, if there is a nodule.
   """
 
   label: int
@@ -64,10 +64,10 @@ class Settled:
 
 
 def read_answers(path: str | os.PathLike) -> list[Answer]:
-  """The answers of a file, the last of each reader to each radiograph.
+  """Reads the answers of a file, the last of each reader to each radiograph.
 
   Raises:
-    RereadingError: the file cannot be read, has no answers, or a line is not as it should be.
+    RereadingError: the file cannot be read, has no answers, or a line is invalid.
   """
   file = CsvFile(pathlib.Path(path), COLUMNS[:3], COLUMNS[3:], error=RereadingError)
   answers = {}
@@ -86,18 +86,18 @@ def read_answers(path: str | os.PathLike) -> list[Answer]:
     except ValueError as error:
       raise file.fault(line, f'boxes is {boxes[:60]!r}; {error}') from None
     if drawn and answer != 'nodule':
-      raise file.fault(line, f'a box goes with the answer nodule, not with {answer}')
+      raise file.fault(line, f'a box goes with the answer nodule, not {answer}')
     answers[image_id, reader] = Answer(image_id, reader, answer, drawn, float(seconds), time)
   if not answers:
-    raise RereadingError(f'{path}: there is no answer in it')
+    raise RereadingError(f'{path}: it has no answers')
   return list(answers.values())
 
 
 def parse_boxes(text: str) -> tuple[Box, ...]:
-  """Boxes written as 'x_min y_min x_max y_max; ...'.
+  """Parses boxes written as 'x_min y_min x_max y_max; ...'.
 
   Raises:
-    ValueError: the text is something else.
+    ValueError: the text is not in this form.
   """
   boxes = []
   for part in text.split(';') if text else ():
@@ -112,12 +112,12 @@ def parse_boxes(text: str) -> tuple[Box, ...]:
 
 
 def append_answer(path: str | os.PathLike, answer: Answer) -> None:
-  """Adds a line to a file, which is made where it is not there, and has it on disk on return.
+  """Adds a line to a file, creating it if needed, and returns once the line is on disk.
 
-  The line has the columns of the file. Where it cannot be written nothing of it is left.
+  The line has the columns of the file. If it cannot be written, nothing of it is left.
 
   Raises:
-    RereadingError: the answer has boxes, and the file no column for them.
+    RereadingError: the answer has boxes, but the file has no column for them.
     OSError: the file cannot be written.
   """
   path = pathlib.Path(path)
@@ -126,11 +126,9 @@ def append_answer(path: str | os.PathLike, answer: Answer) -> None:
   if there:
     columns = CsvFile(path, COLUMNS[:3], COLUMNS[3:], error=RereadingError).columns
   if answer.boxes and 'boxes' not in columns:
-    raise RereadingError(
-      f'{path} has no column boxes; add it to the first line, or take a new file'
-    )
+    raise RereadingError(f'{path} has no column boxes; add it to the first line, or use a new file')
   text = io.StringIO()
-  if there and not there.endswith(b'\n'):  # as some editors leave it
+  if there and not there.endswith(b'\n'):  # some editors leave it out
     text.write('\n')
   writer = csv.DictWriter(text, columns, extrasaction='ignore', lineterminator='\n')
   if not there:
@@ -150,7 +148,7 @@ def append_answer(path: str | os.PathLike, answer: Answer) -> None:
 
 
 def write_answers(path: str | os.PathLike, answers: Iterable[Answer]) -> None:
-  """Writes a file anew."""
+  """Writes a new file."""
   with pathlib.Path(path).open('w', newline='', encoding='utf-8') as file:
     csv.writer(file, lineterminator='\n').writerows([COLUMNS, *map(_row, answers)])
 
@@ -162,7 +160,7 @@ def _row(answer: Answer) -> tuple[str, ...]:
 
 
 def settle(answers: Sequence[Answer]) -> dict[str, Settled]:
-  """What most readers say of each radiograph; one on which they are split or unsure is left out."""
+  """Returns the majority answer to each radiograph; leaves out those split or unsure."""
   by_image: dict[str, list[Answer]] = collections.defaultdict(list)
   for answer in answers:
     by_image[answer.image_id].append(answer)
@@ -178,11 +176,11 @@ def settle(answers: Sequence[Answer]) -> dict[str, Settled]:
 
 
 def as_table(answers: Sequence[Answer], image_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
-  """The answers as statistics take them.
+  """Arranges the answers as the statistics take them.
 
   Args:
-    answers: of any readers to any radiographs.
-    image_ids: of the n radiographs that are wanted.
+    answers: by any readers, to any radiographs.
+    image_ids: ids of the n radiographs to include.
 
   Returns:
     The R readers, sorted, and f64[n, R]: 1 for a nodule, 0 for none, NaN where a reader was unsure
@@ -199,14 +197,14 @@ def as_table(answers: Sequence[Answer], image_ids: Sequence[str]) -> tuple[list[
 
 
 def require_known(answers: Sequence[Answer], known: Sequence[str], where: str) -> None:
-  """Refuses answers to radiographs that are not in a set.
+  """Refuses answers to radiographs that are not in a set, which `where` names.
 
   Raises:
-    RereadingError: there are some; `where` names the set.
+    RereadingError: there are some.
   """
   strangers = sorted({answer.image_id for answer in answers}.difference(known))
   if strangers:
     raise RereadingError(
-      f'{len(strangers)} of the radiographs that were read again are not in {where}, the first is '
+      f'{len(strangers)} of the radiographs read again are not in {where}, the first is '
       f'{strangers[0][:60]!r}; give the re-reading of this set'
     )

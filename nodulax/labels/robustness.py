@@ -1,4 +1,4 @@
-"""How much wrong labels of each kind cost, and which loss bears them best: the trainings."""
+"""Plans the trainings that show what wrong labels cost, and which loss copes with them best."""
 
 import pathlib
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from nodulax.training.losses import Loss
 
 
 def plan_losses(config: ConfigDict, own: ConfigDict, folder: pathlib.Path) -> Iterator[Training]:
-  """Each loss at each rate of labels that are wrong in either class alike.
+  """Plans a training for each loss and each rate of wrong labels, equal in both classes.
 
   Args:
-    config: of the study; `config.losses` has rates, and `compared`, the options of each loss.
-    own: of a training.
+    config: the study's; `config.losses` has rates, and `compared`, the options of each loss.
+    own: config of one training.
     folder: not used.
   """
   yield Training(RIGHT, 0, {})
@@ -28,12 +28,12 @@ def plan_losses(config: ConfigDict, own: ConfigDict, folder: pathlib.Path) -> It
 
 
 def plan_noise(config: ConfigDict, own: ConfigDict, folder: pathlib.Path) -> Iterator[Training]:
-  """Each kind of noise at each of its amounts.
+  """Plans a training for each kind of noise and each of its amounts.
 
   Args:
-    config: of the study; `config.noise` has for each kind an option of `config.data.noise`, its
-      amounts, and whether the inconspicuous nodules are hit first.
-    own: of a training.
+    config: the study's; `config.noise` has for each kind an option of `config.data.noise`, its
+      amounts, and whether inconspicuous nodules are hit more often.
+    own: config of one training.
     folder: not used.
   """
   yield Training(RIGHT, 0, {})
@@ -46,7 +46,7 @@ def plan_noise(config: ConfigDict, own: ConfigDict, folder: pathlib.Path) -> Ite
 
 
 def check(config: ConfigDict) -> None:
-  """Checks the options of both.
+  """Checks the options of losses and noise.
 
   Raises:
     OptionError: an option is out of range.
@@ -60,7 +60,7 @@ def check(config: ConfigDict) -> None:
   ):
     if isinstance(values, str) or not values:
       shown = f'the text {values!r}' if isinstance(values, str) else 'empty'
-      raise OptionError(f'--config.{option} is {shown}; it must list one entry at least')
+      raise OptionError(f'--config.{option} is {shown}; it must list at least one entry')
   for rate in config.losses.rates:
     if not 0 < rate < 0.5:
       raise OptionError(f'--config.losses.rates has {rate}; a rate must lie between 0 and 0.5')
@@ -78,7 +78,7 @@ def _flips(rate: float) -> dict[str, float]:
 
 
 def _loss(options: ConfigDict, rate: float) -> dict[str, Any]:
-  """The options of a loss; forward correction gets the rates, which it needs to be given."""
+  """Returns the options of a loss; forward correction also gets the rates."""
   changes = {f'loss.{name}': value for name, value in options.items()}
   if options.get('classification') == 'forward':
     changes |= {'loss.wrong_normal': rate, 'loss.wrong_nodule': rate}

@@ -1,7 +1,7 @@
-"""The study of wrong labels: networks trained on labels that are wrong on purpose, and scored.
+"""The study of wrong labels: trains and scores networks on labels that are wrong on purpose.
 
-The truth must be known: the labels of the shards are taken for it, and some are made wrong. Each
-part of the study is a list of trainings; nodulax/labels/budget.py and robustness.py plan them.
+The labels of the shards are taken as the truth, and some are made wrong. Each part of the study is
+a list of trainings; nodulax/labels/budget.py and robustness.py plan them.
 """
 
 import dataclasses
@@ -81,13 +81,13 @@ def _check(config: ConfigDict) -> None:
   if unknown := set(config.parts) - set(PARTS):
     raise OptionError(f'--config.parts has {", ".join(unknown)}; it may have {", ".join(PARTS)}')
   if not config.parts or len(set(config.parts)) < len(config.parts):
-    raise OptionError(f'--config.parts={config.parts} must name one part at least, and each once')
+    raise OptionError(f'--config.parts={config.parts} must name at least one part, each once')
   if not config.seeds or any(type(seed) is not int or seed < 0 for seed in config.seeds):
     raise OptionError(f'--config.seeds={config.seeds} must be whole numbers of at least 0')
   if len(set(config.seeds)) < len(config.seeds):
     raise OptionError(f'--config.seeds={config.seeds} must differ: equal ones train equal networks')
   if not config.data.evaluate:
-    raise OptionError('--config.data.evaluate is empty; name the sets that networks are scored on')
+    raise OptionError('--config.data.evaluate is empty; name the sets to score networks on')
   budget.check(config)
   robustness.check(config)
 
@@ -95,7 +95,7 @@ def _check(config: ConfigDict) -> None:
 def _training(
   config: ConfigDict, folder: pathlib.Path, shards: Mapping[str, str], seed: int
 ) -> ConfigDict:
-  """The config of one training with right labels, as `train` takes it."""
+  """Returns the config of one training with right labels, as `train` takes it."""
   own = config.copy_and_resolve_references()
   with own.unlocked():
     for name in ('parts', 'seeds', 'sources', *PARTS):
@@ -107,7 +107,7 @@ def _training(
 
 
 def _score(own: ConfigDict, training: Training, folder: pathlib.Path) -> list[dict[str, Any]]:
-  """Trains one network and returns its figures, a row a test set."""
+  """Trains one network and returns its figures, a row for each test set."""
   own = own.copy_and_resolve_references()
   own.name = f'{folder.parent.name} {training.name}'
   own.update_from_flattened_dict(training.changes)

@@ -16,27 +16,27 @@ _ORDERS = {
   'random': 'any',
   'loss': 'those with the largest loss',
   'wrong': 'those most likely wrong',
-  'gain': 'those of the largest expected gain',
-  'oracle': 'the wrong ones, which nobody knows',
+  'gain': 'those with the largest expected gain',
+  'oracle': 'the wrong ones (unknown in practice)',
 }
 
 
 def draw_budget(rows: _Rows, path: pathlib.Path) -> None:
-  """Draws AUC against radiographs read again: a panel a test set, a line a way of choosing."""
+  """Draws AUC against radiographs read again: a panel per test set, a line per way of choosing."""
   orders = [order for order in _values(rows, 'line') if order in _ORDERS]
   lines = {_ORDERS[order]: (AS_LABELLED, order) for order in orders}
   _draw_by_set(rows, lines, ALL_READ, 'radiographs read again', path)
 
 
 def draw_losses(rows: _Rows, path: pathlib.Path) -> None:
-  """Draws AUC against the share of wrong labels: a panel a test set, a line a loss."""
+  """Draws AUC against the share of wrong labels: a panel per test set, a line per loss."""
   losses = [loss for loss in _values(rows, 'line') if loss != RIGHT]
   lines = {loss.replace('_', ' '): (loss,) for loss in losses}
-  _draw_by_set(rows, lines, RIGHT, 'share of wrong labels in either class', path)
+  _draw_by_set(rows, lines, RIGHT, 'share of wrong labels in each class', path)
 
 
 def draw_noise(rows: _Rows, path: pathlib.Path) -> None:
-  """Draws AUC and Dice against the amount of noise: a column a kind of noise, a line a test set."""
+  """Draws AUC and Dice against noise: a column per kind of noise, a line per test set."""
   kinds = [kind for kind in _values(rows, 'line') if kind != RIGHT]
   figure, panels = _panels(kinds, len(_MEASURES))
   for row, (measure, title) in zip(panels, _MEASURES.items(), strict=True):
@@ -53,7 +53,7 @@ def draw_noise(rows: _Rows, path: pathlib.Path) -> None:
 def _draw_by_set(
   rows: _Rows, lines: Mapping[str, tuple[str, ...]], level: str, xlabel: str, path: pathlib.Path
 ) -> None:
-  """Draws AUC against the amount: a panel a test set, a line for each of `lines` and its label."""
+  """Draws AUC against the amount: a panel per test set, a line for each of `lines`."""
   sets = _values(rows, 'set')
   figure, panels = _panels(sets, 1)
   for name, axes in zip(sets, panels[0], strict=True):
@@ -66,12 +66,12 @@ def _draw_by_set(
 
 
 def _values(rows: _Rows, key: str) -> list[str]:
-  """The different values of a column, in order of appearance."""
+  """Returns the distinct values of a column, in order of appearance."""
   return list(dict.fromkeys(row[key] for row in rows))
 
 
 def _panels(titles: list[str], rows: int) -> tuple[Figure, np.ndarray]:
-  """A figure with a titled column of panels for each title; the axes object[rows, titles]."""
+  """Returns a figure with a column of panels for each title, and its axes[rows, titles]."""
   width = 4.2 if rows == 1 else 2.6
   figure = Figure(figsize=(width * len(titles), 0.9 + 2.6 * rows), layout='constrained')
   panels = figure.subplots(rows, len(titles), squeeze=False, sharey='row')

@@ -1,4 +1,4 @@
-"""How good the models are, whole and against each other: one row a model and set, or a pair."""
+"""Measures models and compares them in pairs: one row per model and set, or per pair."""
 
 import itertools
 import math
@@ -20,15 +20,15 @@ MEASURES = ('auc', 'sensitivity', 'specificity', 'dice')
 def measure(
   cases: pd.DataFrame, threshold: float, normals: pd.DataFrame | None = None
 ) -> dict[str, float]:
-  """AUC, sensitivity, specificity and Dice of some radiographs, with 95 % intervals over patients.
+  """Measures AUC, sensitivity, specificity and Dice of some radiographs, with 95 % intervals.
 
   Args:
     cases: rows of predictions.csv.
     threshold: the probability from which a radiograph is called abnormal; NaN for none.
-    normals: other radiographs with which `cases` are compared in the AUC alone.
+    normals: other radiographs with which `cases` are compared, only in the AUC.
 
   Returns:
-    For each of MEASURES its value, `_low` and `_high`, NaN where not estimable; what was counted.
+    For each of MEASURES its value, `_low` and `_high`, NaN if not estimable; and the counts.
   """
   compared = cases if normals is None else pd.concat([cases, normals])
   labels, patients = compared['label'].to_numpy(), compared['patient_id'].to_numpy(str)
@@ -52,10 +52,10 @@ def measure(
 
 
 def call_rates(cases: pd.DataFrame, threshold: float) -> tuple[Estimate, Estimate]:
-  """Sensitivity and specificity; NaN where there is no radiograph of the class, or no threshold."""
+  """Returns sensitivity and specificity; NaN without radiographs of the class or a threshold."""
   if math.isnan(threshold) or cases.empty:
     return NOT_ESTIMABLE, NOT_ESTIMABLE
-  # `operating_point` wants both classes; an image of the missing one leaves the other's rate alone.
+  # `operating_point` needs both classes; an image of the missing one does not change the other's.
   missing = [label for label in (0, 1) if label not in cases['label'].to_numpy()]
   point = roc.operating_point(
     np.append(cases['label'], missing).astype(int),
@@ -70,12 +70,12 @@ def call_rates(cases: pd.DataFrame, threshold: float) -> tuple[Estimate, Estimat
 
 
 def spread(name: str, estimate: Estimate) -> dict[str, float]:
-  """An estimate as three columns of a table."""
+  """Returns an estimate as three columns of a table."""
   return {name: estimate.value, f'{name}_low': estimate.low, f'{name}_high': estimate.high}
 
 
 def performance(results: Results) -> pd.DataFrame:
-  """Table 2: a row a model and set, with the published numbers where there are any."""
+  """Returns Table 2: a row per model and set, with the published numbers if there are any."""
   return pd.DataFrame(
     {
       'set': evaluation.test_set,
@@ -90,7 +90,7 @@ def performance(results: Results) -> pd.DataFrame:
 
 
 def operating_points(results: Results) -> pd.DataFrame:
-  """A row a model, set and frozen threshold: sensitivity, specificity and predictive values."""
+  """Returns sensitivity, specificity and predictive values per model, set and frozen threshold."""
   rows = []
   for evaluation in results:
     cases = evaluation.cases
@@ -120,9 +120,9 @@ def operating_points(results: Results) -> pd.DataFrame:
 
 
 def pairs(results: Results) -> pd.DataFrame:
-  """Every two models on the radiographs of a set that both have seen.
+  """Compares every two models on the radiographs of a set that both have read.
 
-  Differences are the first model's AUC minus the second's. Holm's correction is over the pairs of
+  Differences are the first model's AUC minus the second's. Holm's correction covers the pairs of
   a set.
   """
   return pd.DataFrame(
@@ -145,7 +145,7 @@ def pairs_on(evaluations: list[Evaluation]) -> Iterator[dict[str, Any]]:
 
 
 def _pair(first: Evaluation, second: Evaluation) -> dict[str, Any] | None:
-  """A row of `pairs` without Holm's p; None where what both have seen is of one class."""
+  """A row of `pairs` without Holm's p; None if both have read only one class."""
   common = first.cases.index.intersection(second.cases.index)
   a, b = first.cases.loc[common], second.cases.loc[common]
   labels, patients = a['label'], a['patient_id'].to_numpy(str)

@@ -1,8 +1,8 @@
-"""CLAIM 2024 and TRIPOD+AI, filled in as far as results and program can.
+"""CLAIM 2024 and TRIPOD+AI, filled in from the results and the program.
 
 Tejani et al., Radiology: Artificial Intelligence 2024;6:e240300; Collins et al., BMJ
-2024;385:e078378. checklists.csv lists the items in short; the words to report by are the papers'.
-An item that the report does not answer is left to the author.
+2024;385:e078378. checklists.csv abbreviates the items; the papers have their wording. Items that
+the report does not answer are left to the author.
 """
 
 import csv
@@ -32,10 +32,10 @@ def checklists(
   pictures: Mapping[str, Sequence[Picture]],
   version: str,
 ) -> pd.DataFrame:
-  """Every item with its answer and who gave it.
+  """Returns every item with its answer and who gave it.
 
   Args:
-    results: of all models on all sets.
+    results: evaluations of all models on all sets.
     tables: those of the report, by the names of `tables.LAYOUTS`.
     pictures: the figures, by the names of `numbering.FIGURES`.
     version: this program and its version.
@@ -66,10 +66,10 @@ def checklists(
 def _answers(
   results: Results, tables: Mapping[str, Table], pictures: Mapping[str, Sequence[Picture]]
 ) -> dict[str, str]:
-  """What the results say of each topic, and where; empty where they say nothing."""
+  """Answers each topic from the results, and says where; empty if they say nothing."""
 
   def where(*names: str) -> str:
-    """' (Table 6, Figure 7)', of those that were made."""
+    """Returns ' (Table 6, Figure 7)' for those that were made."""
     made: list[Table | Picture] = []
     for name in names:
       made += [*filter(None, [tables.get(name)]), *pictures.get(name, ())]
@@ -89,7 +89,7 @@ def _answers(
     'goal': f'{task.capitalize()} on {sets}.',
     'sources': f'{counted}. Setting, centres and representativeness: author.',
     'missing': _missing(results),
-    'sample_size': f'{counted}. How the size was arrived at: author.',
+    'sample_size': f'{counted}. How the size was chosen: author.',
     'metrics': _metrics(tables, pictures, where),
     'uncertainty': _uncertainty(results, tables, where),
     'robustness': ' '.join((_groups(tables, where, TRAITS), listed(
@@ -100,7 +100,7 @@ def _answers(
     ))).strip(),
     'fairness': _groups(tables, where, PATIENT_TRAITS),
     'explanation': _explanation(results, where),
-    'tested_on': f'Tested on {sets}. Which of them are external to which model: author.',
+    'tested_on': f'Tested on {sets}. Which sets are external to which model: author.',
     'characteristics': listed(characteristics='The radiographs evaluated, by set and class'),
     'development': _development(results, where),
     'performance': listed(
@@ -133,7 +133,7 @@ def _counted(results: Results, test_set: str) -> str:
 
 
 def _steps(tables: Mapping[str, Table]) -> str:
-  """What was read and what was excluded, of each set whose builder counted it."""
+  """Lists what was read and excluded for each set whose builder counted it."""
   if 'exclusions' not in tables:
     return ''
   return '; '.join(
@@ -146,7 +146,7 @@ def _steps(tables: Mapping[str, Table]) -> str:
 def _metrics(
   tables: Mapping[str, Table], pictures: Mapping[str, Sequence[Picture]], where: Where
 ) -> str:
-  """What was measured of anything."""
+  """Lists all measures in the report."""
   names = {
     'auc': 'AUC',
     'sensitivity': 'sensitivity',
@@ -195,7 +195,7 @@ def _uncertainty(results: Results, tables: Mapping[str, Table], where: Where) ->
 
 
 def _groups(tables: Mapping[str, Table], where: Where, among: Collection[str]) -> str:
-  """By which of some traits results were taken apart."""
+  """Lists the traits by which results are given."""
   names = [name for name in ('nodule_groups', 'patient_groups') if name in tables]
   found = {trait for name in names for trait in tables[name].numbers['trait']}
   traits = [words.lower() for trait, words in TRAITS.items() if trait in found and trait in among]
@@ -204,7 +204,7 @@ def _groups(tables: Mapping[str, Table], where: Where, among: Collection[str]) -
 
 
 def _explanation(results: Results, where: Where) -> str:
-  """How heat maps were compared with the truth; another tool's Dice may be of something else."""
+  """Says how heat maps were compared with the truth; another tool's Dice may be of other maps."""
   own = [evaluation for evaluation in results if evaluation.folder is not None]
   held = []
   if any(evaluation.cases['dice'].notna().any() for evaluation in own):
@@ -215,11 +215,11 @@ def _explanation(results: Results, where: Where) -> str:
 
 
 def _development(results: Results, where: Where) -> str:
-  """Whether the training splits are counted with what was tested."""
+  """Says whether the training splits are counted too."""
   splits = [(evaluation.cohort or {}).get('splits', {}) for evaluation in results]
   if not any('train' in of_set for of_set in splits):
     return ''
-  return f'The training split is counted, not described{where("cohorts")}.'
+  return f'The training split is counted but not described{where("cohorts")}.'
 
 
 def _failures(results: Results, where: Where) -> str:
@@ -242,6 +242,6 @@ def _missing(results: Results) -> str:
   }
   listed = ', '.join(f'{name} of {number:,}' for name, number in unknown.items() if number)
   return (
-    f'Unknown among {len(cases):,} radiographs: {listed or "nothing"}. Unknown is a group of its '
-    'own and never negative; nodules without location count in no measure of location.'
+    f'Unknown among {len(cases):,} radiographs: {listed or "nothing"}. Unknown is a group, '
+    'never negative; nodules without location are left out of measures of location.'
   )

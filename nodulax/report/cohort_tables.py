@@ -1,4 +1,4 @@
-"""The tables of who was tested, and how the sets came about."""
+"""The tables of the cohorts, and of the radiographs that were tested."""
 
 import math
 
@@ -21,7 +21,7 @@ def cohorts_table(numbers: pd.DataFrame) -> Table:
       'Normal, published': numbers['published_normal'].map(count),
     }
   )
-  note = 'Radiographs. Located: nodule radiographs on which the place of the nodules is known.'
+  note = 'Radiographs. Located: nodule radiographs whose nodules have a known location.'
   return Table('table_cohorts', 'Cohorts', numbers, shown, note, grouped=True)
 
 
@@ -33,7 +33,7 @@ def exclusions_table(numbers: pd.DataFrame) -> Table:
       'Number': numbers['number'].map(count),
     }
   )
-  title = 'From the tables to the cohort'
+  title = 'Images read and excluded'
   return Table('table_exclusions', title, numbers, shown, grouped=True)
 
 
@@ -68,8 +68,8 @@ def characteristics_table(numbers: pd.DataFrame) -> Table:
     }
   )
   note = (
-    'Age and diameter: median (quartiles) of those known; shares are of those known. Diameters are '
-    'of the largest nodule, at the detector.'
+    'Age and diameter: median (quartiles). Unknown values are left out. Diameters are of the '
+    'largest nodule, at the detector.'
   )
   title = 'The radiographs evaluated here'
   return Table('table_characteristics', title, numbers, shown, note, grouped=True)

@@ -1,4 +1,4 @@
-"""Who was tested, how the sets came about, and the paper's numbers."""
+"""Counts who was tested and how the sets came about, beside the paper's numbers."""
 
 import math
 from typing import Any
@@ -12,11 +12,11 @@ COUNTS = ('nodule', 'normal', 'patients', 'located')
 
 
 def cohort_counts(results: Results) -> pd.DataFrame:
-  """A row for each set's whole cohort, each of its splits, and what was evaluated of it."""
+  """Returns a row for each set's whole cohort, each split, and the evaluated radiographs."""
   rows = []
   for test_set in results.test_sets:
     cohort = cohort_of(results, test_set)
-    # A hospital of one's own shares its builder with a set of the paper, and not its numbers.
+    # Your own hospital shares its builder with a set of the paper, but not its numbers.
     published = cohort.get('paper', {}) if test_set in paper.TEST_SETS else {}
     parts = {'whole cohort': cohort['cohort'], **cohort['splits']} if cohort else {}
     for part, counts in parts.items():
@@ -29,7 +29,7 @@ def cohort_counts(results: Results) -> pd.DataFrame:
 
 
 def exclusions(results: Results) -> pd.DataFrame:
-  """A row for each rule that kept images out of a set, and for what was read at first."""
+  """Returns a row for each count of images read, and for each rule that excluded some."""
   rows = []
   for test_set in results.test_sets:
     cohort = cohort_of(results, test_set)
@@ -40,7 +40,7 @@ def exclusions(results: Results) -> pd.DataFrame:
 
 
 def remarks(results: Results) -> dict[str, str]:
-  """What a set's builder says of the paper's numbers, by set."""
+  """Returns the builders' remarks on the paper's numbers, by set."""
   found = {
     test_set: str(cohort_of(results, test_set).get('paper_remark', ''))
     for test_set in results.test_sets
@@ -50,7 +50,7 @@ def remarks(results: Results) -> dict[str, str]:
 
 
 def characteristics(results: Results) -> pd.DataFrame:
-  """A row for each set and class of the radiographs that were evaluated."""
+  """Returns a row for each set and class of the radiographs that were evaluated."""
   rows = []
   for test_set in results.test_sets:
     cases = results.cases(test_set)
@@ -77,7 +77,7 @@ def characteristics(results: Results) -> pd.DataFrame:
 
 
 def cohort_of(results: Results, test_set: str) -> dict[str, Any]:
-  """The set's cohort.json; empty where no evaluation has one."""
+  """Returns the set's cohort.json; empty if no evaluation has one."""
   found = (evaluation.cohort for evaluation in results.on(test_set))
   return next((cohort for cohort in found if cohort), {})
 

@@ -12,13 +12,13 @@ from nodulax.statistics import calibration, froc, roc
 from nodulax.statistics.estimate import Estimate
 
 THRESHOLDS = np.linspace(0.01, 0.99, 99)  # probabilities from which one might act
-FROC_RATES = np.geomspace(1 / 16, 8, 57)  # false positives an image, to draw from
+FROC_RATES = np.geomspace(1 / 16, 8, 57)  # false positives per image at which curves are drawn
 BINS = 10  # of probability, in a reliability curve
 
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-  """What is drawn of one model on one set; None where the data do not carry it."""
+  """The curves of one model on one set; None if the data do not allow one."""
 
   roc: roc.Band | None
   froc: froc.Band | None
@@ -27,12 +27,12 @@ class Curves:
 
 
 def draw(results: Results, prevalence: float | None) -> dict[tuple[str, str], Curves]:
-  """The curves by model and set.
+  """Computes the curves by model and set.
 
   Args:
-    results: of all models on all sets.
-    prevalence: of nodules where the model would be used, for the decision curve; None for that
-      of each set.
+    results: evaluations of all models on all sets.
+    prevalence: share of nodules where the model would be used, for the decision curve; None for
+      that of each set.
   """
   return {
     (evaluation.model, evaluation.test_set): _curves(evaluation, prevalence)
@@ -58,7 +58,7 @@ def _curves(evaluation: Evaluation, prevalence: float | None) -> Curves:
 
 
 def localisation(results: Results) -> pd.DataFrame:
-  """The free-response ROC: a row a model and set with located nodules."""
+  """Computes the free-response ROC: a row per model and set with located nodules."""
   rows = []
   for evaluation in results:
     detections = evaluation.detections
@@ -86,9 +86,9 @@ def localisation(results: Results) -> pd.DataFrame:
 
 
 def calibrations(results: Results) -> pd.DataFrame:
-  """Whether the probabilities mean what they say: a row a model and set.
+  """Measures calibration: a row per model and set.
 
-  With the temperature that was fitted on the tune split, where `evaluate` recorded one.
+  Also at the temperature that was fitted on the tune split, if `evaluate` recorded one.
   """
   rows = []
   for evaluation in results:

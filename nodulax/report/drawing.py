@@ -1,6 +1,6 @@
 """What all figures share: how they look, their files, and panels by set.
 
-The colour-blind can tell the colours apart, and lines differ by their dashes too.
+The colours are distinct to the colour-blind, and lines also differ in their dashes.
 """
 
 import base64
@@ -47,10 +47,10 @@ class Picture:
   """A figure of the report.
 
   Attributes:
-    key: stem of its files, without the number, which depends on what else there is.
+    key: stem of its file names, without its number, which depends on the other figures.
     title: shown above it.
     caption: how to read it.
-    alternative: what it shows, in words, for who cannot see it.
+    alternative: what it shows, in words, for those who cannot see it.
     width: in pixels, on a page.
     svg: the figure; None where it came as a PNG.
     png: the same for slides.
@@ -66,7 +66,7 @@ class Picture:
 
   @property
   def url(self) -> str:
-    """The figure as a page can hold it."""
+    """The figure as a data URL."""
     kind, data = ('png', self.png) if self.svg is None else ('svg+xml', self.svg)
     return f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
 
@@ -96,7 +96,7 @@ def panels(
   *,
   shared_legend: bool = True,
 ) -> Figure:
-  """A panel a set, lettered; `panel` says whether it drew anything of a model."""
+  """Draws a lettered panel per set; `panel` returns whether it drew anything of a model."""
   letters = panel_letters(results.test_sets)
   columns = min(2, len(results.test_sets))
   rows = math.ceil(len(results.test_sets) / columns)
@@ -113,7 +113,7 @@ def panels(
         furnish(axes)
       else:
         axes.text(0.5, 0.5, 'not estimable on this set', ha='center', transform=axes.transAxes)
-    for axes in grid:  # those that no set has taken
+    for axes in grid:  # unused panels
       axes.remove()
     if shared_legend:
       legend_above(figure)
@@ -128,9 +128,9 @@ def grid(
   ylabel: str,
   xlabel: str,
 ) -> Figure:
-  """A row of panels for each set and a column for each model.
+  """Draws a row of panels for each set and a column for each model.
 
-  `panel` says whether it drew anything; it is called in the order of sets and models.
+  `panel` returns whether it drew anything; it is called in the order of sets and models.
   """
   rows, columns = len(results.test_sets), len(results.models)
   letters = panel_letters(results.test_sets)
@@ -157,13 +157,13 @@ def grid(
 
 
 def heading(model: str) -> str:
-  """A model's name above a panel, over several lines."""
+  """Returns a model's name on several lines, to go above a panel."""
   name, *trained_on = paper.full_name(model).split(': ', 1)
   return '\n'.join([textwrap.fill(name, 24), *(textwrap.fill(text, 30) for text in trained_on)])
 
 
 def legend_above(figure: Figure, columns: int = 2) -> None:
-  """One legend for all panels, each entry once."""
+  """Draws one legend for all panels, each entry once."""
   handles = {
     label: handle
     for axes in figure.axes
@@ -181,32 +181,32 @@ def line_with_band(
   high: np.ndarray,
   number: int,
 ) -> None:
-  """A model's curve f64[r] with its interval."""
+  """Draws a model's curve f64[r] with its interval."""
   axes.fill_between(rates, low, high, color=colour(number), alpha=0.18, lw=0)
   axes.plot(rates, middle, color=colour(number), lw=1.5)
 
 
 def errors(rows: pd.DataFrame, measure: str) -> np.ndarray:
-  """How far the intervals of a measure reach below and above it: f64[2, rows], NaN for none."""
+  """Returns how far intervals reach below and above a measure: f64[2, rows], NaN for none."""
   reach = [rows[measure] - rows[f'{measure}_low'], rows[f'{measure}_high'] - rows[measure]]
   return np.clip(np.array(reach, dtype=np.float64), 0, None)
 
 
 def colour(number: int) -> str:
-  """The colour of a model, by its number."""
+  """Returns the colour of a model, by its number."""
   return COLOURS[number % len(COLOURS)]
 
 
 def dash(number: int) -> str | tuple:
-  """The dashes of a model's line, by its number."""
+  """Returns the dashes of a model's line, by its number."""
   return DASHES[(number + number // len(COLOURS)) % len(DASHES)]
 
 
 def described(numbers: pd.DataFrame) -> str:
-  """The AUC of every model on every set, in words.
+  """Describes the AUC of every model on every set.
 
   Args:
-    numbers: as `accuracy.performance` gives.
+    numbers: as `accuracy.performance` returns.
   """
   sets = []
   for test_set, block in numbers.groupby('set', sort=False):
@@ -218,7 +218,7 @@ def described(numbers: pd.DataFrame) -> str:
 
 
 def panel_letters(test_sets: Iterable[str]) -> dict[str, str]:
-  """A letter for each set; a set with its true labels shares that of the set as labelled."""
+  """Returns a letter for each set; a set with true labels shares that of the set as labelled."""
   letters: dict[str, str] = {}
   for test_set in test_sets:
     base = test_set.removesuffix(paper.TRUE)

@@ -1,4 +1,4 @@
-"""What can be wrong with the results of a report."""
+"""The error of the report."""
 
 from nodulax.errors import NodulaxError
 

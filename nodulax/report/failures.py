@@ -27,7 +27,7 @@ class Failures:
 
 
 def failures(evaluation: Evaluation) -> Failures:
-  """All failures of a model on a set; none where no threshold was frozen."""
+  """Returns all failures of a model on a set; none if no threshold was frozen."""
   cases = evaluation.cases
   called = cases['probability'] >= evaluation.threshold
   wrong = cases[(called != (cases['label'] == 1)) & ~np.isnan(evaluation.threshold)]
@@ -41,19 +41,19 @@ def failures(evaluation: Evaluation) -> Failures:
 
 
 def suspects(results: Results) -> pd.DataFrame:
-  """Radiographs whose label most models contradict, the most doubtful of every set first.
+  """Finds radiographs whose label most models contradict, the most doubtful of a set first.
 
-  Confident learning: a model is against a label where it gives the other class at least the
+  Confident learning: a model contradicts a label if it gives the other class at least the
   probability that it gives, on average, to radiographs of that class. Northcutt, Jiang and Chuang,
   Journal of Artificial Intelligence Research 2021;70:1373. Every radiograph here was held out from
-  training, as that asks for. Models that may be at chance on a set have no say there.
+  training, as the method requires. Models that may be at chance on a set are left out there.
   """
   tables = [_suspects_on(results, test_set) for test_set in results.sources]
   return pd.concat(tables).sort_values('rank', kind='stable', ignore_index=True)
 
 
 def at_chance(evaluation: Evaluation) -> bool:
-  """Whether the interval of the AUC includes 0.5: such scores say nothing of a label."""
+  """Whether the interval of the AUC includes 0.5: such scores say nothing about a label."""
   if not evaluation.has_both_classes:
     return False
   cases = evaluation.cases
@@ -64,7 +64,7 @@ def at_chance(evaluation: Evaluation) -> bool:
 
 
 def withheld(results: Results) -> pd.DataFrame:
-  """The models that may be at chance, a row a set and model, with whether any is left there."""
+  """Returns the models that may be at chance, a row per set and model, and if any is left."""
   rows = []
   for test_set in results.sources:
     chance = {evaluation.model: at_chance(evaluation) for evaluation in results.on(test_set)}

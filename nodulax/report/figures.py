@@ -27,7 +27,7 @@ _OTHERS = '#b8bec7'  # colour of the curves of the other models in a model's pan
 def roc_curves(
   results: Results, curves: dict[tuple[str, str], Curves], numbers: pd.DataFrame
 ) -> Picture:
-  """The ROC curve of each model on each set, the other models' in grey behind it."""
+  """Draws the ROC curve of each model on each set, with the other models' in grey."""
   by_pair = {(row['model'], row['set']): row for _, row in numbers.iterrows()}
 
   def panel(axes: Axes, evaluation: Evaluation, number: int) -> bool:
@@ -64,7 +64,7 @@ def roc_curves(
 
 
 def froc_curves(results: Results, curves: dict[tuple[str, str], Curves]) -> Picture | None:
-  """Sensitivity by nodule against false positives an image; None where nothing is located."""
+  """Draws sensitivity by nodule against false positives per image; None if none is located."""
   words = []
 
   def panel(axes: Axes, evaluation: Evaluation, number: int) -> bool:
@@ -87,7 +87,7 @@ def froc_curves(results: Results, curves: dict[tuple[str, str], Curves]) -> Pict
     axes.set(ylim=(-0.02, 1.02), yticks=[0, 0.5, 1])
 
   figure = grid(
-    results, panel, furnish, (2.0, 1.7), 'Sensitivity, by nodule', 'False positives an image'
+    results, panel, furnish, (2.0, 1.7), 'Sensitivity, by nodule', 'False positives per image'
   )
   if not words:
     return None
@@ -95,7 +95,7 @@ def froc_curves(results: Results, curves: dict[tuple[str, str], Curves]) -> Pict
     figure,
     'figure_froc',
     'Free-response ROC curves',
-    'Share of the nodules found against false positives an image, over normal and nodule '
+    'Share of the nodules found against false positives per image, over normal and nodule '
     'radiographs with known truth; the other models in grey. Bands: pointwise 95 % intervals, '
     'bootstrap over patients.',
     'Free-response ROC curves; sensitivity at one false positive an image: '
@@ -106,7 +106,7 @@ def froc_curves(results: Results, curves: dict[tuple[str, str], Curves]) -> Pict
 def reliability(
   results: Results, curves: dict[tuple[str, str], Curves], numbers: pd.DataFrame
 ) -> Picture:
-  """Observed share of nodule radiographs against probability."""
+  """Draws the observed share of nodule radiographs against probability."""
 
   def panel(axes: Axes, evaluation: Evaluation, number: int) -> bool:
     curve = curves[evaluation.model, evaluation.test_set].reliability
@@ -132,7 +132,7 @@ def reliability(
     'figure_calibration',
     'Calibration',
     'Share of radiographs with a nodule against mean probability, in ten bins; bars are 95 % '
-    'intervals (Clopper-Pearson). On the dotted line probabilities mean what they say.',
+    'intervals (Clopper-Pearson). The dotted line is perfect calibration.',
     'Reliability curves; expected calibration error: ' + '; '.join(words) + '.',
   )
 
@@ -140,7 +140,7 @@ def reliability(
 def decision_curves(
   results: Results, curves: dict[tuple[str, str], Curves], prevalence: float | None
 ) -> Picture:
-  """Net benefit by threshold probability."""
+  """Draws net benefit by threshold probability."""
 
   def panel(axes: Axes, evaluation: Evaluation, number: int) -> bool:
     curve = curves[evaluation.model, evaluation.test_set].decision
@@ -166,8 +166,8 @@ def decision_curves(
     panels(results, panel, furnish, size=(4.2, 3.0)),
     'figure_decision',
     'Decision curves',
-    'Net benefit an image, if every radiograph at or above the threshold probability is recalled: '
-    f'true positives minus false positives at the odds of the threshold. Prevalence: {of}. Where '
+    'Net benefit per image if every radiograph at or above the threshold probability is recalled: '
+    f"true positives minus false positives times the threshold's odds. Prevalence: {of}. Where "
     'normal radiographs were drawn to match the nodules, give the prevalence of your clinic '
     '(--prevalence).',
     'Decision curves by set: net benefit of each model against recalling everyone and no one; the '

@@ -20,7 +20,7 @@ _ARROW: dict[str, Any] = {'arrowstyle': '-|>', 'color': '#566172', 'lw': 0.8}
 
 
 def flow_figure(results: Results) -> Picture | None:
-  """A diagram for each set whose builder counted its cohort; None where none did."""
+  """Draws a diagram for each set whose builder counted its cohort; None if none did."""
   cohorts = {test_set: cohort_of(results, test_set) for test_set in results.sources}
   cohorts = {test_set: cohort for test_set, cohort in cohorts.items() if cohort}
   if not cohorts:
@@ -80,7 +80,7 @@ def _lines(text: str) -> int:
 
 
 def _draw(axes: Axes, texts: tuple[str, str, str, str], height: float) -> None:
-  """The boxes in a column, but for what was excluded, which is drawn at the side."""
+  """Draws the boxes in a column, except the exclusions, which are drawn at the side."""
   axes.set(xlim=(0, 1), ylim=(-height, 0))
   axes.axis('off')
   gap, left, right = 0.42, 0.02, 0.44

@@ -10,7 +10,7 @@ from nodulax.report.table import FEW_NOTE, UNKNOWN, Table, count, estimate
 
 
 def nodule_groups_table(numbers: pd.DataFrame) -> Table | None:
-  """Sensitivity by traits of nodules, a column a model."""
+  """Tabulates sensitivity by traits of nodules, a column per model."""
   note = (
     'Sensitivity (95 % interval) at the frozen threshold. Sizes are of the largest nodule, in mm '
     "at the detector; conspicuity and zone are in the source's own words. Groups were not chosen "
@@ -22,9 +22,9 @@ def nodule_groups_table(numbers: pd.DataFrame) -> Table | None:
 
 
 def patient_groups_table(numbers: pd.DataFrame) -> Table | None:
-  """AUC by traits of patients, a column a model."""
+  """Tabulates AUC by traits of patients, a column per model."""
   note = (
-    'AUC (95 % interval). Groups were not chosen for their results, and nothing is corrected for '
+    'AUC (95 % interval). Groups were not chosen by their results, and nothing is corrected for '
     'their number. Sensitivity, specificity and Dice are in the CSV file. ' + FEW_NOTE
   )
   counts = {'Nodule': 'nodule', 'Normal': 'normal'}
@@ -39,7 +39,7 @@ def _groups_table(
   counts: Mapping[str, str],
   note: str,
 ) -> Table | None:
-  """A row a set and group; None where the sets record none of the traits."""
+  """Returns a row per set and group; None if the sets record none of the traits."""
   numbers = numbers[numbers['trait'].isin(traits)]
   if numbers.empty:
     return None

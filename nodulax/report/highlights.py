@@ -1,4 +1,4 @@
-"""What the first screen says: the best model of each set, and how sure that is."""
+"""The first screen: the best model of each set, and how certain that is."""
 
 import pandas as pd
 
@@ -9,24 +9,24 @@ from nodulax.report.table import Table, decimals, estimate, p_value, signed
 
 
 def one_run(results: Results, tables: dict[str, Table]) -> str:
-  """What the tables and figures of the models rest on, in a sentence."""
+  """Says which training runs the tables and figures of the models show."""
   if not results.repeats:
     return (
-      'Each model was trained once. Another training seed would give other numbers, which '
-      'intervals and P values do not include: a small difference between two models may be due to '
-      'the training run.'
+      'Each model was trained once. Another training seed would give other numbers, and '
+      'intervals and P values do not cover that: a small difference between two models may be due '
+      'to the training run.'
     )
   first = {results.of(model)[0].seed for model in results.repeats}
   which = f'seed {first.pop()}' if len(first) == 1 else 'the first seed'
   where = tables['seeds'].title.partition('. ')[0] if 'seeds' in tables else 'numbers.json'
   return (
-    f'Where nothing else is stated, tables and figures show one training run of each model '
-    f'({which}). The others are in {where}; a claim about the models needs them.'
+    f'Unless stated otherwise, tables and figures show one training run of each model '
+    f'({which}). The others are in {where}; a claim about the models must include them.'
   )
 
 
 def highlights(tables: dict[str, Table]) -> list[dict[str, str]]:
-  """The highest AUC of each set, by the mean over seeds, and whether the next is clearly lower."""
+  """Returns the highest AUC of each set, by mean over seeds, and if the next is clearly lower."""
   over_seeds = spreads(tables['seeds'].numbers) if 'seeds' in tables else pd.DataFrame()
   cards = []
   for test_set, block in tables['performance'].numbers.groupby('set', sort=False):
@@ -56,7 +56,7 @@ def highlights(tables: dict[str, Table]) -> list[dict[str, str]]:
 
 
 def _shown(row: pd.Series, runs: pd.Series | None) -> dict[str, str]:
-  """The AUC of one run with its interval, or the mean of several with their range."""
+  """Returns the AUC of one run with its interval, or the mean of several with their range."""
   if runs is None:
     value, _, interval = estimate(row, 'auc').partition(' ')
     return {'auc': f'AUC {value}', 'interval': interval}
@@ -68,7 +68,7 @@ def _shown(row: pd.Series, runs: pd.Series | None) -> dict[str, str]:
 
 
 def _compared(tables: dict[str, Table], test_set: str, best: str, second: str) -> str:
-  """The best model against the next; 'ahead' only where the difference is significant."""
+  """Compares the best model with the next; 'ahead' only where the difference is significant."""
 
   def pair(table: pd.DataFrame) -> pd.Series | None:
     rows = table[
@@ -97,6 +97,6 @@ def _compared(tables: dict[str, Table], test_set: str, best: str, second: str) -
   difference = signed(by)
   sure = f'P {p_value(of_run["p_holm"])} (Holm), one training run each.'
   if of_run['p_holm'] < SIGNIFICANT:
-    # Ranked by the mean over seeds, or by radiographs that the next has not read, it may be behind.
+    # Ranked by the mean over seeds, or on radiographs that the next has not read, it can be behind.
     return f' {"Ahead of" if by > 0 else "Behind"} {name}: {difference}, {sure}'
   return f' No significant difference from {name}: {difference}, {sure}'

@@ -1,4 +1,4 @@
-"""What `nodulax labels` found out about labels: its files, read and checked."""
+"""Reads and checks the files of `nodulax labels`."""
 
 import dataclasses
 import json
@@ -16,25 +16,24 @@ from nodulax.report.drawing import Picture
 from nodulax.report.errors import ReportError
 from nodulax.report.table import decimals
 
-MOST_BYTES = 4 << 20  # of a JSON file; larger ones are not these commands'
+MOST_BYTES = 4 << 20  # of a JSON file; these commands write none larger
 MOST_PICTURE_BYTES = 16 << 20
 MOST_PIXELS = 1 << 25  # of a picture: a small PNG may unpack to gigabytes
 MOST_IMAGES = 1e9
 SHOWN = 10  # suspects of an audit
 _METHODS = {
   'second': 'second reading',
-  'readers': 'several readers, none taken for the truth',
+  'readers': 'several readers, none taken as the truth',
   'network': 'network alone',
 }
-# Of each part of the study of wrong labels its title, and what its figure shows.
+# The title and caption of each part of the study of wrong labels.
 _STUDIED = {
   'budget': (
     'What reading labels again is worth',
-    'AUC of networks trained after some labels were read again, by how many and by how they were '
-    'chosen',
+    'AUC of networks trained after some labels were read again, by their number and choice',
   ),
   'losses': (
-    'Which loss bears wrong labels best',
+    'Which loss copes with wrong labels best',
     'AUC of networks trained with each loss, by the share of wrong labels',
   ),
   'noise': (
@@ -47,13 +46,13 @@ MEASURES = ('auc', 'sensitivity', 'specificity')
 
 @dataclasses.dataclass(frozen=True)
 class LabelQuality:
-  """Everything that was found, each empty where there is nothing of its kind.
+  """Everything that was found; empty where nothing was.
 
   Attributes:
-    audits: a row an audit: how many labels, how many are probably wrong.
+    audits: a row per audit: how many labels, how many are probably wrong.
     audit: the first suspects of every audit, without identifiers of patients.
-    noise_rates: a row a file of rates: how often labels are wrong, with intervals.
-    corrected: a row a file and measure: against the labels, and corrected.
+    noise_rates: a row per file of rates: how often labels are wrong, with intervals.
+    corrected: a row per file and measure: against the labels, and corrected.
     studies: the figures of a study of wrong labels.
   """
 
@@ -67,7 +66,7 @@ class LabelQuality:
 def read_label_quality(folders: Iterable[pathlib.Path]) -> LabelQuality:
   """Reads the outputs of `nodulax labels` in folders and up to two levels below.
 
-  A JSON file is known by what it holds, as its name is the user's.
+  JSON files are recognised by their content, since users name them.
 
   Raises:
     ReportError: one of them is damaged.
@@ -103,7 +102,7 @@ def read_label_quality(folders: Iterable[pathlib.Path]) -> LabelQuality:
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:
-  """A JSON object; an empty one for whatever cannot be a file of these commands."""
+  """Reads a JSON object; returns an empty one if it cannot be a file of these commands."""
   if not path.is_file() or path.stat().st_size > MOST_BYTES:
     return {}
   try:
@@ -129,7 +128,7 @@ def _audit(path: pathlib.Path, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _suspects(path: pathlib.Path, name: str) -> pd.DataFrame:
-  """The first suspects; patient_id is not read."""
+  """Reads the first suspects, but not patient_id."""
   file = CsvFile(
     path.with_name('suspects.csv'),
     ('rank', 'image_id', 'label', 'probability', 'wrong'),
@@ -174,7 +173,7 @@ def _corrected(path: pathlib.Path, values: dict[str, Any]) -> list[dict[str, Any
 
 
 def _studied(path: pathlib.Path, rows: list[Any], before: int) -> list[Picture]:
-  """The figure beside a part of the study, decoded and written anew; its mean AUCs in words."""
+  """Re-encodes the figure beside a part of the study; describes its mean AUCs."""
   picture = path.with_suffix('.png')
   if not picture.is_file() or picture.stat().st_size > MOST_PICTURE_BYTES:
     return []
@@ -200,8 +199,8 @@ def _studied(path: pathlib.Path, rows: list[Any], before: int) -> list[Picture]:
     Picture(
       f'figure_{path.stem}_{before + 1}',
       title,
-      f'{shown}: {seeds} training {"seed" if seeds == 1 else "seeds"}, whose dots lie round the '
-      'mean. Dotted: with all labels right. Simulated: the truth must be known for this.',
+      f'{shown}. {seeds} training {"seed" if seeds == 1 else "seeds"} (dots) and their mean. '
+      'Dotted: all labels right. Simulated, because the truth must be known.',
       f'Mean AUC: {words}.',
       round(pixels.shape[1] * 0.72),
       None,
@@ -211,7 +210,7 @@ def _studied(path: pathlib.Path, rows: list[Any], before: int) -> list[Picture]:
 
 
 def _estimate(path: pathlib.Path, values: Any, name: str) -> dict[str, float]:
-  """A value with its interval, in three columns."""
+  """Returns a value with its interval, in three columns."""
   of = values.get(name) if isinstance(values, dict) else None
   return {
     name + suffix: _number(path, of, key, 1, f'{name}.')
@@ -220,7 +219,7 @@ def _estimate(path: pathlib.Path, values: Any, name: str) -> dict[str, float]:
 
 
 def _number(path: pathlib.Path, values: Any, name: str, most: float, within: str = '') -> float:
-  """A number from 0 to `most`."""
+  """Returns a number from 0 to `most`."""
   value = values.get(name) if isinstance(values, dict) else None
   if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
     raise ReportError(

@@ -1,4 +1,4 @@
-"""The tables of what `nodulax labels` found out."""
+"""The tables of what `nodulax labels` found."""
 
 import pandas as pd
 
@@ -7,7 +7,7 @@ from nodulax.report.table import Table, count, decimals, estimate
 
 
 def audit_table(numbers: pd.DataFrame) -> Table:
-  """The labels that are most likely wrong."""
+  """Tabulates the labels that are most likely wrong."""
   shown = pd.DataFrame(
     {
       'Audit': numbers['file'],
@@ -26,7 +26,7 @@ def audit_table(numbers: pd.DataFrame) -> Table:
 
 
 def noise_rates_table(numbers: pd.DataFrame) -> Table:
-  """How often labels are wrong."""
+  """Tabulates how often labels are wrong."""
   shown = pd.DataFrame(
     {
       'File': numbers['file'],
@@ -36,14 +36,14 @@ def noise_rates_table(numbers: pd.DataFrame) -> Table:
     }
   )
   note = (
-    'Share of wrong labels (95 % interval). By the network alone they rest on its errors having '
-    'nothing to do with those of the labels; a random sample read again does not.'
+    'Share of wrong labels (95 % interval). Estimates from the network alone assume that its '
+    'errors are unrelated to those of the labels; those from a random sample read again do not.'
   )
   return Table('table_noise_rates', 'How often labels are wrong', numbers, shown, note)
 
 
 def corrected_table(numbers: pd.DataFrame) -> Table:
-  """Test figures against the labels, and corrected for wrong ones."""
+  """Tabulates test figures against the labels, and corrected for wrong ones."""
   names = {'auc': 'AUC', 'sensitivity': 'Sensitivity', 'specificity': 'Specificity'}
   shown = pd.DataFrame(
     {
@@ -54,8 +54,8 @@ def corrected_table(numbers: pd.DataFrame) -> Table:
     }
   )
   note = (
-    'Corrected for the rates of wrong labels (95 % interval of radiographs and rates), if a wrong '
-    'label has nothing to do with how hard a radiograph is to read.'
+    'Corrected for the rates of wrong labels (95 % interval over radiographs and rates), if wrong '
+    'labels are unrelated to how hard a radiograph is to read.'
   )
   title = 'Test figures as labelled and corrected'
   return Table('table_corrected', title, numbers, shown, note, grouped=True)

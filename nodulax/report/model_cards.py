@@ -1,4 +1,4 @@
-"""Model cards: what each model is, what it was tested on, what it is for and what not.
+"""Model cards: what each model is, what it was tested on, and its use and limits.
 
 After Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
 """
@@ -21,11 +21,9 @@ INTENDED_USE = (
   'pulmonary nodules and masses on frontal chest radiographs of adults.'
 )
 LIMITS = (
-  'It gives a score for a nodule or mass and for nothing else; a low score does not clear a '
-  'radiograph.',
-  'Not meant for children, nor for lateral radiographs; not tested prospectively, nor with '
-  'readers.',
-  'Sets with as many normal as nodule radiographs are not a clinic: predictive values and '
+  'It scores only nodules and masses; a low score does not clear a radiograph.',
+  'Not meant for children or lateral radiographs; not tested prospectively or with readers.',
+  'Sets with as many normal as nodule radiographs do not represent a clinic: predictive values and '
   'calibration do not carry over to another prevalence.',
   'Heat maps show where the score comes from, not where a nodule ends.',
   'Intervals cover the choice of radiographs, not the spread between training seeds.',
@@ -50,10 +48,10 @@ class ModelCard:
 
 
 def model_cards(results: Results, numbers: pd.DataFrame) -> list[ModelCard]:
-  """A card for each model.
+  """Makes a card for each model.
 
   Args:
-    results: of all models on all sets.
+    results: evaluations of all models on all sets.
     numbers: `performance` of the results.
   """
   rows = {(row['model'], row['set']): row for _, row in numbers.iterrows()}

@@ -14,7 +14,7 @@ TABLES = tuple(re.findall(r"table_of\('(\w+)'", _PAGE))
 
 
 def numbered_tables(tables: Mapping[str, Table]) -> dict[str, Table]:
-  """The tables, in order, as 'Table 1. ...' and so on."""
+  """Returns the tables in order, titled 'Table 1. ...' and so on."""
   present = [name for name in TABLES if name in tables]
   return {
     name: dataclasses.replace(tables[name], title=f'Table {number}. {tables[name].title}')
@@ -25,7 +25,7 @@ def numbered_tables(tables: Mapping[str, Table]) -> dict[str, Table]:
 def numbered_figures(
   pictures: Mapping[str, Sequence[Picture]],
 ) -> dict[str, list[Picture]]:
-  """The figures, in order, as 'Figure 1. ...' and so on; a name may have several."""
+  """Returns the figures in order, titled 'Figure 1. ...' and so on; a name may have several."""
   numbered: dict[str, list[Picture]] = {}
   number = 0
   for name in FIGURES:

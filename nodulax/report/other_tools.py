@@ -1,7 +1,7 @@
 """Another tool's predictions, to be compared with nodulax's in the same report.
 
-A CSV file with a line a radiograph; README.md in this folder says what the columns mean. Nothing
-in it is believed before it is checked.
+They are in a CSV file with one line per radiograph; README.md in this folder explains the columns.
+Everything in the file is checked.
 """
 
 import os
@@ -25,16 +25,16 @@ def read_predictions(path: str | os.PathLike, results: Results) -> list[Evaluati
   """Reads a CSV file of predictions; the file's name, without its ending, names the model.
 
   Args:
-    path: of the file.
-    results: what the runs gave; says of known radiographs what the file leaves out.
+    path: the file.
+    results: those of the runs, which supply what the file leaves out.
 
   Raises:
-    ReportError: the file is unfit; says which line and column, and what to do.
+    ReportError: the file is invalid; the message names line, column and remedy.
   """
   path = pathlib.Path(path)
   if not is_plain(path.stem) or path.stem in results.models:
     raise ReportError(
-      f'{path}: its name would name the model, and {path.stem!r} is taken or odd; rename the file'
+      f'{path}: its name names the model, but {path.stem!r} is taken or unsafe; rename the file'
     )
   file = CsvFile(path, REQUIRED, OPTIONAL, ReportError)
   cases = read_cases(file)
@@ -83,7 +83,7 @@ def read_predictions(path: str | os.PathLike, results: Results) -> list[Evaluati
 
 
 def _guess_set(file: CsvFile, results: Results) -> str:
-  """The one set that has all of the file's radiographs; not a set's true labels beside it."""
+  """Returns the only set that has all of the file's radiographs, not counting true labels."""
   image_ids = set(file.text('image_id'))
   fitting = [
     test_set
@@ -92,7 +92,7 @@ def _guess_set(file: CsvFile, results: Results) -> str:
   ]
   if len(fitting) != 1:
     raise ReportError(
-      f'{file.path}: without a column set, its radiographs must all be of one set of the runs, and '
+      f'{file.path}: without a column set, its radiographs must all be of one set of the runs, but '
       f'they fit {len(fitting)} of: {", ".join(results.test_sets) or "none"}; add the column'
     )
   return fitting[0]

@@ -28,7 +28,7 @@ FEWEST = 10  # radiographs of a class; a group with fewer is listed and not draw
 
 
 def summary(numbers: pd.DataFrame) -> Picture:
-  """AUC with interval of every model on every set, and the published ones."""
+  """Draws AUC with interval of every model on every set, and the published ones."""
   sets, models = list(dict.fromkeys(numbers['set'])), list(dict.fromkeys(numbers['model']))
   step = 0.8 / len(models)
   published = numbers['published_auc'].notna().any()
@@ -70,7 +70,7 @@ def summary(numbers: pd.DataFrame) -> Picture:
 
 
 def distributions(results: Results) -> Picture:
-  """The probabilities given to normal and to nodule radiographs."""
+  """Draws the probabilities given to normal and to nodule radiographs."""
   bins = np.linspace(0, 1, 26)
   words = []
 
@@ -107,13 +107,13 @@ def distributions(results: Results) -> Picture:
 
 
 def forest(numbers: pd.DataFrame, of_nodules: bool) -> Picture | None:
-  """Sensitivity by traits of nodules, or AUC by traits of patients; None where none is known.
+  """Draws sensitivity by traits of nodules, or AUC by traits of patients; None if none is known.
 
   Groups that are too small for a useful interval are listed in the caption instead.
 
   Args:
-    numbers: as `subgroups.subgroups` gives.
-    of_nodules: which of the two.
+    numbers: as `subgroups.subgroups` returns.
+    of_nodules: True for traits of nodules, False for traits of patients.
   """
   traits, measure = (NODULE_TRAITS, 'sensitivity') if of_nodules else (PATIENT_TRAITS, 'auc')
   if numbers.empty:
@@ -139,7 +139,7 @@ def forest(numbers: pd.DataFrame, of_nodules: bool) -> Picture | None:
 
 
 def _forest(shown: pd.DataFrame, measure: str, label: str) -> Figure:
-  """A panel a set, a line of text a group, a dot with its interval a model."""
+  """Draws a panel per set, a line of text per group, a dot with interval per model."""
   sets, models = list(dict.fromkeys(shown['set'])), list(dict.fromkeys(shown['model']))
   heights = _heights(shown)
   step = 0.8 / len(models)
@@ -159,7 +159,7 @@ def _forest(shown: pd.DataFrame, measure: str, label: str) -> Figure:
       axes.grid(axis='x', color='#dddddd')
       if measure == 'auc':
         axes.axvline(0.5, color='#888888', lw=0.8, ls=':')
-    panels[0].set_xlim(right=1.02)  # last: it ends the fitting of all panels to what they hold
+    panels[0].set_xlim(right=1.02)  # last, because it ends autoscaling
     panels[0].set_yticks(
       list(heights.values()), [group_name(trait, group) for trait, group in heights]
     )
@@ -170,7 +170,7 @@ def _forest(shown: pd.DataFrame, measure: str, label: str) -> Figure:
 
 
 def _heights(shown: pd.DataFrame) -> dict[tuple[str, str], float]:
-  """Where each group of each trait is drawn, from the top down, with a gap between traits."""
+  """Places each group of each trait, from the top down, with a gap between traits."""
   order = list(TRAITS)
   pairs = list(dict.fromkeys(zip(shown['trait'], shown['group'], strict=True)))
   pairs.sort(key=lambda pair: (order.index(pair[0]), *place(*pair)))
@@ -182,7 +182,7 @@ def _heights(shown: pd.DataFrame) -> dict[tuple[str, str], float]:
 
 
 def _listed(small: pd.DataFrame, of_nodules: bool) -> str:
-  """The groups that are not drawn, with their counts, in a sentence."""
+  """Lists the groups that are not drawn, with their counts, in a sentence."""
   if small.empty:
     return ''
   parts = []
@@ -195,6 +195,6 @@ def _listed(small: pd.DataFrame, of_nodules: bool) -> str:
       of_sets.append(f'{paper.set_name(str(test_set))} {counts}')
     parts.append(f'{group_name(str(trait), str(group))} ({", ".join(of_sets)})')
   return (
-    f' Not drawn, because fewer than {FEWEST} radiographs of a class give no useful interval (how '
-    f'many with a nodule{"" if of_nodules else " and without"}): {"; ".join(parts)}.'
+    f' Not drawn, because fewer than {FEWEST} radiographs of a class give no useful interval '
+    f'(number with a nodule{"" if of_nodules else " and without"}): {"; ".join(parts)}.'
   )

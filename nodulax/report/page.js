@@ -1,5 +1,5 @@
 'use strict';
-// The page is whole without this script, which adds searching, sorting and enlarging.
+// The page is complete without this script, which adds searching, sorting and enlarging.
 
 for (const block of document.querySelectorAll('div.table')) {
   const input = block.querySelector('input[type=search]');
@@ -20,7 +20,7 @@ for (const block of document.querySelectorAll('div.table')) {
   show();
 }
 
-// '<0.001' and '1,234' are numbers, '0.91 (0.88–0.93)' is 0.91; other text has none.
+// '<0.001' and '1,234' are numbers, '0.91 (0.88–0.93)' is 0.91; other text is not a number.
 const number = (text) => {
   const found = text.replace(/,/g, '').replace('−', '-').match(/^\s*<?\s*(-?\d+(\.\d+)?)/);
   return found ? parseFloat(found[1]) : NaN;

@@ -38,7 +38,7 @@ _SECTIONS = (
   ('labels', 'Label quality'),
   ('appendix', 'Appendix'),
 )
-# Sections that are left out where none of these tables and figures are there.
+# Sections that are left out if they have none of these tables and figures.
 _NEEDS = {
   'questions': ('questions',),
   'training': ('training', 'seeds'),
@@ -54,15 +54,15 @@ class Content:
 
   Attributes:
     title: what was evaluated.
-    created: the day.
+    created: the date.
     version: of nodulax.
-    results: of all models on all sets.
-    tables: by the name under which the template knows them.
-    pictures: likewise; a name may have several.
-    failures: of each model on each set.
-    cards: a model card each.
+    results: evaluations of all models on all sets.
+    tables: by their names in the template.
+    pictures: by their names in the template; a name may have several.
+    failures: failures of each model on each set.
+    cards: one per model.
     remarks: on the cohorts, by set.
-    audits: what `nodulax labels audit` counted, a row an audit.
+    audits: what `nodulax labels audit` counted, a row per audit.
   """
 
   title: str
@@ -78,7 +78,7 @@ class Content:
 
 
 def render(content: Content) -> str:
-  """The page as HTML."""
+  """Renders the page as HTML."""
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
     autoescape=lambda name: name is None or name.endswith('.html.jinja'),
@@ -123,7 +123,7 @@ def render(content: Content) -> str:
 
 
 def _sections(content: Content) -> list[tuple[str, str]]:
-  """The sections of which there is something to show: their anchors and names."""
+  """Lists the sections that have content: their anchors and names."""
   made = {*content.tables, *content.pictures}
   return [
     (anchor, name)
@@ -142,14 +142,14 @@ def _legend(results: Results) -> list[tuple[str, str]]:
 
 
 def _withheld(results: Results) -> list[str]:
-  """Why some models, or all, have no say about the labels of a set."""
+  """Says why some or all models do not judge the labels of a set."""
   sentences = []
   for test_set, rows in withheld(results).groupby('set', sort=False):
     models = ' and '.join(map(paper.model_name, rows['model']))
     if rows['all'].all():
       sentences.append(
         f'{paper.set_name(str(test_set))}: withheld. The interval of every AUC there includes 0.5, '
-        'so these models may be at chance and say nothing of the labels.'
+        'so these models may be at chance and say nothing about the labels.'
       )
     else:
       sentences.append(
@@ -160,12 +160,12 @@ def _withheld(results: Results) -> list[str]:
 
 
 def _audited(audits: pd.DataFrame) -> list[str]:
-  """What each audit found, in a sentence."""
+  """Says what each audit found, in a sentence."""
   sentences = []
   for _, row in audits.iterrows():
     found = (
       f'{row["file"]}: of {row["images"]:,.0f} labels about {row["expected_wrong"]:,.0f} are '
-      f'wrong, by the network alone; {row["more_likely_wrong"]:,.0f} are more likely '
+      f'wrong, as the network estimates; {row["more_likely_wrong"]:,.0f} are more likely '
       'wrong than right.'
     )
     if row['auc'] >= 0:
@@ -178,7 +178,7 @@ def _audited(audits: pd.DataFrame) -> list[str]:
 
 
 def _galleries(content: Content) -> list[dict[str, Any]]:
-  """The worst failures of each model on each set, where there are pictures of them."""
+  """Collects the worst failures of each model on each set, where there are pictures of them."""
   galleries = []
   for of_model in content.failures:
     evaluation = of_model.evaluation

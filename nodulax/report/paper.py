@@ -1,4 +1,4 @@
-"""What Kim et al. state, and the names and the order in which the report shows models and sets.
+"""The numbers of Kim et al., and the names and order of models and sets in the report.
 
 Kim JY, Ryu WS, Kim D, Kim EY. Better performance of deep learning pulmonary nodule detection using
 chest radiography with reference to computed tomography: data quality is matter. The text gives
@@ -25,7 +25,7 @@ TEST_SETS = {'nih': 'NIH', 'aihub': 'AI-HUB', 'gmc': 'GMC', 'vindr': 'VinBig'}
 # Sets that the paper does not have.
 OTHER_SETS = {'hospital': 'Hospital', 'jsrt': 'JSRT'}
 
-# Ends the name of a set whose labels are the true ones of the set before it.
+# Suffix of a set that has the true labels of the set without it.
 TRUE = '_true'
 
 AUC = {
@@ -47,7 +47,7 @@ P_VALUE = {
   ('aihub_image', 'nih_aihub_image', 'vindr'): '<0.001',
 }
 
-# What the paper asks, and the two models of which the first should be the better one if so.
+# The paper's questions; the answer is yes if the first model is better than the second.
 QUESTIONS = {
   ('aihub_image', 'nih_image'): 'Do labels referenced to CT beat labels mined from reports?',
   ('nih_aihub_pixel', 'nih_aihub_image'): 'Do pixel-level labels beat image-level ones?',
@@ -61,17 +61,17 @@ def is_external(test_set: str) -> bool:
 
 
 def model_name(model: str) -> str:
-  """A model's name for people."""
+  """Returns a model's display name."""
   return MODELS.get(model, model.replace('_', ' '))
 
 
 def full_name(model: str) -> str:
-  """A model's name with what it is, for legends."""
+  """Returns a model's name with what it is, for legends."""
   return ': '.join(filter(None, (model_name(model), TRAINED_ON.get(model, ''))))
 
 
 def set_name(test_set: str) -> str:
-  """A set's name for people."""
+  """Returns a set's display name."""
   base = test_set.removesuffix(TRUE)
   name = (TEST_SETS | OTHER_SETS).get(base, base.replace('_', ' '))
   return name if base == test_set else f'{name}, true labels'

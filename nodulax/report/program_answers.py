@@ -1,6 +1,6 @@
-"""What the program itself answers of the reporting checklists: how nodulax's own models work.
+"""The checklist answers that the program gives: how nodulax's own models work.
 
-None of it holds for another tool whose predictions are compared.
+They do not apply to other tools whose predictions are compared.
 """
 
 from nodulax.report import paper
@@ -18,12 +18,12 @@ MATCHED = ('nih', 'aihub')  # as many as there are with a nodule
 
 
 def program_answers(results: Results, version: str) -> dict[str, str]:
-  """Topic of checklists.csv: the answer; none without a model of nodulax's own.
+  """Returns the answer to each topic of checklists.csv; none without a model of nodulax's own.
 
   Where other tools are compared, an answer begins with the models for which it holds.
 
   Args:
-    results: of all models on all sets.
+    results: evaluations of all models on all sets.
     version: this program and its version.
   """
   own = [evaluation for evaluation in results if evaluation.folder is not None]
@@ -38,15 +38,15 @@ def program_answers(results: Results, version: str) -> dict[str, str]:
     for among in (DRAWN, MATCHED)
   )
   answers = {
-    'technology': 'Deep learning: convolutional networks on frontal chest radiographs, for the '
-                  'presence of a pulmonary nodule or mass.',
+    'technology': 'Deep learning: convolutional networks that detect pulmonary nodules and '
+                  'masses on frontal chest radiographs.',
     'intended_use': INTENDED_USE,
     'deidentification': 'Patient identifiers are replaced by keyed hashes (HMAC-SHA256) when the '
                         'shards are built; image identifiers of hospitals too.',
-    'sampling': f'The builder draws normal radiographs from a seed: {drawn}.' if drawn else '',
+    'sampling': f'The builder draws normal radiographs with a seed: {drawn}.' if drawn else '',
     'reference': _reference(results, sets),
-    'partitions': 'Train 70 %, tune 10 %, test 20 %, drawn by patient from a seed and stratified '
-                  'by label, or the official split; external sets are test alone.',
+    'partitions': 'Train 70 %, tune 10 %, test 20 %, drawn by patient with a seed and stratified '
+                  'by label, or the official split; external sets are only for testing.',
     'disjoint': 'Patient: no patient is in two splits.',
     'selection': 'The checkpoint with the highest AUC on the tune split.',
     'ensembling': 'None.',
@@ -54,7 +54,7 @@ def program_answers(results: Results, version: str) -> dict[str, str]:
     'limitations': ' '.join(LIMITS) + ' Others: author.',
     'updating': 'None: evaluation changes no model, and thresholds were frozen on the tune split.',
     'predictions': 'The sigmoid of the network; predictions.csv keeps each.',
-    'imbalance': (f'As many normal radiographs as with nodule: {matched}. ' if matched else '')
+    'imbalance': (f'As many normal as nodule radiographs: {matched}. ' if matched else '')
                  + 'Probabilities are not recalibrated for another prevalence.',
     'thresholds': "Youden's index on the tune split, then frozen.",
     'poor_input': 'A file that cannot be read is an error that names it; poor image quality is '
@@ -65,7 +65,7 @@ def program_answers(results: Results, version: str) -> dict[str, str]:
                      f'resize, CLAHE; the parameters: {options}.',
     'model': 'DenseNet with squeeze-and-excitation, then two convolutions; the parameters: '
              f'{options}.',
-    'initialisation': 'Weights of ImageNet or of another run, or random ones; which, under init: '
+    'initialisation': 'Weights from ImageNet or another run, or random ones; see init: '
                       f'{options}.',
     'training': 'Adam on binary cross-entropy, with pixel-wise cross-entropy for network 2; every '
                 f'option: {options}.',
@@ -73,16 +73,16 @@ def program_answers(results: Results, version: str) -> dict[str, str]:
   if len(models) == len(results.models):
     return answers
   holds_for = '; '.join(map(paper.model_name, models))
-  return {topic: f'Of {holds_for}: {answer}' for topic, answer in answers.items() if answer}
+  return {topic: f'For {holds_for}: {answer}' for topic, answer in answers.items() if answer}
 
 
 def _reference(results: Results, sets: list[str]) -> str:
-  """How the truth of each set was found, where the program knows."""
+  """Says how the truth of each set was found, where the program knows."""
   known = []
   for test_set in sets:
     if results.is_true(test_set):
-      known.append(f'{paper.set_name(test_set)}: known, as it is simulated')
+      known.append(f'{paper.set_name(test_set)}: known, because simulated')
     elif test_set in REFERENCE:
       made = ', imitated by the simulator' if results.is_simulated(test_set) else ''
       known.append(f'{paper.set_name(test_set)}: {REFERENCE[test_set]}{made}')
-  return f'{"; ".join(known)}. Say what holds for other sets.' if known else ''
+  return f'{"; ".join(known)}. Other sets: author.' if known else ''

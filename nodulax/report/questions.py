@@ -1,4 +1,4 @@
-"""The paper's two questions, asked of every training seed on the sets that nobody learned from."""
+"""The paper's two questions, for every training seed on the sets that no model learned from."""
 
 import functools
 import math
@@ -16,12 +16,11 @@ from nodulax.statistics import roc
 
 
 def questions(results: Results) -> pd.DataFrame:
-  """A row a question, external set and seed: the one model's AUC minus the other's, DeLong's p.
+  """Returns a row per question, external set and seed: difference in AUC, DeLong's p.
 
-  The columns that begin with `mean_` are of all seeds of a question and set together, with an
-  interval that counts radiographs and seeds (`roc.seeds_test`); NaN for one seed. Empty without the
-  models that a question is about. P is raw: these are two questions that were asked beforehand, not
-  the best of many pairs.
+  The columns that begin with `mean_` are over all seeds of a question and set, with an interval
+  that covers radiographs and seeds (`roc.seeds_test`); NaN for one seed. Empty without the models
+  of a question. P is raw, because the two questions were asked beforehand, not chosen from many.
   """
   rows: list[dict[str, Any]] = []
   for (model_a, model_b), question in paper.QUESTIONS.items():
@@ -38,7 +37,7 @@ def questions(results: Results) -> pd.DataFrame:
 
 
 def _together(pairs: list[tuple[Evaluation, Evaluation]]) -> dict[str, float]:
-  """The mean difference over the seeds with its interval and p."""
+  """Returns the mean difference over the seeds with its interval and p."""
   names = ('mean_difference', 'mean_difference_low', 'mean_difference_high', 'mean_p')
   unknown = dict.fromkeys(names, math.nan)
   if len(pairs) < 2:
@@ -59,12 +58,12 @@ def _together(pairs: list[tuple[Evaluation, Evaluation]]) -> dict[str, float]:
 
 
 def answers(numbers: pd.DataFrame) -> pd.DataFrame:
-  """A row a question and set: mean and spread of the difference over the seeds, and the answer.
+  """Returns per question and set the mean and spread of the difference, and the answer.
 
   One seed has no spread.
 
   Args:
-    numbers: as `questions` gives.
+    numbers: as `questions` returns.
   """
   over = pd.DataFrame(
     {
@@ -89,10 +88,10 @@ def answers(numbers: pd.DataFrame) -> pd.DataFrame:
 
 
 def sentences(numbers: pd.DataFrame) -> list[tuple[str, str, str]]:
-  """Each question, its answer in a few words, and the effect with interval and seeds.
+  """Returns each question, its answer in a few words, and the effect with interval and seeds.
 
   Args:
-    numbers: as `questions` gives; a question that was not asked has no sentence.
+    numbers: as `questions` returns; a question without rows has no sentence.
   """
   if numbers.empty:
     return []
@@ -147,7 +146,7 @@ def _effect(over: pd.DataFrame, numbers: pd.DataFrame) -> str:
 
 
 def _answer(rows: pd.DataFrame) -> str:
-  """'higher in 2 of 3 seeds, P < 0.05 in 1; not in 1 ...'; nothing from one seed alone."""
+  """'higher in 2 of 3 seeds, P < 0.05 in 1; not in 1 ...'; no claim from one seed."""
   if len(rows) == 1:
     return 'one seed: no claim'
   parts = []

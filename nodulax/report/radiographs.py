@@ -29,15 +29,15 @@ class Film:
 
   Attributes:
     kind: such as 'miss'.
-    model: whose heat map it is.
-    test_set: of the radiograph.
-    image_id: of the radiograph.
+    model: model of the heat map.
+    test_set: set of the radiograph.
+    image_id: id of the radiograph.
     score: the probability that the model gives it.
-    facts: what is known of it, in words.
-    alternative: what it shows, in words, for who cannot see it.
+    facts: what is known about it, in words.
+    alternative: what it shows, in words, for those who cannot see it.
     image: as a data URL.
     heat_map: as a data URL with transparency; None where there is none.
-    outline: of the truth, as an SVG path on `size`; None where it is not known.
+    outline: true outline, as an SVG path on `size`; None where it is not known.
     size: (width, height) of the picture that the outline is on.
   """
 
@@ -55,7 +55,7 @@ class Film:
 
 
 def film(results: Results, evaluation: Evaluation, image_id: str, kind: str) -> Film | None:
-  """A radiograph of a set with a model's heat map; None where there is no picture of it."""
+  """Shows a radiograph of a set with a model's heat map; None if there is no picture of it."""
   thumbnail = _of_set(results, evaluation.test_set, 'thumbnails', image_id)
   if thumbnail is None:
     return None
@@ -83,7 +83,7 @@ def film(results: Results, evaluation: Evaluation, image_id: str, kind: str) -> 
 
 
 def facts(case: pd.Series) -> str:
-  """What is known of a radiograph, in words."""
+  """Says what is known about a radiograph."""
   known = [
     f'{case["nodule_diameter_mm"]:.0f} mm' if case['nodule_diameter_mm'] > 0 else '',
     *(str(case[name]).replace('_', ' ') if case[name] != UNKNOWN else '' for name in ('zone',)),
@@ -97,11 +97,11 @@ def facts(case: pd.Series) -> str:
 
 
 def representative(results: Results, test_set: str) -> Picture | None:
-  """The figure of a set: truth and each model's heat map; None where there are no pictures.
+  """Draws truth and each model's heat map for a set; None if there are no pictures.
 
-  Chosen by rule and not by eye: the located nodule radiographs at the quartiles of Dice, averaged
-  over the models (of probability, where nothing is located), and the normal one of median
-  probability.
+  Radiographs are chosen by rule, not by eye: the located nodule radiographs at the quartiles of
+  Dice, averaged over the models (of probability, where nothing is located), and the normal one of
+  median probability.
   """
   evaluations = [evaluation for evaluation in results.on(test_set) if evaluation.folder is not None]
   chosen = _chosen(evaluations) if evaluations else []
@@ -129,7 +129,7 @@ def representative(results: Results, test_set: str) -> Picture | None:
 def _representative(
   results: Results, evaluations: list[Evaluation], shown: dict[str, np.ndarray]
 ) -> Figure:
-  """A row for each radiograph, by image_id: with its true outline, then each model's heat map."""
+  """Draws a row for each radiograph, by image_id: its true outline, then each heat map."""
   columns = 1 + len(evaluations)
   with mpl.rc_context(STYLE):
     figure = Figure(figsize=(1.9 * columns + 0.5, 2.05 * len(shown) + 0.5))
@@ -156,7 +156,7 @@ def _representative(
 def _with_truth(
   axes: Axes, results: Results, evaluation: Evaluation, image_id: str, thumbnail: np.ndarray
 ) -> None:
-  """A radiograph with its true outline, and what it is."""
+  """Draws a radiograph with its true outline, and says what it is."""
   case = evaluation.cases.loc[image_id]
   truth = _of_set(results, evaluation.test_set, 'truths', image_id)
   axes.imshow(thumbnail, cmap='gray', vmin=0, vmax=255)
@@ -171,7 +171,7 @@ def _with_truth(
 def _with_heat_map(
   axes: Axes, evaluation: Evaluation, image_id: str, thumbnail: np.ndarray
 ) -> None:
-  """A radiograph under a model's heat map, and what the model says of it."""
+  """Draws a radiograph under a model's heat map, with probability and Dice."""
   heat_map = _read(evaluation, 'heat_maps', image_id)
   if image_id not in evaluation.cases.index or heat_map is None:
     axes.text(0.5, 0.5, 'no heat map', ha='center', transform=axes.transAxes)
@@ -183,7 +183,7 @@ def _with_heat_map(
 
 
 def _chosen(evaluations: list[Evaluation]) -> list[str]:
-  """The radiographs of the figure, the worst found first, a normal one last."""
+  """Chooses the radiographs of the figure, the worst found first, a normal one last."""
 
   def mean(column: str, label: int) -> pd.Series:
     values = [
@@ -202,13 +202,13 @@ def _chosen(evaluations: list[Evaluation]) -> list[str]:
 
 
 def _of_set(results: Results, test_set: str, kind: str, image_id: str) -> np.ndarray | None:
-  """A picture that does not depend on the model, from whichever evaluation has it."""
+  """Reads a picture that does not depend on the model, from any evaluation that has it."""
   found = (_read(evaluation, kind, image_id) for evaluation in results.on(test_set))
   return next((picture for picture in found if picture is not None), None)
 
 
 def _read(evaluation: Evaluation, kind: str, image_id: str) -> np.ndarray | None:
-  """A picture u8[H, W]; None where it is missing, damaged or too large."""
+  """Reads a picture u8[H, W]; None if it is missing, damaged or too large."""
   data = evaluation.picture(kind, image_id)
   if not data or len(data) > MOST_BYTES:
     return None
@@ -216,7 +216,7 @@ def _read(evaluation: Evaluation, kind: str, image_id: str) -> np.ndarray | None
 
 
 def _overlaid(thumbnail: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
-  """The radiograph coloured by its heat map: f64[H, W, 3] in [0, 1]."""
+  """Returns the radiograph coloured by its heat map: f64[H, W, 3] in [0, 1]."""
   height, width = thumbnail.shape
   heat = cv2.resize(heat_map, (width, height), interpolation=cv2.INTER_LINEAR) / 255
   colours = _clear_when_cold(heat)
@@ -225,25 +225,25 @@ def _overlaid(thumbnail: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
 
 
 def _clear_when_cold(heat: np.ndarray) -> np.ndarray:
-  """The colour of each value of a heat map, f64[..., 4] with opacity; clear where it is 0."""
+  """Returns the colours f64[..., 4] of a heat map, with opacity; clear where it is 0."""
   return mpl.colormaps['inferno'](heat, alpha=OPACITY * heat)
 
 
 def heat_colours() -> str:
-  """The colours of heat maps from 0 to 1, as a gradient in CSS."""
+  """Returns the colours of heat maps from 0 to 1, as a gradient in CSS."""
   stops = [mpl.colors.to_hex(colour, keep_alpha=True)
            for colour in _clear_when_cold(np.linspace(0, 1, 9))]  # fmt: skip
   return f'linear-gradient(to right, {", ".join(stops)})'
 
 
 def _translucent(heat_map: np.ndarray) -> np.ndarray:
-  """The heat map as the bytes of a PNG that is clear where it is 0; a browser enlarges it."""
+  """Returns the heat map as PNG bytes, clear where it is 0; a browser enlarges it."""
   blue_first = (_clear_when_cold(heat_map / 255)[..., [2, 1, 0, 3]] * 255).round().astype(np.uint8)
   return cv2.imencode('.png', blue_first)[1]
 
 
 def _outline(truth: np.ndarray) -> str | None:
-  """The outlines of the nodules as an SVG path on the picture's pixels."""
+  """Returns the outlines of the nodules as an SVG path on the picture's pixels."""
   mask = (truth >= 128).astype(np.uint8)
   contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
   parts = [

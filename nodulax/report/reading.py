@@ -23,7 +23,7 @@ def read_results(workdir: str | os.PathLike) -> list[Evaluation]:
   """Reads every evaluation of a workdir of runs, or of a single run.
 
   Raises:
-    ReportError: one of them is unfit.
+    ReportError: one of them is invalid.
   """
   workdir = pathlib.Path(workdir)
   folders = [*workdir.glob('evaluation/*'), *workdir.glob('*/evaluation/*')]
@@ -45,7 +45,7 @@ def read_evaluation(folder: pathlib.Path) -> Evaluation:
   """Reads one evaluation.
 
   Raises:
-    ReportError: a file is missing or unfit.
+    ReportError: a file is missing or invalid.
   """
   path = folder / 'predictions.csv'
   cases = read_cases(CsvFile(path, CASES, error=ReportError))
@@ -73,10 +73,10 @@ def read_evaluation(folder: pathlib.Path) -> Evaluation:
 
 
 def read_cases(file: CsvFile) -> pd.DataFrame:
-  """The radiographs of a CSV file in the form of predictions.csv, by image_id.
+  """Reads the radiographs of a CSV file with the columns of predictions.csv, by image_id.
 
   Raises:
-    ReportError: there is no line, a cell is unfit, or an image_id is repeated or no plain name.
+    ReportError: there are no lines, a cell is invalid, or an image_id is repeated or unsafe.
   """
   if not len(file):
     raise ReportError(f'{file.path}: no line but the header')
@@ -117,7 +117,7 @@ def sha256(path: pathlib.Path) -> str:
 
 
 def _read_detections(path: pathlib.Path, cases: pd.DataFrame) -> froc.Detections | None:
-  """The findings on the radiographs whose truth is known; None where no nodule is located."""
+  """Reads the findings on radiographs with known truth; None if no nodule is located."""
   judged = cases[(cases['label'] == 0) | cases['location_known']]
   if judged['nodules'].isna().any() or not judged['nodules'].sum():
     return None
@@ -148,14 +148,14 @@ def _read_detections(path: pathlib.Path, cases: pd.DataFrame) -> froc.Detections
 
 
 def _seed(metrics: dict[str, Any]) -> int | None:
-  """The seed of the training run, where the evaluation recorded it."""
+  """Returns the seed of the training run, if the evaluation recorded it."""
   config = metrics.get('provenance', {}).get('config')
   seed = config.get('seed') if isinstance(config, dict) else None
   return seed if isinstance(seed, int) else None
 
 
 def _read_cohort(path: pathlib.Path) -> dict[str, Any]:
-  """A set's cohort.json, whose counts are shown and drawn."""
+  """Reads a set's cohort.json, whose counts are shown and drawn."""
   values = _read_json(path)
   splits = values.get('splits')
   parts = [values.get('cohort'), *(splits.values() if isinstance(splits, dict) else [None])]

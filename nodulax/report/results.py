@@ -16,7 +16,7 @@ from nodulax.report.errors import ReportError
 from nodulax.statistics import froc
 
 UNKNOWN = 'unknown'
-JUST_ABOVE_1 = math.nextafter(1, 2)  # the threshold where every normal must lie below it
+JUST_ABOVE_1 = math.nextafter(1, 2)  # the threshold if every normal must lie below it
 YOUDEN, AT_SPECIFICITY = "Youden's index", '90 % specificity'
 
 
@@ -25,22 +25,22 @@ class Evaluation:
   """One model on one set.
 
   Attributes:
-    model: its name: that of the run's folder, or what study.json says.
+    model: name from study.json, or of the run's folder.
     test_set: the set's name.
-    cases: a row a radiograph, by image_id, with the columns of predictions.csv.
-    threshold: the probability from which a radiograph is called abnormal; NaN where none was
-      frozen before.
-    detections: the findings compared with the located nodules; None where there are none.
-    metrics: the rest of metrics.json; its numbers are computed anew here.
-    cohort: cohort.json, how the set came about; None where it is not there.
-    folder: with heat maps and thumbnails; None for another tool's predictions.
-    sha256: of the file of predictions.
+    cases: a row per radiograph, by image_id, with the columns of predictions.csv.
+    threshold: the probability from which a radiograph is called abnormal; NaN if none was
+      frozen beforehand.
+    detections: the findings compared with the located nodules; None if there are none.
+    metrics: the rest of metrics.json; its numbers are recomputed here.
+    cohort: cohort.json, how the set came about; None if missing.
+    folder: folder with heat maps and thumbnails; None for another tool's predictions.
+    sha256: hash of the file of predictions.
     run: the name of the run's folder.
-    seed: of the training run; None where not recorded.
+    seed: training seed; None if not recorded.
     in_study: whether study.json lists the run.
-    sweep: what was varied in the run with everything else fixed; None where nothing was.
-    value: to which it was set; NaN where nothing was varied.
-    unchanged: of a run in which nothing was varied, the value that each sweep has there.
+    sweep: what was varied with everything else fixed; None if nothing was.
+    value: value of what was varied; NaN if nothing was.
+    unchanged: value of each sweep in a run in which nothing was varied.
   """
 
   model: str
@@ -61,12 +61,12 @@ class Evaluation:
 
   @property
   def provenance(self) -> dict[str, Any]:
-    """What `evaluate` recorded of code, data and config; empty where it did not."""
+    """What `evaluate` recorded about code, data and config; empty if it did not."""
     return self.metrics.get('provenance', {})
 
   @property
   def thresholds(self) -> dict[str, float]:
-    """The frozen thresholds by how they were chosen; an earlier evaluation has the first alone."""
+    """The frozen thresholds by how they were chosen; earlier evaluations have only the first."""
     chosen = {
       YOUDEN: self.threshold,
       AT_SPECIFICITY: self.metrics.get('specificity_90_threshold'),
@@ -83,7 +83,7 @@ class Evaluation:
     return self.cases['label'].nunique() == 2
 
   def picture(self, kind: str, image_id: str) -> bytes | None:
-    """A file of `heat_maps`, `thumbnails` or `truths`; None where there is none."""
+    """A file of `heat_maps`, `thumbnails` or `truths`; None if there is none."""
     if self.folder is None:
       return None
     try:
@@ -100,8 +100,8 @@ class Results:
     models: names, in the order of the report.
     test_sets: names, in the order of the report.
     evaluations: by model and set.
-    repeats: of a model that was trained from several seeds, the evaluations of the other runs.
-    varied: of runs in which one thing was varied, by set, model, value and seed.
+    repeats: evaluations of the other runs of models trained with several seeds.
+    varied: evaluations of runs in which one thing was varied, by set, model, value and seed.
   """
 
   models: tuple[str, ...]
@@ -127,17 +127,17 @@ class Results:
     return [*([first] if first else []), *others]
 
   def true_of(self, test_set: str) -> str | None:
-    """The set of the same radiographs with their true labels; None where there is none."""
+    """The set of the same radiographs with their true labels; None if there is none."""
     name = f'{test_set}{paper.TRUE}'
     return name if name in self.test_sets else None
 
   def is_true(self, test_set: str) -> bool:
-    """Whether the set is another one of these with its true labels."""
+    """Whether the set repeats another one with its true labels."""
     return any(self.true_of(other) == test_set for other in self.test_sets)
 
   @property
   def sources(self) -> list[str]:
-    """The sets, each radiograph in one alone: not a set's true labels too."""
+    """The sets, without those that repeat a set with its true labels."""
     return [test_set for test_set in self.test_sets if not self.is_true(test_set)]
 
   def __iter__(self) -> Iterator[Evaluation]:
@@ -196,7 +196,7 @@ def collect(evaluations: Iterable[Evaluation]) -> Results:
 
 
 def file_name(image_id: str) -> str:
-  """The stem of a radiograph's pictures, as `evaluate` names them."""
+  """Returns the stem of a radiograph's pictures, as `evaluate` names them."""
   stem = image_id.removesuffix('.png')
   return re.sub(r'[^A-Za-z0-9._-]', '_', stem).lstrip('.') or '_'
 
@@ -207,7 +207,7 @@ def _run_order(evaluation: Evaluation) -> tuple:
 
 
 def _experiment(evaluations: list[Evaluation]) -> str:
-  """What is the same in runs that differ by their seed alone: the model's name or the config."""
+  """Returns what runs that differ only in their seed share: the model's name or the config."""
   first = evaluations[0]
   config = first.provenance.get('config')
   if first.in_study or first.seed is None or not isinstance(config, dict):
@@ -216,7 +216,7 @@ def _experiment(evaluations: list[Evaluation]) -> str:
 
 
 def _check_agreement(evaluations: list[Evaluation]) -> None:
-  """Raises ReportError where two models' files say different things of one radiograph."""
+  """Raises ReportError if two models' files disagree about a radiograph."""
   for first, second in itertools.combinations(evaluations, 2):
     common = first.cases.index.intersection(second.cases.index)
     for column in ('label', 'patient_id'):

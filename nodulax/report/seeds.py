@@ -1,7 +1,7 @@
-"""What another training seed changes: the spread of each model, and of models' differences.
+"""What another training seed changes: the spread of models and of their differences.
 
-DeLong's intervals and tests cover the choice of radiographs for the one network at hand. Only
-several trainings from different seeds show whether a difference is due to the labels or to the run.
+DeLong's intervals and tests cover the choice of radiographs for one network. Only several
+trainings with different seeds show whether a difference is due to the labels or to the run.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ SIGNIFICANT = 0.05
 
 
 def seeds(results: Results) -> pd.DataFrame:
-  """A row a model, set and seed, with AUC and Dice, where a model was trained more than once."""
+  """Returns AUC and Dice per model, set and seed, where a model was trained more than once."""
   rows = []
   for test_set in results.test_sets:
     for model in results.models:
@@ -28,10 +28,10 @@ def seeds(results: Results) -> pd.DataFrame:
 
 
 def spreads(numbers: pd.DataFrame) -> pd.DataFrame:
-  """A row a model and set: over its seeds the mean, the standard deviation and the range.
+  """Returns mean, standard deviation and range over the seeds per model and set.
 
   Args:
-    numbers: as `seeds` gives.
+    numbers: as `seeds` returns.
   """
   rows = []
   for (test_set, model), runs in numbers.groupby(['set', 'model'], sort=False):
@@ -49,10 +49,9 @@ def spreads(numbers: pd.DataFrame) -> pd.DataFrame:
 
 
 def seed_pairs(results: Results) -> pd.DataFrame:
-  """Every two models of one seed on a set, seed by seed, with DeLong's p.
+  """Compares every two models of one seed on a set, seed by seed, with DeLong's p.
 
-  Empty where no seed but the first was trained. Holm's correction is over the pairs of one set and
-  seed.
+  Empty if only one seed was trained. Holm's correction covers the pairs of one set and seed.
   """
   rows = []
   for test_set in results.test_sets:
@@ -68,10 +67,10 @@ def seed_pairs(results: Results) -> pd.DataFrame:
 
 
 def agreement(numbers: pd.DataFrame) -> pd.DataFrame:
-  """A row for every two models on a set: how far apart over the seeds, and do the seeds agree?
+  """Returns a row for every two models on a set: their difference, and whether seeds agree.
 
   Args:
-    numbers: as `seed_pairs` gives.
+    numbers: as `seed_pairs` returns.
   """
   rows = []
   for (test_set, a, b), pair in numbers.groupby(['set', 'model_a', 'model_b'], sort=False):
@@ -113,6 +112,6 @@ def _row(run: Evaluation, model: str) -> dict[str, Any]:
 
 
 def _named(results: Results, runs: list[Evaluation]) -> list[Evaluation]:
-  """The runs under the names of their models, of which a repeat's folder may have another."""
+  """Names runs by their models, since a repeat's folder may have another name."""
   of_run = {id(repeat): model for model, repeats in results.repeats.items() for repeat in repeats}
   return [dataclasses.replace(run, model=of_run.get(id(run), run.model)) for run in runs]

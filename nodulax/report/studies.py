@@ -15,12 +15,12 @@ _KEYS = ('model', 'seed', 'sweep', 'value')
 
 
 def assigned(workdir: pathlib.Path, evaluations: list[Evaluation]) -> list[Evaluation]:
-  """The evaluations with what study.json says of their runs; as they are where there is none.
+  """Adds what study.json says about the runs; changes nothing if there is none.
 
-  A run that study.json does not list stays a model of its own.
+  A run that study.json does not list stays a separate model.
 
   Raises:
-    ReportError: study.json is unfit, two runs are the same, or a run has the name of a model.
+    ReportError: study.json is invalid, two runs are the same, or a run has the name of a model.
   """
   path = workdir / 'study.json'
   if not path.is_file():
@@ -33,7 +33,7 @@ def assigned(workdir: pathlib.Path, evaluations: list[Evaluation]) -> list[Evalu
     if run is None:
       if evaluation.run in models:
         raise ReportError(
-          f'{path}: does not list the run {evaluation.run}, and lists others as a model of this '
+          f'{path}: does not list the run {evaluation.run}, but lists others as a model of this '
           'name; list it or rename its folder'
         )
       described.append(evaluation)
@@ -44,7 +44,7 @@ def assigned(workdir: pathlib.Path, evaluations: list[Evaluation]) -> list[Evalu
 
 
 def _read(path: pathlib.Path) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
-  """Of each run what `Evaluation` calls model, seed, sweep and value; and unchanged values."""
+  """Reads model, seed, sweep and value of each run, and the unchanged values."""
   try:
     values = json.loads(path.read_text('utf-8'))
   except ValueError as error:
@@ -88,7 +88,7 @@ def _checked(path: pathlib.Path, name: str, run: Any) -> dict[str, Any]:
 
 
 def _value(value: Any, sweep: str, what: str) -> float:
-  """A value of a sweep; `what` says in an error what it is."""
+  """Returns a value of a sweep; `what` names it in an error."""
   low, high = SWEEPS[sweep]
   if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
     raise ReportError(f'{what} must be a number from {low:g} to {high:g}')

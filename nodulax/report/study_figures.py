@@ -35,10 +35,10 @@ _ASIDE = 4  # points from one model to the next at the same value of a sweep
 
 
 def questions_figure(numbers: pd.DataFrame) -> Picture | None:
-  """The differences that answer the paper's questions, seed by seed; None where none is asked.
+  """Draws the differences that answer the paper's questions; None if none is asked.
 
   Args:
-    numbers: as `questions.questions` gives.
+    numbers: as `questions.questions` returns.
   """
   if numbers.empty:
     return None
@@ -77,19 +77,19 @@ def questions_figure(numbers: pd.DataFrame) -> Picture | None:
     figure,
     'figure_questions',
     "The paper's two questions, seed by seed",
-    'A mark is a seed, with its 95 % interval (the choice of radiographs); right of the dotted '
-    'line the answer is yes. The bar is the mean over the seeds. How far apart the marks lie is '
-    'what another training changes.',
+    'A mark is a seed, with its 95 % interval (over radiographs); right of the dotted '
+    'line the answer is yes. The bar is the mean over the seeds. The spread of the marks is '
+    'what another training run changes.',
     '; '.join(words) + '.',
   )
 
 
 def seeds_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
-  """AUC of every seed of every model; None where no model was trained twice.
+  """Draws AUC of every seed of every model; None if no model was trained twice.
 
   Args:
-    results: of all runs.
-    numbers: as `seeds.seeds` gives.
+    results: evaluations of all runs.
+    numbers: as `seeds.seeds` returns.
   """
   if numbers.empty:
     return None
@@ -127,19 +127,19 @@ def seeds_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
     panels(results, panel, furnish, size=(4.2, 3.2), shared_legend=False),
     'figure_seeds',
     'AUC of every training seed',
-    'A dot is a training run, with its 95 % interval (the choice of radiographs); the bar is the '
-    'mean over the runs. How far apart the dots of one model lie is what another training changes. '
+    'A dot is a training run, with its 95 % interval (over radiographs); the bar is the '
+    'mean over the runs. The spread of the dots of one model is what another training run changes. '
     'Diamonds: published by Kim et al., on their own radiographs.',
     'AUC by set, model and seed: ' + '; '.join(words) + '.',
   )
 
 
 def sweep_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
-  """AUC and Dice of one sweep, a column a set; None where the sweep was not made.
+  """Draws AUC and Dice of one sweep, a column per set; None if the sweep was not made.
 
   Args:
-    results: of all runs; gives models their colours.
-    numbers: as `sweeps.sweep` gives.
+    results: evaluations of all runs; gives models their colours.
+    numbers: as `sweeps.sweep` returns.
   """
   if numbers.empty:
     return None
@@ -148,22 +148,22 @@ def sweep_figure(results: Results, numbers: pd.DataFrame) -> Picture | None:
   about = {
     'label_noise': 'Models that learned from labels of which this share was flipped at random, '
     'everything else the same. ',
-    'training_images': 'Models that learned from so many radiographs, everything else the same. ',
+    'training_images': 'Models that learned from this many radiographs, everything else the same. ',
   }[name]
   return finish(
     _sweep(results, numbers, measures),
     f'figure_{name}',
     f'Results by {VARIED[name].lower()}',
-    about + 'A dot is a training run, with its 95 % interval (the choice of radiographs). Lines '
+    about + 'A dot is a training run, with its 95 % interval (over radiographs). Lines '
     'join the means of the seeds that were trained at every value; hollow dots are the other seeds '
-    'and show what another training changes. Upper row: AUC, where the dotted line is chance'
+    'and show what another training run changes. Upper row: AUC, where the dotted line is chance'
     + ('; lower row: Dice on located nodules.' if len(measures) > 1 else '.'),
     f'Results by {VARIED[name].lower()}. ' + _trend(name, numbers),
   )
 
 
 def _sweep(results: Results, numbers: pd.DataFrame, measures: list[str]) -> Figure:
-  """A row of panels for each measure, a column for each set."""
+  """Draws a row of panels for each measure, a column for each set."""
   name = numbers['sweep'].iloc[0]
   sets = list(dict.fromkeys(numbers['set']))
   models = list(dict.fromkeys([*results.models, *numbers['model']]))
@@ -192,7 +192,7 @@ def _sweep(results: Results, numbers: pd.DataFrame, measures: list[str]) -> Figu
 def _sweep_panel(
   figure: Figure, axes: Axes, numbers: pd.DataFrame, measure: str, models: list[str]
 ) -> None:
-  """A line and dots for each model; models at the same value are drawn side by side."""
+  """Draws a line and dots for each model; models at the same value are drawn side by side."""
   shown = list(dict.fromkeys(numbers['model']))
   for model, runs in numbers.groupby('model', sort=False):
     number = models.index(model)
@@ -204,7 +204,7 @@ def _sweep_panel(
               label=paper.full_name(str(model)))  # fmt: skip
     for seeds, fill in ((runs[same], colour(number)), (runs[~same], 'white')):
       _points(axes, seeds['value'], seeds, measure, number, mfc=fill, transform=place)
-  # Shifted artists do not tell the axes how far they reach.
+  # Shifted artists do not extend the limits of the axes.
   reach = numbers[[measure, f'{measure}_low', f'{measure}_high']].to_numpy(float)
   ends = np.column_stack([np.repeat(numbers['value'].to_numpy(float), 3), reach.ravel()])
   ends = ends[np.isfinite(ends).all(axis=1)]
@@ -224,13 +224,13 @@ def _points(
   number: int,
   **style: Any,
 ) -> None:
-  """A dot a run, with its interval."""
+  """Draws a dot per run, with its interval."""
   axes.errorbar(places, runs[measure], yerr=errors(runs, measure), fmt='o', ms=4, lw=0.8,
                 color=colour(number), **style)  # fmt: skip
 
 
 def _trend(name: str, numbers: pd.DataFrame) -> str:
-  """Each model's mean AUC at the ends of a sweep, in words."""
+  """Describes each model's mean AUC at the ends of a sweep."""
   words = []
   for (test_set, model), runs in numbers.groupby(['set', 'model'], sort=False):
     means = runs[runs['seed'].isin(same_seeds(runs))].groupby('value')['auc'].mean()

@@ -22,7 +22,7 @@ VARIED = {'label_noise': 'Label noise', 'training_images': 'Training radiographs
 
 
 def questions_table(numbers: pd.DataFrame) -> Table:
-  """A row a question and set: each seed's difference and p, the spread, and what that answers."""
+  """Tabulates per question and set each seed's difference and p, the spread, and the answer."""
   over = answers(numbers)
   names = ['question', 'set']
   each = numbers.assign(
@@ -54,18 +54,18 @@ def questions_table(numbers: pd.DataFrame) -> Table:
   )
   note = (
     f'Differences in AUC (and, at the end, in Dice): {sides}. Each seed trained both models anew; '
-    'after its difference P of the paired test on the same radiographs (DeLong, Obuchowski where '
-    'patients have several images), which asks what other radiographs would change. Range and '
-    'standard deviation are over the seeds and say what another training changes. Interval and P '
-    'of the mean count both (Obuchowski and Rockette, Communications in Statistics 1995;24:285, '
-    'the seeds in the place of readers). P is raw: two questions, asked beforehand.'
+    'P is of the paired test on the same radiographs (DeLong, Obuchowski where '
+    'patients have several images), which covers the choice of radiographs. Range and standard '
+    'deviation are over the seeds and show what another training run changes. Interval and P of '
+    'the mean cover both (Obuchowski and Rockette, Communications in Statistics 1995;24:285, with '
+    'seeds in place of readers). P is raw: two questions, asked beforehand.'
   )
   title = "The paper's two questions, seed by seed"
   return Table('table_questions', title, numbers, shown, note, grouped=True)
 
 
 def seeds_table(numbers: pd.DataFrame) -> Table:
-  """A row a model and set: each seed's AUC, and over the seeds the mean and the range."""
+  """Tabulates per model and set each seed's AUC, and mean and range over the seeds."""
   over = spreads(numbers)
   names = ['set', 'model']
   each = numbers.assign(shown=[estimate(row, 'auc') for _, row in numbers.iterrows()])
@@ -84,16 +84,16 @@ def seeds_table(numbers: pd.DataFrame) -> Table:
     }
   )
   note = (
-    'The same model trained again from other random numbers. In brackets the 95 % interval of each '
+    'The same model trained again with other random numbers. In brackets the 95 % interval of each '
     'run, which covers the choice of radiographs; mean, range and standard deviation are over the '
-    'runs and show what another training changes. ' + FEW_NOTE
+    'runs and show what another training run changes. ' + FEW_NOTE
   )
   title = 'Spread between training seeds'
   return Table('table_seeds', title, numbers, shown, note, grouped=True)
 
 
 def seed_pairs_table(numbers: pd.DataFrame) -> Table:
-  """A row for every two models on a set: each seed's p, and whether the seeds agree."""
+  """Tabulates every two models on a set: each seed's p, and whether the seeds agree."""
   over = agreement(numbers)
   shown = pd.DataFrame(
     {
@@ -112,16 +112,16 @@ def seed_pairs_table(numbers: pd.DataFrame) -> Table:
   )
   note = (
     'Models of one seed against each other on the same radiographs (DeLong, Obuchowski where '
-    "patients have several images), in the order of the seeds; Holm's correction is over the pairs "
+    "patients have several images), in the order of the seeds; Holm's correction covers the pairs "
     'of one set and seed. A difference whose sign or significance changes from seed to seed is not '
-    'due to the labels; no claim rests on one seed alone.'
+    'due to the labels; no claim rests on one seed.'
   )
   title = 'Models against each other, seed by seed'
   return Table('table_seed_comparisons', title, numbers, shown, note)
 
 
 def sweep_table(numbers: pd.DataFrame) -> Table:
-  """A row a set, model, value and seed of one sweep."""
+  """Tabulates one sweep, a row per set, model, value and seed."""
   name = numbers['sweep'].iloc[0]
   shown = pd.DataFrame(
     {
@@ -141,15 +141,15 @@ def sweep_table(numbers: pd.DataFrame) -> Table:
     'training_images': 'How many radiographs a model learned from, everything else the same.',
   }[name]
   note = (
-    f'{about} A row a training run; in brackets 95 % intervals, of AUC by DeLong (Obuchowski '
+    f'{about} A row per training run; in brackets 95 % intervals: of AUC by DeLong (Obuchowski '
     'where patients have several images), of Dice by a bootstrap over patients. They do not '
-    'include what another seed changes: look at the trend, not at neighbours. ' + FEW_NOTE
+    'cover what another seed changes: look at the trend, not at neighbouring values. ' + FEW_NOTE
   )
   return Table(f'table_{name}', f'Results by {VARIED[name].lower()}', numbers, shown, note)
 
 
 def true_labels_table(numbers: pd.DataFrame) -> Table:
-  """Two rows a model and set: under the labels as given, and under the true ones."""
+  """Tabulates two rows per model and set: under the labels as given, and under the true ones."""
   true = [name for name in numbers if name.endswith('_true')]
   names = {name: name.removesuffix('_true') for name in true}
   as_is = numbers.drop(columns=list(names.values())).rename(columns=names)
@@ -174,20 +174,20 @@ def true_labels_table(numbers: pd.DataFrame) -> Table:
     for test_set, of_set in numbers.groupby('set', sort=False)
   )
   note = (
-    f'{wrong}. Radiographs and scores are the same in both rows, only the labels differ. A model '
-    'that does better under the true labels is better than the set says. ' + FEW_NOTE
+    f'{wrong}. Radiographs and scores are the same in both rows; only the labels differ. A model '
+    'that does better under the true labels is better than its figures as given. ' + FEW_NOTE
   )
   title = 'Labels as given and true labels'
   return Table('table_true_labels', title, numbers, shown, note, grouped=True)
 
 
 def varied(name: str, value: float) -> str:
-  """A value of a sweep: '20 %' or '1,200'."""
+  """Formats a value of a sweep: '20 %' or '1,200'."""
   return f'{100 * value:g} %' if name == 'label_noise' else f'{value:,.0f}'
 
 
 def _interval(row: pd.Series) -> str:
-  """Of the mean difference."""
+  """Formats the interval of the mean difference."""
   if math.isnan(row['mean_difference_low']):
     return UNKNOWN
   return f'{signed(row["mean_difference_low"])} to {signed(row["mean_difference_high"])}'

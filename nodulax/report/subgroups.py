@@ -39,7 +39,7 @@ CONSPICUITY = (
 
 
 def subgroups(results: Results) -> pd.DataFrame:
-  """A row a set, group and model; traits that a set does not record are left out."""
+  """Returns a row per set, group and model, without traits that a set does not record."""
   rows = []
   for test_set in results.test_sets:
     for trait in TRAITS:
@@ -67,12 +67,12 @@ def _rows(evaluation: Evaluation, trait: str) -> Iterator[dict[str, Any]]:
 
 
 def group_names(values: pd.Series) -> pd.Series:
-  """The group of each radiograph."""
+  """Returns the group of each radiograph."""
   bounds = {'nodule_diameter_mm': SIZES, 'age': AGES}.get(str(values.name))
   if bounds is None:
     return values
   names = np.select(
-    # A nodule of exactly 30 mm is no mass, but a patient of exactly 60 years is of the older group.
+    # A nodule of exactly 30 mm is not a mass, but a patient of exactly 60 is in the older group.
     [
       (values > low) & (values <= high) if bounds is SIZES else (values >= low) & (values < high)
       for low, high, _ in bounds
@@ -84,7 +84,7 @@ def group_names(values: pd.Series) -> pd.Series:
 
 
 def group_name(trait: str, group: str) -> str:
-  """A group in words that say what trait it is of: 'conspicuity 1', 'age unknown'."""
+  """Names a group together with its trait: 'conspicuity 1', 'age unknown'."""
   words = group.replace('_', ' ')
   spelled_out = group != UNKNOWN and trait not in ('conspicuity', 'view')
   return words if spelled_out else f'{TRAITS[trait].lower()} {words}'

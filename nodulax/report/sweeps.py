@@ -1,4 +1,4 @@
-"""What was varied with everything else fixed: label noise, and how many radiographs trained."""
+"""What was varied with everything else fixed: label noise, and training radiographs."""
 
 import dataclasses
 
@@ -10,10 +10,10 @@ from nodulax.report.results import Evaluation, Results
 
 
 def sweep(results: Results, name: str) -> pd.DataFrame:
-  """A row a set, model, value and seed of one sweep, with AUC and Dice; empty where not made.
+  """Returns AUC and Dice per set, model, value and seed of one sweep; empty if not made.
 
   Args:
-    results: of all runs.
+    results: evaluations of all runs.
     name: one of `studies.SWEEPS`.
   """
   varied = [run for run in results.varied if run.sweep == name]
@@ -37,16 +37,16 @@ def sweep(results: Results, name: str) -> pd.DataFrame:
 
 
 def same_seeds(runs: pd.DataFrame) -> set[int]:
-  """The seeds that were trained at every value of a model's sweep; all, where there is none.
+  """Returns the seeds that were trained at every value of a model's sweep; all if none was.
 
-  With everything else fixed, the seed included, only these say what the value changes.
+  Only these show what the value changes with everything else fixed, the seed included.
   """
   at_each = [set(of_value) for _, of_value in runs.groupby('value')['seed']]
   return set.intersection(*at_each) or set.union(*at_each)
 
 
 def _unchanged(results: Results, name: str, models: set[str]) -> list[Evaluation]:
-  """The runs in which nothing was varied, of every seed, at their place in the sweep."""
+  """Returns the runs in which nothing was varied, of every seed, at their place in the sweep."""
   return [
     dataclasses.replace(run, value=run.unchanged[name])
     for test_set in results.test_sets

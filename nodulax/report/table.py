@@ -9,7 +9,7 @@ import pandas as pd
 
 FEW = 25  # radiographs of a class below which an interval is too narrow
 FEW_NOTE = f'† From fewer than {FEW} radiographs of a class: the interval is too narrow.'
-# Of these measures, the counts of radiographs from which the interval comes.
+# The counts of radiographs behind the interval of each measure.
 _COUNTS = {
   'auc': ('nodule', 'normal'),
   'auc_difference': ('nodule', 'normal'),
@@ -31,7 +31,7 @@ class Table:
   Attributes:
     key: stem of its files.
     title: shown above it.
-    numbers: every number in full, a row each; becomes CSV and JSON.
+    numbers: every number in full, one row each; becomes CSV and JSON.
     shown: the same for people; becomes HTML and LaTeX.
     note: shown below it.
     grouped: whether rows with the same first cell belong together, and must not be sorted apart.
@@ -115,12 +115,12 @@ def estimate(row: pd.Series, name: str, digits: int = 2) -> str:
 
 
 def decimals(value: float, digits: int = 2) -> str:
-  """A number with so many decimals and a true minus sign; zero has no sign."""
+  """Formats a number with this many decimals and a true minus sign; zero has no sign."""
   return UNKNOWN if math.isnan(value) else f'{value:z.{digits}f}'.replace('-', '−')
 
 
 def signed(value: float, digits: int = 3) -> str:
-  """A difference: '+0.031' or '−0.004'."""
+  """Formats a difference: '+0.031' or '−0.004'."""
   return f'+{decimals(value, digits)}' if value > 0 else decimals(value, digits)
 
 

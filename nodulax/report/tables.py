@@ -1,4 +1,4 @@
-"""The tables of the report: which column holds what, and the notes below.
+"""The tables of the report: their columns, and the notes below.
 
 Each layout takes the numbers as `accuracy`, `curves` and the others give them.
 """
@@ -23,7 +23,7 @@ from nodulax.report.table import FEW_NOTE, UNKNOWN, Table, count, decimals, esti
 
 
 def performance_table(numbers: pd.DataFrame) -> Table:
-  """In the form of the paper's Table 2: a column a model, a block of rows a set."""
+  """Tabulates like the paper's Table 2: a column per model, a block of rows per set."""
   names = {'auc': 'AUC', 'sensitivity': 'Sensitivity', 'specificity': 'Specificity', 'dice': 'Dice'}
   rows = []
   for test_set, block in numbers.groupby('set', sort=False):
@@ -48,14 +48,14 @@ def performance_table(numbers: pd.DataFrame) -> Table:
     'Value (95 % interval). AUC: DeLong, Obuchowski where patients have several images; '
     'sensitivity and specificity at the threshold frozen on the tune split: Clopper-Pearson, or a '
     'bootstrap over patients; Dice over located nodule radiographs: bootstrap over patients. '
-    'Published: Kim et al., on their own radiographs; comparable only where the sets are the same '
-    'ones. –: not measured or not estimable. ' + FEW_NOTE
+    'Published: Kim et al., on their own radiographs; comparable only on the same sets. '
+    '–: not measured or not estimable. ' + FEW_NOTE
   )
   for test_set, block in numbers[numbers['seen']].groupby('set', sort=False):
     models = ' and '.join(map(paper.model_name, block['model']))
     note += (
-      f' {models} started from weights that were trained on radiographs of the set that '
-      f'{paper.set_name(str(test_set))} is a part of: the figures there may be too high.'
+      f' {models} started from weights trained on radiographs of the set that '
+      f'{paper.set_name(str(test_set))} is part of: these figures may be too high.'
     )
   return Table('table_performance', 'Performance', numbers, shown, note, grouped=True)
 
@@ -77,8 +77,8 @@ def operating_points_table(numbers: pd.DataFrame) -> Table:
   note = (
     "Thresholds were frozen on the tune split: by Youden's index, or as the lowest at which 90 % "
     'of its normal radiographs are called normal (evaluations of earlier versions have no such '
-    'threshold). PPV, NPV: positive and negative predictive value, which hold at the share of '
-    'nodules in the set alone. 95 % intervals: Clopper-Pearson, or a bootstrap over patients.'
+    'threshold). PPV, NPV: positive and negative predictive value, which hold only at the share '
+    'of nodules in the set. 95 % intervals: Clopper-Pearson, or a bootstrap over patients.'
   )
   title = 'Frozen thresholds and predictive values'
   return Table('table_operating_points', title, numbers, shown, note, grouped=True)
@@ -99,9 +99,9 @@ def pairs_table(numbers: pd.DataFrame) -> Table:
     }
   ).pipe(_without_unused, 'P, published')
   note = (
-    'Paired tests on the radiographs that both models have seen: DeLong, Obuchowski where patients '
-    "have several images. Holm's correction is over the pairs of one set. Of Dice the interval "
-    'alone is given (bootstrap over patients). Published: Kim et al., on their own radiographs. '
+    'Paired tests on the radiographs that both models have read: DeLong, Obuchowski where patients '
+    "have several images. Holm's correction covers the pairs of one set. For Dice only the "
+    'interval is given (bootstrap over patients). Published: Kim et al., on their own radiographs. '
     + FEW_NOTE
   )
   title = 'Models against each other'
@@ -126,8 +126,8 @@ def localisation_table(numbers: pd.DataFrame) -> Table:
     }
   )
   note = (
-    'Sensitivity, by nodule, at so many false positives an image, and its mean (95 % bootstrap '
-    'interval over patients). A finding hits where its centre lies in the nodule. JAFROC: how '
+    'Sensitivity by nodule at this many false positives per image, and its mean (95 % bootstrap '
+    'interval over patients). A finding is a hit if its centre lies in the nodule. JAFROC: how '
     "often a nodule outranks a normal radiograph's worst false positive. " + FEW_NOTE
   )
   title = 'Free-response ROC: sensitivity for nodules'
@@ -155,7 +155,7 @@ def calibration_table(numbers: pd.DataFrame) -> Table:
   note = (
     'Expected calibration error over ten bins of probability; lower is better, as for the Brier '
     'score and its reliability; higher is better for resolution. Temperature: fitted on the tune '
-    'split. A set with other prevalence than the training set cannot be calibrated as it is.'
+    'split. A model is not calibrated on a set of another prevalence than its training set.'
   )
   return Table('table_calibration', 'Calibration', numbers, shown, note)
 
@@ -176,9 +176,9 @@ def suspects_table(numbers: pd.DataFrame) -> Table:
     }
   ).pipe(_without_unused, 'True label')
   note = (
-    'A model is against a label where it is as sure of the other class as it is on average of '
+    'A model contradicts a label if it is as sure of the other class as it is on average for '
     'radiographs of that class (confident learning: Northcutt, Jiang and Chuang, Journal of '
-    'Artificial Intelligence Research 2021;70:1373). Ranked by how many are, then by how far. '
+    'Artificial Intelligence Research 2021;70:1373). Ranked by how many do, then by how far. '
     'A suspect is a reason to look, not an error: hard cases rank high too.'
   )
   known = numbers.dropna(subset='true_label')
@@ -196,12 +196,12 @@ def checklists_table(numbers: pd.DataFrame) -> Table:
 
 
 def _without_unused(shown: pd.DataFrame, *columns: str) -> pd.DataFrame:
-  """The table without those of `columns` that are empty."""
+  """Returns the table without those of `columns` that are empty."""
   return shown.drop(columns=[name for name in columns if (shown[name] == UNKNOWN).all()])
 
 
 def _line(by_model: dict, show: Callable[..., str]) -> dict[str, str]:
-  """A row of the table of performance: a cell for each model that was tested on the set."""
+  """Returns a row of the table of performance: a cell for each model that was tested on the set."""
   return {paper.model_name(model): show(row) for model, row in by_model.items()}
 
 

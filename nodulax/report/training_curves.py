@@ -21,10 +21,10 @@ MEASURES = ('loss', 'tune_loss', 'tune_auc')
 
 
 def training_curves(results: Results) -> pd.DataFrame:
-  """A row a model, seed, step and measure; empty where no run kept its metrics.jsonl.
+  """Returns a row per model, seed, step and measure; empty if no run kept its metrics.jsonl.
 
   Raises:
-    ReportError: a metrics.jsonl is too large, or holds something else than numbers.
+    ReportError: a metrics.jsonl is too large, or holds something other than numbers.
   """
   rows = []
   for model in results.models:
@@ -36,7 +36,7 @@ def training_curves(results: Results) -> pd.DataFrame:
 
 
 def _points(run: Evaluation) -> Iterator[dict[str, Any]]:
-  """The points of one run; the classification loss where the network has other losses too."""
+  """Yields the points of one run; the classification loss if the network has several."""
   path = None if run.folder is None else run.folder.parents[1] / 'metrics.jsonl'
   if path is None or not path.is_file():
     return
@@ -68,10 +68,10 @@ def _lines(path: pathlib.Path) -> Iterator[dict[str, Any]]:
 
 
 def training_figure(numbers: pd.DataFrame) -> Picture | None:
-  """Loss above, tune AUC below, a column a model; None where nothing was kept.
+  """Draws loss above tune AUC, a column per model; None if nothing was kept.
 
   Args:
-    numbers: as `training_curves` gives.
+    numbers: as `training_curves` returns.
   """
   if numbers.empty:
     return None

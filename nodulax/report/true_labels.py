@@ -7,10 +7,10 @@ from nodulax.report.results import Results
 
 
 def true_labels(results: Results) -> pd.DataFrame:
-  """A row a model and set that has its true labels beside it; empty where none has.
+  """Returns a row per model and set that has its true labels beside it; empty if none has.
 
-  Over the radiographs that are in both: how many labels are wrong, and every measure under the
-  labels as given and, in the columns that end in `_true`, under the true ones.
+  It covers the radiographs in both: how many labels are wrong, and every measure under the labels
+  as given and, in the columns that end in `_true`, under the true ones.
   """
   rows = []
   for test_set in results.test_sets:

@@ -60,18 +60,18 @@ def write_report(
   """Writes the report on every evaluation of a workdir; an earlier report there is replaced.
 
   Args:
-    workdir: holds runs, or is one.
+    workdir: folder of runs, or of one run.
     output: the folder to write; None for report/ in the workdir.
     predictions: CSV files of other tools' predictions.
-    labels: folders with outputs of `nodulax labels`, which are looked for in the workdir too.
-    prevalence: of nodules where the models would be used, for the decision curve; None for that
-      of each set.
+    labels: folders with outputs of `nodulax labels`; the workdir is searched too.
+    prevalence: share of nodules where the models would be used, for the decision curve; None for
+      that of each set.
 
   Returns:
     The page.
 
   Raises:
-    ReportError: there is nothing to report on, a file is unfit, or `output` holds something else.
+    ReportError: there is nothing to report on, a file is invalid, or `output` is not a report.
   """
   workdir = pathlib.Path(workdir)
   if prevalence is not None and not 0 < prevalence < 1:
@@ -83,8 +83,8 @@ def write_report(
   results = collect(evaluations)
   if not results.models:
     raise ReportError(
-      f'{workdir}: nothing to report: no evaluation/SET/predictions.csv in it or in a folder in '
-      'it; run python -m nodulax.evaluate first, or give --predictions'
+      f'{workdir}: nothing to report: no evaluation/SET/predictions.csv in it or in a '
+      'subfolder; run python -m nodulax.evaluate first, or give --predictions'
     )
   checked = [pathlib.Path(path) for path in labels]
   for path in checked:
@@ -183,7 +183,7 @@ def _numbers(results: Results, labels: LabelQuality, prevalence: float | None) -
 def _tables(
   results: Results, numbers: _Numbers, pictures: dict[str, list[Picture]]
 ) -> dict[str, Table]:
-  """Every table that has rows, numbered; the checklists, which name the others, come last."""
+  """Lays out and numbers every table with rows; the checklists, which name the others, last."""
   laid_out = {
     name: tables.LAYOUTS[name](rows) for name, rows in numbers.tables.items() if len(rows)
   }
@@ -196,7 +196,7 @@ def _tables(
 def _pictures(
   results: Results, numbers: _Numbers, prevalence: float | None
 ) -> dict[str, list[Picture]]:
-  """Every figure that there is something to draw for."""
+  """Draws every figure that has content."""
   rows = numbers.tables
   one_each: dict[str, Picture | None] = {
     'summary': overviews.summary(rows['performance']),
@@ -222,7 +222,7 @@ def _pictures(
 
 
 def _record(content: page.Content, numbers: _Numbers, prevalence: float | None) -> dict[str, Any]:
-  """What numbers.json holds."""
+  """Returns the content of numbers.json."""
   return {
     'notice': NOTICE,
     'nodulax': content.version,
@@ -241,19 +241,19 @@ def _record(content: page.Content, numbers: _Numbers, prevalence: float | None) 
 
 @contextlib.contextmanager
 def _replaced(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A folder to write in, which becomes `folder` once it is whole, in place of an earlier report.
+  """Yields a folder to write in, which becomes `folder` once complete, replacing a report.
 
   Raises:
-    ReportError: `folder` holds something else than a report.
+    ReportError: `folder` holds something other than a report.
   """
   if folder.exists() and not (folder / 'numbers.json').is_file() and any(folder.iterdir()):
-    raise ReportError(f'{folder} holds something else than a report; choose another --output')
+    raise ReportError(f'{folder} holds something other than a report; choose another --output')
   with whole_folder(folder, replace=True) as unfinished:
     yield unfinished
 
 
 def _failure_table(wrong: list[Failures]) -> pd.DataFrame:
-  """Every failure of every model."""
+  """Lists every failure of every model."""
   return pd.concat(
     cases.reset_index()
     .drop(columns='patient_id')
@@ -264,7 +264,7 @@ def _failure_table(wrong: list[Failures]) -> pd.DataFrame:
 
 
 def _json(values: Any) -> Any:
-  """The same as JSON can hold it: NaN becomes None, arrays and tables become lists."""
+  """Converts values to what JSON can hold: NaN becomes None, arrays and tables become lists."""
   if isinstance(values, pd.DataFrame):
     return _json(values.to_dict('records'))
   if isinstance(values, Mapping):
@@ -277,7 +277,7 @@ def _json(values: Any) -> Any:
 
 
 def version() -> str:
-  """This program and its version."""
+  """Returns the name and version of this program."""
   try:
     return f'nodulax {importlib.metadata.version("nodulax")}'
   except importlib.metadata.PackageNotFoundError:

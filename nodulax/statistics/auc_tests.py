@@ -24,7 +24,7 @@ from nodulax.statistics.delong import areas, clustered_covariance, count_wins, d
 
 @dataclasses.dataclass(frozen=True)
 class AucTest:
-  """Two areas, compared.
+  """The difference between two areas, tested.
 
   Attributes:
     auc_a: the first area.
@@ -45,12 +45,12 @@ class AucTest:
 
 @dataclasses.dataclass(frozen=True)
 class SeedsTest:
-  """Two ways of training compared over several seeds.
+  """The difference between two ways of training, tested over several seeds.
 
   Attributes:
-    difference: the mean area of the first less that of the second.
-    interval: of the difference; NaN if its variance cannot be estimated.
-    degrees_of_freedom: of Student's t.
+    difference: the mean area of the first minus that of the second.
+    interval: (low, high) of the difference; NaN if its variance cannot be estimated.
+    degrees_of_freedom: for Student's t distribution.
     p_value: two-sided; 1 if both rank every image alike, NaN if not estimable.
   """
 
@@ -62,7 +62,7 @@ class SeedsTest:
 
 @dataclasses.dataclass(frozen=True)
 class ContrastTest:
-  """Linear contrasts of areas tested against zero together.
+  """Linear contrasts of areas, tested jointly against zero.
 
   Attributes:
     estimates: f64[r], the contrasts.
@@ -91,11 +91,11 @@ def delong_test(
 
   Args:
     labels: [n], 0 or 1.
-    scores_a: f[n], the first model's.
-    scores_b: f[n], the second model's.
+    scores_a: f[n], scores of the first model.
+    scores_b: f[n], scores of the second model.
     patients: [n], the patient of each image, for Obuchowski's clustered form; None if each image
       has its own patient.
-    confidence: of the interval of the difference.
+    confidence: level of the interval, in (0, 1).
 
   Raises:
     ValueError: a class is missing, lengths differ, or a score is NaN.
@@ -124,7 +124,7 @@ def unpaired_test(
   *,
   confidence: float = 0.95,
 ) -> AucTest:
-  """Tests whether two areas taken on different patients are the same (unpaired).
+  """Tests whether two areas measured on different patients are the same (unpaired).
 
   Args:
     labels_a: [n], 0 or 1.
@@ -133,16 +133,16 @@ def unpaired_test(
     scores_b: f[m].
     patients_a: [n], the patient of each of the first images; None if each has its own patient.
     patients_b: [m], the patient of each of the second images. No patient may be in both.
-    confidence: of the interval of the difference.
+    confidence: level of the interval, in (0, 1).
 
   Raises:
-    ValueError: a class is missing, lengths differ, a score is NaN, or a patient is on both sides.
+    ValueError: a class is missing, lengths differ, a score is NaN, or a patient is in both sets.
   """
   if patients_a is not None and patients_b is not None:
     shared = np.intersect1d(patients_a, patients_b)
     if shared.size:
       raise ValueError(
-        f'{shared.size} patients are on both sides, such as {shared[0]!r}; the unpaired test is '
+        f'{shared.size} patients are in both sets, such as {shared[0]!r}; the unpaired test is '
         'for different patients'
       )
   (area_a,), ((variance_a,),) = delong_covariance(labels_a, scores_a, patients_a)
@@ -208,24 +208,24 @@ def seeds_test(
   """Tests whether two ways of training give the same area, over several training runs of each.
 
   Images and training seeds both count as samples: Obuchowski and Rockette, Communications in
-  Statistics 1995;24:285, with Hillis's degrees of freedom, Statistics in Medicine 2007;26:596, the
-  seeds taking the place of the readers. The covariances are DeLong's, or Obuchowski's.
+  Statistics 1995;24:285, with Hillis's degrees of freedom, Statistics in Medicine 2007;26:596, with
+  seeds in place of readers. The covariances are DeLong's, or Obuchowski's.
 
   Args:
     labels: [n], 0 or 1.
     scores_a: f[s, n], a row for each seed of the first model, s at least 2.
-    scores_b: f[s, n], the second model's, of the same seeds.
-    patients: [n], who each image is of; None where each has its own patient.
-    confidence: of the interval of the mean difference.
+    scores_b: f[s, n], the same for the second model, with the same seeds.
+    patients: [n], the patient of each image; None if each has its own patient.
+    confidence: level of the interval, in (0, 1).
 
   Raises:
-    ValueError: a class is missing, shapes differ, a score is NaN, or there is one seed alone.
+    ValueError: a class is missing, shapes differ, a score is NaN, or there is only one seed.
   """
   positive = as_labels(labels)
   a, b = (as_score_sets(scores, positive.size) for scores in (scores_a, scores_b))
   seeds = len(a)
   if seeds < 2 or len(b) != seeds:
-    raise ValueError(f'two seeds or more, the same for both, are needed; got {seeds} and {len(b)}')
+    raise ValueError(f'both models need the same two seeds or more; got {seeds} and {len(b)}')
   wins, losses = count_wins(positive, np.concatenate([a, b]))
   contrast = np.hstack([np.eye(seeds), -np.eye(seeds)])
   wins, losses = contrast @ wins, contrast @ losses
@@ -248,7 +248,7 @@ def seeds_test(
 def _compare(
   area_a: float, area_b: float, difference: float, variance: float, confidence: float
 ) -> AucTest:
-  """The z-test of a difference; all NaN if the variance is."""
+  """Tests a difference; interval, z and p are NaN if the variance is."""
   error = math.sqrt(variance)
   reach = special.ndtri(0.5 + as_confidence(confidence) / 2) * error
   low, high = np.clip([difference - reach, difference + reach], -1, 1)

@@ -9,7 +9,7 @@ from scipy import special
 from nodulax.statistics.checks import Integers, as_confidence
 from nodulax.statistics.estimate import Estimate
 
-# Patients drawn at a time, over all resamples of a chunk, which limits memory to some 100 MB.
+# Patients drawn at a time, over all resamples of a chunk, which limits memory to about 100 MB.
 _DRAWS_AT_ONCE = 4_000_000
 
 
@@ -29,18 +29,19 @@ def ratio_interval(
   resamples: int = 2000,
   seed: int = 0,
 ) -> Estimate:
-  """A ratio of sums over patients, with its bias-corrected, accelerated bootstrap interval (BCa).
+  """Estimates a ratio of sums over patients, with a bootstrap interval.
 
   A mean over images is such a ratio: a patient's sum over a patient's number of images.
 
-  Efron, Journal of the American Statistical Association 1987;82:171.
+  The interval is bias-corrected and accelerated (BCa): Efron, Journal of the American Statistical
+  Association 1987;82:171.
 
   Args:
     numerators: f[p], one for each patient.
     denominators: f[p], 0 or more, not all 0.
-    confidence: of the interval.
-    resamples: how many times patients are drawn.
-    seed: of the draws.
+    confidence: level of the interval, in (0, 1).
+    resamples: number of bootstrap resamples.
+    seed: seed of the bootstrap.
 
   Returns:
     The ratio; its bounds are NaN if it does not vary between patients.

@@ -25,8 +25,8 @@ class ReliabilityCurve:
     predicted: f64[b], the mean probability.
     observed: f64[b], the share of nodule images.
     low: f64[b], the lower Clopper-Pearson bound of `observed`.
-    high: f64[b], the upper one.
-    count: i64[b], images.
+    high: f64[b], the upper bound.
+    count: i64[b], the number of images.
   """
 
   predicted: Floats
@@ -41,12 +41,12 @@ class Brier:
   """The Brier score; `score = reliability - resolution + uncertainty + within_bins` exactly.
 
   Attributes:
-    score: the mean squared difference of probability and label.
-    reliability: how far bins' probabilities are from what was observed; 0 is best.
-    resolution: how far bins' observations are from the prevalence; more is better.
+    score: the mean squared difference between probability and label.
+    reliability: how far the bins' probabilities are from the observed shares; 0 is best.
+    resolution: how far the bins' observed shares are from the prevalence; higher is better.
     uncertainty: prevalence times its complement; the same for every model.
-    within_bins: what the bins hide: the probabilities' variance within bins, minus twice their
-      covariance with the labels.
+    within_bins: the variance of the probabilities within bins minus twice their covariance with
+      the labels.
   """
 
   score: float
@@ -61,9 +61,9 @@ class DecisionCurve:
   """Net benefit, in true positives per image, of acting at each threshold probability.
 
   Attributes:
-    thresholds: f64[t], the probability from which one would act.
-    model: f64[t], acting on the model.
-    treat_all: f64[t], acting on every image; acting on none has a net benefit of 0.
+    thresholds: f64[t], the probabilities from which one would act.
+    model: f64[t], the net benefit of acting on the model.
+    treat_all: f64[t], that of acting on every image; acting on none has a net benefit of 0.
   """
 
   thresholds: Floats
@@ -74,13 +74,13 @@ class DecisionCurve:
 def reliability_curve(
   labels: ArrayLike, probabilities: ArrayLike, bins: int = 10, *, strategy: str = 'uniform'
 ) -> ReliabilityCurve:
-  """Mean probability and observed share of nodule images, by bins of probability.
+  """Compares mean probability and observed share of nodule images in bins of probability.
 
   Args:
     labels: [n], 0 or 1.
     probabilities: f[n] in [0, 1].
-    bins: how many.
-    strategy: 'uniform', bins of equal width; or 'quantile', of about equally many images.
+    bins: number of bins.
+    strategy: 'uniform', bins of equal width; or 'quantile', bins of about equally many images.
 
   Raises:
     ValueError: lengths differ, a probability is NaN or outside [0, 1], or the strategy is unknown.
@@ -105,7 +105,7 @@ def reliability_curve(
 def expected_calibration_error(
   labels: ArrayLike, probabilities: ArrayLike, bins: int = 10, *, strategy: str = 'uniform'
 ) -> float:
-  """The mean distance of observed share and mean probability over bins, weighted by images.
+  """Averages the distance of observed share and mean probability over bins, by images.
 
   Naeini, Cooper and Hauskrecht, AAAI 2015. Arguments and errors as in `reliability_curve`.
   """
@@ -116,7 +116,7 @@ def expected_calibration_error(
 def brier(
   labels: ArrayLike, probabilities: ArrayLike, bins: int = 10, *, strategy: str = 'uniform'
 ) -> Brier:
-  """The Brier score and its decomposition over bins of probability.
+  """Computes the Brier score and its decomposition over bins of probability.
 
   Murphy, Journal of Applied Meteorology 1973;12:595, with the within-bin terms of Stephenson,
   Coelho and Jolliffe, Weather and Forecasting 2008;23:752. Arguments and errors as in
@@ -140,7 +140,7 @@ def brier(
 
 
 def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
-  """The mean cross-entropy of the probabilities against the labels, in nats.
+  """Returns the mean cross-entropy of the probabilities against the labels, in nats.
 
   Raises:
     ValueError: a class is missing, lengths differ, or a probability is invalid.
@@ -151,11 +151,11 @@ def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
 
 
 def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> float:
-  """The temperature that, dividing the logits, maximises the likelihood; fit it on the tune split.
+  """Fits the divisor of the logits that maximises the likelihood, for use on the tune split.
 
-  Guo et al., ICML 2017. It is 1 where the probabilities are calibrated already, and above 1 where
-  the network is too sure of itself. It stops at 1/20 and 20, where there is no optimum: the classes
-  are separated perfectly, or the scores point the wrong way.
+  Guo et al., ICML 2017. It is 1 if the probabilities are already calibrated, and above 1 if the
+  network is overconfident. It is kept within 1/20 and 20, as there is no optimum if the classes
+  are separated perfectly or the scores point the wrong way.
 
   Args:
     labels: [n], 0 or 1.
@@ -179,7 +179,7 @@ def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> float:
 
 
 def apply_temperature(probabilities: ArrayLike, temperature: float) -> Floats:
-  """Probabilities f64[n] after dividing their logits by `temperature`, which is above 0."""
+  """Divides the logits of probabilities, returned as f64[n], by `temperature`, which is above 0."""
   values = np.asarray(probabilities, dtype=np.float64)
   return special.expit(_logits(as_probabilities(values, values.size)) / temperature)
 
@@ -191,7 +191,7 @@ def decision_curve(
   *,
   prevalence: float | None = None,
 ) -> DecisionCurve:
-  """Net benefit of acting at each threshold probability.
+  """Computes the net benefit of acting at each threshold probability.
 
   Vickers and Elkin, Medical Decision Making 2006;26:565: true positives minus false positives
   weighted by the odds of the threshold, per image.
@@ -200,8 +200,8 @@ def decision_curve(
     labels: [n], 0 or 1.
     probabilities: f[n] in [0, 1]; one acts at or above a threshold.
     thresholds: f[t] in (0, 1).
-    prevalence: of nodules where the model would be used; None for that of the data, which means
-      little if normals were drawn to match the nodules.
+    prevalence: share of nodules where the model would be used; None for that of the data, which
+      means little if normals were drawn to match the nodules.
 
   Raises:
     ValueError: a class is missing, lengths differ, or a probability, a threshold or the prevalence

@@ -12,8 +12,8 @@ def as_labels(labels: ArrayLike, *, both_classes: bool = True) -> Bools:
   """Returns `labels` as bool[n], True where abnormal.
 
   Raises:
-    ValueError: `labels` is not one-dimensional, holds anything but 0 and 1, or, where
-      `both_classes` is asked for, lacks a class.
+    ValueError: `labels` is not one-dimensional, holds anything but 0 and 1, or, with
+      `both_classes`, lacks a class.
   """
   array = np.asarray(labels)
   if array.ndim != 1 or array.size == 0:
@@ -29,7 +29,7 @@ def as_labels(labels: ArrayLike, *, both_classes: bool = True) -> Bools:
   if both_classes and (positive.all() or not positive.any()):
     raise ValueError(
       f'both classes are needed; all {positive.size} labels are {int(positive[0])}, so this '
-      'statistic does not exist here'
+      'statistic is undefined'
     )
   return positive
 
@@ -47,7 +47,7 @@ def as_scores(scores: ArrayLike, n: int, name: str = 'scores') -> Floats:
   if missing.any():
     raise ValueError(
       f'{missing.sum()} of {n} {name} are NaN, the first at index {int(missing.argmax())}; leave '
-      'those images out of labels and scores alike, or find out why the model gave none'
+      'those images out of both labels and scores, or find out why the model gave none'
     )
   return array
 
@@ -56,7 +56,7 @@ def as_score_sets(scores: ArrayLike, n: int) -> Floats:
   """Returns `scores`, f[k, n] or f[n] for one set, as f64[k, n].
 
   Raises:
-    ValueError: the sets are not of length `n`, there is none, or a score is NaN.
+    ValueError: there is no set, a set is not of length `n`, or a score is NaN.
   """
   array = np.asarray(scores, dtype=np.float64)
   array = array[np.newaxis] if array.ndim == 1 else array

@@ -7,10 +7,10 @@ from nodulax.statistics.checks import Floats
 
 
 def holm(p_values: ArrayLike) -> Floats:
-  """Holm's step-down correction of p-values tested together: f64[m], in the order given.
+  """Corrects p-values by Holm's step-down method: f64[m], in the order given.
 
-  Holm, Scandinavian Journal of Statistics 1979;6:65. NaN, for what could not be tested, stays NaN
-  and does not count.
+  Holm, Scandinavian Journal of Statistics 1979;6:65. NaN marks a test that could not be
+  done; it stays NaN and does not count.
 
   Args:
     p_values: f[m] in [0, 1] or NaN.

@@ -75,7 +75,7 @@ def simulate_scores(
 def interval_coverage(
   design: Design, area: float, repeats: int, seed: int, *, know_patients: bool = True
 ) -> float:
-  """How often the 95 % interval covers the true area; one that is not estimable does not.
+  """Returns how often the 95 % interval covers the true area; a NaN interval does not.
 
   `know_patients=False` treats every image as a separate patient, to show what that costs.
   """
@@ -90,7 +90,7 @@ def interval_coverage(
 
 
 def rejection_rate(design: Design, area: float, repeats: int, seed: int) -> float:
-  """How often the paired test finds p < 0.05 between two models that do not differ."""
+  """Returns how often the paired test finds p < 0.05 between two models that do not differ."""
   generator = np.random.default_rng(seed)
   rejected = 0
   for _ in range(repeats):
@@ -111,12 +111,12 @@ def _table(title: str, corner: str, header: Sequence[object], rows: Iterable[Seq
 def main() -> None:
   """Prints every table."""
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--repeats', type=int, default=5000, help='simulated studies a number')
+  parser.add_argument('--repeats', type=int, default=5000, help='simulated studies per number')
   parser.add_argument('--seed', type=int, default=0)
   arguments = parser.parse_args()
   repeats, seeds = arguments.repeats, itertools.count(arguments.seed * 1000)
   error = 100 * math.sqrt(0.05 * 0.95 / repeats)
-  print(f'{repeats} simulated studies a number: standard error {error:.2f} percentage points.')
+  print(f'{repeats} simulated studies per number: standard error {error:.2f} percentage points.')
 
   unbalanced = list(itertools.product((100, 500, 2000), (0.2, 0.05)))
   cases = list(itertools.product((100, 500, 2000), (False, True)))
@@ -127,7 +127,7 @@ def main() -> None:
     [independent(*case) for case in unbalanced],
   )
   four_each = (
-    'images, patients of',
+    'images, classes within a patient',
     [f'{size}, {"mixed" if mixed else "one class"}' for size, mixed in cases],
     [clustered(size, 0.5, 4, mixed) for size, mixed in cases],
   )
@@ -138,9 +138,9 @@ def main() -> None:
     ('Interval, balanced classes', covered, one_each),
     ('Paired test of a true null, balanced classes', rejected, one_each),
     ('Interval, unbalanced classes', covered, few_nodules),
-    ('Interval, four images a patient, balanced classes', covered, four_each),
-    ('The same, had every image been taken for a patient', ignorant, four_each),
-    ('Paired test of a true null, four images a patient', rejected, four_each),
+    ('Interval, four images per patient, balanced classes', covered, four_each),
+    ('The same, treating every image as a separate patient', ignorant, four_each),
+    ('Paired test of a true null, four images per patient', rejected, four_each),
   ):
     rows = (
       [f'AUC {area}', *(measure(design, area, repeats, next(seeds)) for design in designs)]

@@ -58,9 +58,9 @@ class Alarms:
   units: Integers
 
   def curve(self) -> tuple[Floats, Floats, Floats]:
-    """False alarms per unit, sensitivity and thresholds, f64[t] each.
+    """Returns false alarms per unit, sensitivity and thresholds, f64[t] each.
 
-    The first threshold is infinite, so that nothing is called; then follow the distinct scores,
+    The first threshold is infinite, so that nothing is called; the others are the distinct scores,
     falling.
     """
     order, last = self._falling()
@@ -70,7 +70,7 @@ class Alarms:
     return rates, sensitivity, np.concatenate([[np.inf], self.scores[order][last]])
 
   def band(self, rates: Floats, *, confidence: float, resamples: int, seed: int) -> Band:
-    """Sensitivity at `rates`: linear between the curve's points, constant after the last one."""
+    """Interpolates sensitivity at `rates`, constant after the curve's last point."""
     order, last = self._falling()
     hit, false, patients = self.hit[order], self.false[order], self.patients[order]
     resampled = []
@@ -90,7 +90,7 @@ class Alarms:
     return Band(rates, sensitivity, low, high, mean, float(mean_low), float(mean_high))
 
   def _falling(self) -> tuple[Integers, Integers]:
-    """The order of falling scores, and the end of each run of equal scores in it."""
+    """Returns the order of falling scores, and the end of each run of equal scores in it."""
     order = np.argsort(-self.scores, kind='stable')
     falling = self.scores[order]
     ends = np.ones(order.size, dtype=bool)

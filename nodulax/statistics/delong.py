@@ -1,6 +1,6 @@
 """Areas under ROC curves, with their covariance.
 
-DeLong, DeLong and Clarke-Pearson, Biometrics 1988;44:837, in O(n log n) after Sun and Xu, IEEE
+DeLong, DeLong and Clarke-Pearson, Biometrics 1988;44:837, in O(n log n) by Sun and Xu, IEEE
 Signal Processing Letters 2014;21:1389. If patients have several images, Obuchowski's extension to
 clustered data is used, Biometrics 1997;53:567, which equals DeLong's if each has one.
 
@@ -29,7 +29,7 @@ from nodulax.statistics.estimate import Estimate
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> float:
-  """The area under the ROC curve: how often a nodule image outranks a normal one; ties are half.
+  """Returns the area under the ROC curve: how often a nodule outranks a normal; ties are half.
 
   Args:
     labels: [n], 0 or 1.
@@ -46,7 +46,7 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
 def delong_covariance(
   labels: ArrayLike, scores: ArrayLike, patients: ArrayLike | None = None
 ) -> tuple[Floats, Floats]:
-  """The areas of k score sets on the same images, and their covariance.
+  """Estimates the areas of k score sets on the same images, and their covariance.
 
   Args:
     labels: [n], 0 or 1.
@@ -78,14 +78,14 @@ def delong_interval(
   confidence: float = 0.95,
   method: str = 'logit',
 ) -> Estimate:
-  """The area under the ROC curve with its confidence interval.
+  """Estimates the area under the ROC curve, with its confidence interval.
 
   Args:
     labels: [n], 0 or 1.
     scores: f[n], higher means more suspicious.
     patients: [n], the patient of each image, for Obuchowski's clustered variance; None if each
       image has its own patient.
-    confidence: of the interval.
+    confidence: level of the interval, in (0, 1).
     method: 'logit', symmetric in the log odds of the area and so within (0, 1); or 'plain',
       symmetric in the area and clipped to 0 and 1.
 
@@ -110,7 +110,7 @@ def delong_interval(
 
 
 def count_wins(positive: Bools, scores: Floats) -> tuple[Floats, Floats]:
-  """Wins f64[k, m] of the positives over the negatives, and losses f64[k, n - m] of the negatives.
+  """Counts the wins f64[k, m] of the positives and the losses f64[k, n - m] of the negatives.
 
   One sort per score set and running sums over its distinct scores replace midranks.
   """
@@ -126,7 +126,7 @@ def count_wins(positive: Bools, scores: Floats) -> tuple[Floats, Floats]:
 
 
 def areas(wins: Floats, positive: Bools) -> Floats:
-  """The areas f64[k]: wins as a share of all pairs."""
+  """Returns the areas f64[k]: wins as a share of all pairs."""
   abnormal = int(positive.sum())
   return wins.sum(axis=1) / (abnormal * (positive.size - abnormal))
 
@@ -134,11 +134,11 @@ def areas(wins: Floats, positive: Bools) -> Floats:
 def clustered_covariance(
   wins: Floats, losses: Floats, positive: Bools, patients: Integers
 ) -> Floats:
-  """Obuchowski's covariance f64[k, k] of the areas; NaN if a class is from a single patient."""
+  """Returns Obuchowski's covariance f64[k, k] of the areas; NaN if a class has one patient."""
   count = int(patients.max()) + 1
 
   def by_patient(values: Floats, of: Integers) -> tuple[Floats, float]:
-    """Sums [k, patients] of the placements' deviations, and the small-sample correction."""
+    """Returns sums [k, patients] of the deviations, and the small-sample correction."""
     patients_of_class = np.count_nonzero(np.bincount(of))
     if patients_of_class < 2:
       return np.full((len(values), count), np.nan), math.nan

@@ -20,5 +20,5 @@ class Estimate:
 
   @property
   def estimable(self) -> bool:
-    """Whether the data were enough for an interval."""
+    """Whether the data allow an interval."""
     return not (math.isnan(self.low) or math.isnan(self.high))

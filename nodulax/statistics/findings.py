@@ -25,11 +25,10 @@ class Finding:
   """A place to which a heat map points.
 
   Attributes:
-    score: the heat map's maximum there.
-    x: its centre, weighted by heat.
-    y: its centre, weighted by heat.
+    score: the maximum of the heat map in it.
+    x, y: its centre, weighted by heat.
     box: (x_min, y_min, x_max, y_max), its extent.
-    area: pixels.
+    area: number of pixels.
   """
 
   score: float
@@ -40,7 +39,7 @@ class Finding:
 
 
 def components(heat_map: ArrayLike, threshold: float) -> list[Finding]:
-  """Connected regions at or above a threshold, the highest score first.
+  """Finds connected regions at or above a threshold, the highest score first.
 
   Pixels that touch at a corner are connected. The centre is the region's centre of heat, or its
   hottest pixel if that centre lies outside the region.
@@ -58,16 +57,16 @@ def components(heat_map: ArrayLike, threshold: float) -> list[Finding]:
 
 
 def peaks(heat_map: ArrayLike, threshold: float, separation: float) -> list[Finding]:
-  """Local maxima at or above a threshold, the highest score first.
+  """Finds local maxima at or above a threshold, the highest score first.
 
   A peak is the maximum within `separation` pixels along x and y; a plateau is one peak. Its extent
-  is the region connected to it at half of its height or more that is closer to it than to another
-  peak, so that two nodules that touch are two findings.
+  is the region connected to it at half its height or more, as far as that is closer to it than to
+  another peak, so that two touching nodules are two findings.
 
   Args:
     heat_map: f[H, W], 0 or more.
     threshold: in the heat map's units, above 0.
-    separation: pixels.
+    separation: in pixels.
 
   Raises:
     ValueError: the heat map is not two-dimensional, holds a NaN, or the threshold is not above 0.
@@ -89,7 +88,7 @@ def peaks(heat_map: ArrayLike, threshold: float, separation: float) -> list[Find
   return _sorted(_describe(heat, extents))
 
 
-# The fit of a finding and a nodule that it does not hit.
+# The fit of a finding to a nodule that it does not hit.
 NO_HIT = -np.inf
 
 
@@ -117,7 +116,7 @@ def hits_by_overlap(boxes: ArrayLike, nodule_boxes: ArrayLike, above: float = 0.
 
   Args:
     boxes: f[f, 4], the findings' (x_min, y_min, x_max, y_max).
-    nodule_boxes: f[k, 4], the nodules'.
+    nodule_boxes: f[k, 4], the same for the nodules.
     above: the IoU that must be exceeded (0.2: NODE21; 0.4: VinBigData).
 
   Returns:
@@ -151,7 +150,7 @@ def hits_by_distance(
 
 
 def box_iou(boxes: ArrayLike, other_boxes: ArrayLike) -> Floats:
-  """Intersection over union f64[f, k] of boxes f[f, 4] with boxes f[k, 4]."""
+  """Returns the intersection over union f64[f, k] of boxes f[f, 4] with boxes f[k, 4]."""
   a = np.asarray(boxes, dtype=np.float64).reshape(-1, 1, 4)
   b = np.asarray(other_boxes, dtype=np.float64).reshape(1, -1, 4)
   sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
@@ -167,7 +166,7 @@ def match(scores: ArrayLike, fits: ArrayLike) -> Integers:
   the order in which nodules are listed does not matter.
 
   Args:
-    scores: f[f], the findings'.
+    scores: f[f], scores of the findings.
     fits: f[f, k], how well each finding fits each nodule, from one of the functions above.
 
   Returns:
@@ -191,7 +190,7 @@ def _checked(heat_map: ArrayLike, threshold: float) -> Floats:
   if np.isnan(heat).any():
     raise ValueError('the heat map holds a NaN')
   if not threshold > 0:
-    raise ValueError(f'the threshold must be above 0, or all of the map is a finding: {threshold}')
+    raise ValueError(f'the threshold must be above 0, got {threshold}')
   return heat
 
 

@@ -61,7 +61,7 @@ class Detections:
   """The findings in a set of images, matched with its nodules.
 
   Attributes:
-    scores: f64[f], of the findings.
+    scores: f64[f], the score of each finding.
     images: i64[f], the image of each finding, 0 to n - 1.
     matched: i64[f], the nodule of that image that it hits, `FALSE_POSITIVE` or `REPEAT`.
     nodules: i64[n], how many nodules each image has, found or not.
@@ -105,7 +105,7 @@ class FrocCurve:
   Attributes:
     false_positives: f64[t], false positives per image, rising from 0.
     sensitivity: f64[t], the share of nodules found, rising from 0.
-    thresholds: f64[t], infinite and then the distinct scores, falling.
+    thresholds: f64[t], infinity, then the distinct scores, falling.
   """
 
   false_positives: Floats
@@ -114,7 +114,7 @@ class FrocCurve:
 
 
 def froc_curve(detections: Detections) -> FrocCurve:
-  """The empirical free-response ROC curve, with a point for each distinct score.
+  """Computes the empirical free-response ROC curve, with a point for each distinct score.
 
   False positives are counted on all images, with nodules and without; repeats are not counted.
   """
@@ -122,7 +122,7 @@ def froc_curve(detections: Detections) -> FrocCurve:
 
 
 def sensitivity_at(curve: FrocCurve, rates: ArrayLike = RATES) -> Floats:
-  """Sensitivity f64[r] at f[r] false positives per image.
+  """Returns sensitivity f64[r] at f[r] false positives per image.
 
   It is linear between the curve's points and constant after the last one.
   """
@@ -137,7 +137,7 @@ def froc_band(
   resamples: int = 1000,
   seed: int = 0,
 ) -> Band:
-  """Sensitivity at f[r] false positives per image and its mean, with intervals over patients.
+  """Estimates sensitivity at f[r] false positives per image and its mean, with intervals.
 
   The intervals are percentiles of a bootstrap that draws patients.
   """
@@ -147,27 +147,27 @@ def froc_band(
 
 
 def node21_score(labels: ArrayLike, scores: ArrayLike, detections: Detections) -> float:
-  """NODE21's ranking score: 0.75 AUROC + 0.25 sensitivity at 0.25 false positives per image.
+  """Returns NODE21's score: 0.75 AUROC + 0.25 sensitivity at 0.25 false positives per image.
 
   Sogancioglu et al., IEEE Transactions on Medical Imaging 2024;43:2839. There a finding is a hit
   if the IoU of its box with the nodule's is above 0.2 (`hits_by_overlap`).
 
   Args:
-    labels: [n], 0 or 1, of the images.
-    scores: f[n], of the images.
-    detections: on the images.
+    labels: [n], 0 or 1, the label of each image.
+    scores: f[n], the score of each image.
+    detections: the findings on these images.
   """
   sensitivity = sensitivity_at(froc_curve(detections), [0.25])[0]
   return 0.75 * auc(labels, scores) + 0.25 * float(sensitivity)
 
 
 def jafroc(detections: Detections, *, confidence: float = 0.95) -> Estimate:
-  """The JAFROC figure of merit: how often a nodule outranks a normal image's worst false positive.
+  """Returns JAFROC's figure: how often a nodule outranks a normal image's worst false positive.
 
   A nodule that is not found and a normal image without findings rank below every score; ties count
   as half. Chakraborty and Berbaum, Medical Physics 2004;31:2313. The figure is an area under a
   ROC curve, of nodules against normal images, so its interval is Obuchowski's with patients as
-  clusters, in place of their jackknife.
+  clusters, not their jackknife.
 
   Raises:
     ValueError: no image is normal.
@@ -194,9 +194,9 @@ def jafroc(detections: Detections, *, confidence: float = 0.95) -> Estimate:
 
 
 def mean_average_precision(detections: Detections) -> float:
-  """Mean average precision, which for the single class 'nodule' is its average precision.
+  """Returns the mean average precision, which for one class is its average precision.
 
-  The area under the precision envelope, over all points, as in Pascal VOC since 2010 and in
+  It is the area under the precision envelope, over all points, as in Pascal VOC since 2010 and in
   VinBigData's challenge, where a hit is an IoU above 0.4 (`hits_by_overlap`). Repeats count as
   false positives here.
   """

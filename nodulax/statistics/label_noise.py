@@ -1,9 +1,9 @@
-"""Wrong labels: how often they are wrong, and how to correct figures measured against them.
+"""Estimates how often labels are wrong, and corrects figures measured against them.
 
-Labels are assumed to be wrong at one rate if the truth is normal and at another if it is nodule,
-and given the truth, independently of the score that is judged. If inconspicuous nodules are
-mislabelled more often, this does not hold, and the corrected figures are too low, because the score
-errs on the same radiographs as the label.
+Labels are assumed to be wrong at one rate for true normals and at another for true nodules and,
+given the truth, independently of the score being judged. If inconspicuous nodules are mislabelled
+more often, this does not hold, and the corrected figures are too high, because the score errs on
+the same radiographs as the label.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ class NoiseRates:
   Attributes:
     wrong_normal: share of the true normals that are labelled nodule.
     wrong_nodule: share of the true nodules that are labelled normal.
-    draws: f64[m, 2], random draws of both rates, given the data; a single row for exact rates.
+    draws: f64[m, 2], random draws of both rates within their uncertainty; one row for exact rates.
   """
 
   wrong_normal: Estimate
@@ -42,7 +42,7 @@ class NoiseRates:
 
 @dataclasses.dataclass(frozen=True)
 class Corrected:
-  """Figures against wrong labels, and the corrected figures.
+  """Figures measured against wrong labels, and corrected.
 
   Attributes:
     auc, sensitivity, specificity: against the truth.
@@ -58,7 +58,7 @@ class Corrected:
 
 
 def known_rates(wrong_normal: float, wrong_nodule: float) -> NoiseRates:
-  """Rates that are given, not estimated.
+  """Returns rates that are known, not estimated.
 
   Raises:
     ValueError: a rate lies outside [0, 1), or they sum to 1 or more: such labels carry no
@@ -70,7 +70,7 @@ def known_rates(wrong_normal: float, wrong_nodule: float) -> NoiseRates:
   if wrong_normal + wrong_nodule >= 1:
     raise ValueError(
       f'wrong_normal {wrong_normal} and wrong_nodule {wrong_nodule} sum to 1 or more: such labels '
-      'say nothing of the truth, or the opposite of it'
+      'say nothing about the truth, or its opposite'
     )
   return NoiseRates(
     Estimate(wrong_normal, wrong_normal, wrong_normal),
@@ -88,14 +88,14 @@ def rates_from_second_reading(
   draws: int = 10_000,
   seed: int = 0,
 ) -> NoiseRates:
-  """Rates from radiographs that were read again by someone whose answers count as the truth.
+  """Estimates rates from a second reading that counts as the truth.
 
-  Those read again must be a random sample of each label; the labels may be sampled unequally, for
+  The radiographs must be a random sample of each label; the labels may be sampled unequally, for
   example so that half of those read again are labelled nodule. By Bayes' rule,
   P(label | truth) = P(truth | label) P(label) / P(truth).
 
   Args:
-    labels: [n], 0 or 1, of the radiographs that were read again.
+    labels: [n], 0 or 1, labels of the radiographs read again.
     truth: [n], 0 or 1, the second reading.
     all_labels: [N], 0 or 1, of the whole set, whose share of nodules weights the two samples.
 
@@ -129,15 +129,15 @@ def rates_from_second_reading(
 
 
 def rates_of_first(found: LatentTruth, *, confidence: float = 0.95) -> NoiseRates:
-  """The rates of the first of several readers, none of whom counts as the truth.
+  """Estimates rates from several readers, none of whom counts as the truth.
 
   The labels are the first reader. If a network's scores are the only other evidence, this assumes
   that they are normally distributed in each true class, with the same variance, which roughly holds
   for logits but not for probabilities. It cannot be tested without a second reading.
 
   Args:
-    found: by `latent_truth`, the labels in the first column of its answers.
-    confidence: of the intervals.
+    found: result of `latent_truth`, with the labels as first column of the answers.
+    confidence: level of the intervals, in (0, 1).
   """
   value = np.array([1 - found.specificity[0].value, 1 - found.sensitivity[0].value])
   drawn = 1 - found.draws[:, [1 + len(found.sensitivity), 1]]
@@ -159,14 +159,14 @@ def corrected_figures(
 
   For the AUC, (A' - 1/2) = (1 - x - y) (A - 1/2), where A' is measured, a share x of those labelled
   nodule is normal, and a share y of those labelled normal has a nodule (Menon et al., ICML 2015).
-  Among either label, the share called abnormal is a mixture of sensitivity and 1 - specificity.
+  Within either label, the share called abnormal is a mixture of sensitivity and 1 - specificity.
   The intervals include the sampling of patients and the uncertainty of the rates.
 
   Args:
     labels: [n], 0 or 1, some of them wrong.
     scores: f[n].
     threshold: a radiograph with this score or more is called abnormal.
-    rates: of wrong labels.
+    rates: how often labels are wrong.
     patients: [n], the patient of each radiograph; None if each has its own patient.
 
   Raises:
@@ -184,9 +184,8 @@ def corrected_figures(
   lowest, highest = rates.wrong_normal.value, 1 - rates.wrong_nodule.value
   if not lowest <= share <= highest:
     raise ValueError(
-      f'{share:.3f} of the labels are nodule. With these rates it would be between {lowest:.3f}, '
-      f'were all radiographs normal, and {highest:.3f}, were all nodules: the rates do not '
-      'belong to these labels'
+      f'{share:.3f} of the labels are nodule. With these rates it must be between {lowest:.3f} '
+      f'(all normal) and {highest:.3f} (all nodules): the rates do not fit these labels'
     )
   rng = np.random.default_rng(seed)
   parts = []
@@ -265,16 +264,16 @@ def _true(measured: Floats, rates: Floats) -> Floats:
 def ranking_figures(
   wrong: ArrayLike, scores: ArrayLike, counts: Sequence[int]
 ) -> dict[str, dict[int, float]]:
-  """How many wrong labels are among the first k of a ranking.
+  """Returns how many wrong labels are among the first k of a ranking.
 
   Args:
     wrong: [n], 1 where the label is wrong.
-    scores: f[n], higher means more suspect; ties get their mean.
+    scores: f[n], higher means more suspect; ties are averaged.
     counts: the values of k.
 
   Returns:
-    'precision', the share of the first k that is wrong, and 'recall', the share of all wrong labels
-    that is among the first k, each by k.
+    'precision', the share of the first k that are wrong, and 'recall', the share of all wrong
+    labels that are among the first k, each by k.
   """
   positive = as_labels(wrong, both_classes=False)
   values, group, sizes = np.unique(

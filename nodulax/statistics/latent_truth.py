@@ -1,4 +1,4 @@
-"""Estimates a truth that no one saw from several readers, or from labels and a network's scores.
+"""Estimates an unseen truth from several readers, or from labels and a network's scores.
 
 Dawid and Skene's model (Applied Statistics 1979;28:20): each reader has a sensitivity and a
 specificity, and given the truth the readers err independently of each other. A score may be added:
@@ -24,11 +24,11 @@ _EDGE = 1e-9  # a rate of exactly 0 or 1 would rule out what another image may s
 
 @dataclasses.dataclass(frozen=True)
 class LatentTruth:
-  """What the answers tell about the truth and about the readers.
+  """Estimates of the truth and of how accurate the readers are.
 
   Attributes:
-    prevalence: of the truth.
-    sensitivity, specificity: of each of R readers.
+    prevalence: share of images whose truth is 1.
+    sensitivity, specificity: one for each of R readers.
     posterior: f64[n], the probability that the truth of each image is 1.
     draws: f64[m, 1 + 2 R], prevalence, sensitivities and specificities from the sampler, from
       which intervals of other quantities can be derived.
@@ -82,13 +82,13 @@ def latent_truth(
   Args:
     answers: f[n, R], 1 (nodule), 0 (normal) or NaN (not read).
     scores: f[n], higher where a nodule is more likely, such as a network's logits; or None.
-    confidence: of the intervals.
-    draws: of the sampler.
-    seed: of the sampler.
+    confidence: level of the intervals, in (0, 1).
+    draws: number of draws by the sampler.
+    seed: seed of the sampler.
 
   Raises:
-    ValueError: there are too few readers to tell prevalence from errors (three are needed, or one
-      and a score), an answer is invalid, nobody read an image, or all answers are equal.
+    ValueError: too few readers to separate prevalence from errors (three are needed, or one and a
+      score), an answer is invalid, nobody read an image, or all answers are equal.
   """
   given, read = _checked(answers, scores)
   score = None if scores is None else as_scores(scores, len(given))
@@ -129,7 +129,7 @@ def _checked(answers: ArrayLike, scores: ArrayLike | None) -> tuple[Bools, Bools
       "and a network's scores, or a second reading that counts as the truth"
     )
   if len(np.unique(table[read])) < 2:
-    raise ValueError(f'all answers are {int(table[read][0])}, so nothing follows from them')
+    raise ValueError(f'all answers are {int(table[read][0])}, so nothing can be estimated')
   return table == 1, read
 
 

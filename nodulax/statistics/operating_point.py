@@ -27,9 +27,9 @@ class Proportion(Estimate):
   """A share with its confidence interval.
 
   Attributes:
-    count: how many.
-    total: out of how many.
-    method: of the interval: 'Clopper-Pearson' or 'patient bootstrap'.
+    count: numerator.
+    total: denominator.
+    method: how the interval was computed, 'Clopper-Pearson' or 'patient bootstrap'.
   """
 
   count: int
@@ -42,8 +42,8 @@ class PredictiveValues:
   """How often a call is right, at the prevalence of the images.
 
   Attributes:
-    positive: share of the images called abnormal that are; None where none is called abnormal.
-    negative: share of the images called normal that are; None where none is called normal.
+    positive: share of the images called abnormal that are abnormal; None if there are none.
+    negative: share of the images called normal that are normal; None if there are none.
   """
 
   positive: Proportion | None
@@ -60,7 +60,7 @@ class OperatingPoint:
 
 
 def youden_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
-  """The threshold with the largest sensitivity + specificity - 1.
+  """Returns the threshold with the largest sensitivity + specificity - 1.
 
   It lies midway between the two neighbouring scores that it separates, so that a new image need not
   reach the exact score of an old one. Of several best thresholds it is the lowest, since a missed
@@ -91,10 +91,10 @@ def youden_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def threshold_at_specificity(labels: ArrayLike, scores: ArrayLike, specificity: float) -> float:
-  """The lowest threshold at which at least this share of the normal images is called normal.
+  """Returns the lowest threshold at which at least this share of the normals is called normal.
 
-  It lies midway between the two neighbouring scores that it separates, and just above the highest
-  score where every normal image must lie below it.
+  It lies midway between the two neighbouring scores that it separates, or just above the highest
+  score if every normal image must lie below it.
 
   Args:
     labels: [n], 0 or 1.
@@ -110,7 +110,7 @@ def threshold_at_specificity(labels: ArrayLike, scores: ArrayLike, specificity: 
   positive = as_labels(labels)
   values = as_scores(scores, positive.size)
   normal = np.sort(values[~positive])
-  # Whole numbers: 0.9 * 10 must ask for 9 of 10, whatever its last bit.
+  # Whole numbers: 0.9 * 10 must mean 9 of 10 despite rounding errors.
   below = normal[math.ceil(specificity * normal.size - 1e-9) - 1]
   above = values[values > below]
   if not above.size:
@@ -120,7 +120,7 @@ def threshold_at_specificity(labels: ArrayLike, scores: ArrayLike, specificity: 
 
 
 def clopper_pearson(count: int, total: int, confidence: float = 0.95) -> Proportion:
-  """A share with its exact binomial interval.
+  """Returns a share with its exact binomial interval.
 
   Clopper and Pearson, Biometrika 1934;26:404.
 
@@ -145,7 +145,7 @@ def operating_point(
   resamples: int = 2000,
   seed: int = 0,
 ) -> OperatingPoint:
-  """Sensitivity and specificity at a threshold, with their intervals.
+  """Estimates sensitivity and specificity at a threshold, with their intervals.
 
   The intervals are Clopper-Pearson's if every patient has one image of the class. Otherwise they
   are from a bootstrap over patients, as images of one patient are not independent. If all images of
@@ -157,9 +157,9 @@ def operating_point(
     scores: f[n].
     threshold: a score at or above it is called abnormal.
     patients: [n], the patient of each image; None if each has its own patient.
-    confidence: of the intervals.
-    resamples: of the bootstrap.
-    seed: of the bootstrap.
+    confidence: level of the intervals, in (0, 1).
+    resamples: number of bootstrap resamples.
+    seed: seed of the bootstrap.
 
   Raises:
     ValueError: a class is missing, lengths differ, or a score or the threshold is NaN.
@@ -183,18 +183,18 @@ def predictive_values(
   resamples: int = 2000,
   seed: int = 0,
 ) -> PredictiveValues:
-  """Positive and negative predictive value at a threshold, with intervals as `operating_point`'s.
+  """Estimates predictive values at a threshold, with intervals as in `operating_point`.
 
-  They hold at the prevalence of these images alone.
+  They hold only at the prevalence of these images.
 
   Args:
     labels: [n], 0 or 1.
     scores: f[n].
     threshold: a score at or above it is called abnormal.
-    patients: [n], who each image is of; None where each has its own patient.
-    confidence: of the intervals.
-    resamples: of the bootstrap.
-    seed: of the bootstrap.
+    patients: [n], the patient of each image; None if each has its own patient.
+    confidence: level of the intervals, in (0, 1).
+    resamples: number of bootstrap resamples.
+    seed: seed of the bootstrap.
 
   Raises:
     ValueError: a class is missing, lengths differ, or a score or the threshold is NaN.
@@ -222,7 +222,7 @@ def _calls(
 
 
 def _share(right: Bools, of: Integers, confidence: float, resamples: int, seed: int) -> Proportion:
-  """The share of images that are called right; `of` says who each image is of."""
+  """The share of images that are called right; `of` gives each patient."""
   sizes = np.bincount(of)
   count, total = int(right.sum()), right.size
   if sizes.max() == 1:

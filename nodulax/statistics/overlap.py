@@ -65,16 +65,16 @@ class MeanOverlap(Estimate):
 def dice(
   heat_map: ArrayLike, mask: ArrayLike, threshold: float, truth_outside: float = 0.0
 ) -> float:
-  """The Dice coefficient of the thresholded heat map and the mask.
+  """Computes the Dice coefficient of the thresholded heat map and the mask.
 
   Args:
     heat_map: f[H, W]; at or above the threshold counts as nodule.
     mask: bool[H, W] or u8[H, W], non-zero where nodule.
     threshold: in the heat map's units.
-    truth_outside: nodule area outside the heat map, in its pixels: truth that was missed.
+    truth_outside: area of nodule outside the heat map, in its pixels, which counts as missed.
 
   Returns:
-    Between 0 and 1; NaN where there is no nodule.
+    A number in [0, 1]; NaN if there is no nodule.
 
   Raises:
     ValueError: the shapes differ or the heat map holds a NaN.
@@ -86,7 +86,7 @@ def dice(
 def iou(
   heat_map: ArrayLike, mask: ArrayLike, threshold: float, truth_outside: float = 0.0
 ) -> float:
-  """Intersection over union of the thresholded heat map and the mask; arguments as in `dice`."""
+  """Computes IoU of the thresholded heat map and the mask; arguments as in `dice`."""
   marked, truth, common = _areas(heat_map, mask, threshold, truth_outside)
   return common / (marked + truth - common) if truth else float('nan')
 
@@ -97,7 +97,7 @@ def dice_by_threshold(
   thresholds: ArrayLike = THRESHOLDS,
   truth_outside: float = 0.0,
 ) -> Floats:
-  """`dice` at each of f[t] rising thresholds, computed in one pass over the heat map: f64[t]."""
+  """Computes `dice` at f[t] rising thresholds in one pass over the heat map: f64[t]."""
   heat, nodule = _checked(heat_map, mask, truth_outside)
   levels = np.asarray(thresholds, dtype=np.float64)
   # How many thresholds each pixel reaches.
@@ -113,10 +113,10 @@ def dice_by_threshold(
 def choose_threshold(
   dices: ArrayLike, thresholds: ArrayLike = THRESHOLDS, *, fewest_images: int = FEWEST_IMAGES
 ) -> OverlapThreshold:
-  """The threshold of the best mean Dice over the tune split's located nodule images.
+  """Chooses the threshold with the best mean Dice on the tune split's located nodule images.
 
-  It is half of each map's maximum if there are fewer than `fewest_images` of these images. Of
-  several equally good thresholds in a row it is the middle one.
+  With fewer than `fewest_images` of these images it is half of each map's maximum. Of several
+  equally good thresholds it is the middle one.
 
   Args:
     dices: f[n, t], a row of `dice_by_threshold` for each image; rows of NaN (no nodule) are left
@@ -145,16 +145,16 @@ def mean_overlap(
   resamples: int = 2000,
   seed: int = 0,
 ) -> MeanOverlap:
-  """The mean Dice or IoU over nodule images, with a bootstrap interval over patients (BCa).
+  """Averages Dice or IoU over nodule images, with a bootstrap interval over patients (BCa).
 
-  Two models are compared by giving the differences of their overlaps, image by image.
+  To compare two models, give the differences of their overlaps, image by image.
 
   Args:
     overlaps: f[n], NaN for an image without a nodule or a known location, which is left out.
     patients: [n], the patient of each image; None if each has its own patient.
-    confidence: of the interval.
-    resamples: how many times patients are drawn.
-    seed: of the draws.
+    confidence: level of the interval, in (0, 1).
+    resamples: number of bootstrap resamples.
+    seed: seed of the bootstrap.
 
   Returns:
     The mean; all NaN if no image has an overlap, and with NaN bounds if the overlap does not vary

@@ -1,4 +1,4 @@
-"""The ROC curve and what follows from it; the entry point to all statistics of labels and scores.
+"""The ROC curve, and the entry point to all statistics of labels and scores.
 
 Areas and their covariance are in `delong`, their tests in `auc_tests`, thresholds in
 `operating_point`.
@@ -72,7 +72,7 @@ class RocCurve:
   Attributes:
     false_positive_rate: f64[t], 1 - specificity, rising from 0 to 1.
     sensitivity: f64[t], rising from 0 to 1.
-    thresholds: f64[t], infinite and then the distinct scores, falling.
+    thresholds: f64[t], infinity, then the distinct scores, falling.
   """
 
   false_positive_rate: Floats
@@ -96,7 +96,7 @@ class PrecisionRecallCurve:
 
 
 def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
-  """The empirical ROC curve, with a point for each distinct score.
+  """Computes the empirical ROC curve, with a point for each distinct score.
 
   Args:
     labels: [n], 0 or 1.
@@ -118,16 +118,16 @@ def roc_band(
   resamples: int = 1000,
   seed: int = 0,
 ) -> Band:
-  """Sensitivity at given false-positive rates, with pointwise bootstrap intervals over patients.
+  """Estimates sensitivity at given false-positive rates, with pointwise bootstrap intervals.
 
   Args:
     labels: [n], 0 or 1.
     scores: f[n].
     patients: [n], the patient of each image; None if each has its own patient.
-    false_positive_rates: f[r], at which to evaluate the curve.
-    confidence: of the intervals.
-    resamples: how many times patients are drawn.
-    seed: of the draws.
+    false_positive_rates: f[r], rates at which to evaluate the curve.
+    confidence: level of the intervals, in (0, 1).
+    resamples: number of bootstrap resamples.
+    seed: seed of the bootstrap.
 
   Raises:
     ValueError: a class is missing, lengths differ, or a score is NaN.
@@ -147,7 +147,7 @@ def partial_auc(
   *,
   standardized: bool = True,
 ) -> float:
-  """The area under the ROC curve from specificity 1 down to 1 - `max_false_positive_rate`.
+  """Returns the area under the ROC curve from specificity 1 down to 1 - `max_false_positive_rate`.
 
   Args:
     labels: [n], 0 or 1.
@@ -173,7 +173,7 @@ def partial_auc(
 
 
 def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> PrecisionRecallCurve:
-  """The empirical precision-recall curve, with a point for each distinct score.
+  """Computes the empirical precision-recall curve, with a point for each distinct score.
 
   Arguments and errors are those of `roc_curve`.
   """
@@ -185,7 +185,7 @@ def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> PrecisionRec
 
 
 def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
-  """Precision averaged over the steps in recall, without interpolation.
+  """Averages precision over the steps in recall, without interpolation.
 
   Arguments and errors are those of `roc_curve`.
   """

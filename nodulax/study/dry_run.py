@@ -41,10 +41,10 @@ class Source:
   """Where the radiographs of a source come from.
 
   Attributes:
-    origin: in words.
+    origin: where they come from, in words.
     counts: radiographs by split; upper bounds if they are still to be built.
-    gigabytes: to be written.
-    seconds: to simulate them on this machine.
+    gigabytes: size of what is to be written.
+    seconds: time to simulate them on this machine.
   """
 
   origin: str
@@ -136,19 +136,19 @@ def _source(config: ConfigDict, folder: epath.Path, name: str) -> Source:
 
 
 def _kind(config: ConfigDict) -> str:
-  """What determines the cost of a training step."""
+  """Names what determines the cost of a training step."""
   return str((config.model, config.preprocessing.image_size, config.train.batch_size))
 
 
 def _seconds_an_image(config: ConfigDict, bytes_a_second: float) -> float:
-  """Seconds of training per image on all devices of this host, from the bytes that a step moves."""
+  """Estimates seconds of training per image on this host, from the bytes that a step moves."""
   pixels, accumulate = config.preprocessing.image_size, config.train.accumulate or 1
   step, state, batch = _step(config.model, config, config.train.batch_size, pixels, accumulate)
   return _bytes_moved(step, state, batch) / config.train.batch_size / bytes_a_second
 
 
 def _bytes_a_second(config: ConfigDict) -> float:
-  """Bytes per second that this host's devices move in a training step of a tiny network.
+  """Measures the bytes per second that this host moves in a training step of a tiny network.
 
   The network has the config's precision. On two CPU cores, training steps of networks from 'tiny'
   to '121', at 128 to 512 pixels, moved 23 to 34 GB a second, as counted by `_bytes_moved`.
@@ -173,7 +173,7 @@ def _bytes_a_second(config: ConfigDict) -> float:
 def _step(
   model: ConfigDict, config: ConfigDict, images: int, pixels: int, accumulate: int
 ) -> tuple[Callable, Any, Any]:
-  """A training step of a network, and the shapes of its state and of a batch."""
+  """Builds a training step of a network, and the shapes of its state and of a batch."""
   network = build_network(**model, axis_name=parallel.AXIS)
   adam = optimizer.adam(lambda _: config.optimizer.learning_rate)
   step = step_function(network, adam, Loss(**config.loss), accumulate=accumulate)
@@ -182,7 +182,7 @@ def _step(
 
 
 def _bytes_moved(step: Callable, state: Any, batch: Any) -> float:
-  """Bytes that the operations of a step read and write, before the compiler fuses them.
+  """Counts the bytes that the operations of a step read and write, before the compiler fuses them.
 
   Nothing is compiled and no memory is allocated: a single step of the full study would need 16 GB.
   """

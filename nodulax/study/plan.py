@@ -26,11 +26,11 @@ class Run:
   """One network to train.
 
   Attributes:
-    name: of its folder within the study's.
+    name: name of its folder in the study's.
     experiment: the experiment that it belongs to.
-    seed: of its training.
+    seed: seed of its training.
     sweep: the sweep that it belongs to, or None.
-    value: of the sweep's options, or None.
+    value: value of the sweep's options, or None.
     config: as `train` takes it, with the shards and the initial network filled in.
   """
 
@@ -43,14 +43,14 @@ class Run:
 
 
 def runs(config: ConfigDict, folder: epath.Path, shards: dict[str, str]) -> list[Run]:
-  """The runs of a study, each after the one that it starts from.
+  """Lists the runs of a study, each after the one that it starts from.
 
   The runs of the first seed have the experiments' names; other names end in `_seed1` and so on, or
   in the name and value of a sweep. A run that starts from an experiment of the study starts from
   that of its own seed, and a run of a sweep from that of the first seed.
 
   Args:
-    config: of the study.
+    config: the study's.
     folder: the study's workdir.
     shards: folders, by source.
 
@@ -71,9 +71,7 @@ def check(config: ConfigDict) -> None:
   """
   seeds = list(config.seeds)
   if not seeds or len(set(seeds)) < len(seeds) or any(type(seed) is not int for seed in seeds):
-    raise OptionError(
-      f'--config.seeds={config.seeds} must be whole numbers, at least one, each once'
-    )
+    raise OptionError(f'--config.seeds={config.seeds} must be one or more whole numbers, each once')
   if not config.order or not set(config.order) <= set(config.experiments):
     raise OptionError(
       f'--config.order={config.order} must name at least one of {", ".join(config.experiments)}'
@@ -108,7 +106,7 @@ def _check_sweep(config: ConfigDict, name: str, sweep: ConfigDict) -> None:
   values = list(sweep['values'])
   numbers = all(type(value) in (int, float) and math.isfinite(value) for value in values)
   if not values or len(set(values)) < len(values) or not numbers:
-    raise OptionError(f'{option}.values={sweep["values"]} must be numbers, at least one, each once')
+    raise OptionError(f'{option}.values={sweep["values"]} must be one or more numbers, each once')
   for varied in sweep.options:
     try:
       known = operator.attrgetter(varied)(config)
@@ -135,13 +133,13 @@ def _check_source(name: str, source: ConfigDict) -> None:
 
 
 def sources(config: ConfigDict) -> list[str]:
-  """The sources that the study trains on or is scored on, each once."""
+  """Lists the sources that the study trains on or is scored on, each once."""
   trained_on = (config.experiments[name].data.train for name in config.order)
   return list(dict.fromkeys((*trained_on, *config.data.evaluate)))
 
 
 def describe(planned: list[Run], config: ConfigDict) -> dict[str, Any]:
-  """The content of study.json, which describes the runs to the report.
+  """Returns the content of study.json, which describes the runs to the report.
 
   `unchanged` holds, for each sweep, the values of its options without the sweep.
   """

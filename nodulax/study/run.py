@@ -61,7 +61,7 @@ def run(config: ConfigDict, folder: epath.PathLike) -> None:
 
 
 def prepare(config: ConfigDict, folder: epath.Path, name: str) -> str:
-  """The folder of a source's shards, which are built first if the config names none.
+  """Returns the folder of a source's shards, building them first if the config names none.
 
   Raises:
     StudyError: a command failed.
@@ -136,7 +136,7 @@ def score_against_true_labels(folder: epath.Path, this: Run) -> None:
 
 
 def report(folder: epath.Path) -> epath.Path:
-  """The page of the report, which is written again if an evaluation is newer."""
+  """Returns the page of the report, written again if an evaluation is newer."""
   page = folder / 'report' / 'index.html'
   evaluations = folder.glob('*/evaluation/*/metrics.json')
   if page.exists() and all(page.stat().mtime >= path.stat().mtime for path in evaluations):

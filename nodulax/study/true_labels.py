@@ -25,7 +25,7 @@ def score_against_truth(
 
   Args:
     evaluation: the folder that `evaluate` wrote.
-    thresholds: of the network that was evaluated.
+    thresholds: those of the evaluated network.
     truth: a virtual hospital's phantom_truth.csv.
     output: the folder to write, in the form of `evaluation`.
 
@@ -61,7 +61,7 @@ def score_against_truth(
 
 
 def _read_truth(path: pathlib.Path) -> dict[str, dict[str, str]]:
-  """The cells that change in each radiograph's row, by image_id."""
+  """Reads the cells that change in each radiograph's row, by image_id."""
   with path.open(newline='') as file:
     reader = csv.DictReader(file)
     if missing := set(_TRUTH_COLUMNS) - set(reader.fieldnames or ()):
@@ -89,7 +89,7 @@ def _cells(row: dict[str, str]) -> dict[str, str]:
 
 
 def _unlocated(path: pathlib.Path) -> tuple[list[str], list[dict[str, str]]]:
-  """The findings without their matches."""
+  """Reads the findings without their matches."""
   with path.open(newline='') as file:
     reader = csv.DictReader(file)
     return list(reader.fieldnames or ()), [{**row, 'nodule': ''} for row in reader]

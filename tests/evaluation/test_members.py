@@ -102,5 +102,5 @@ def test_the_same_network_twice_is_refused(trained_run):
 
 
 def test_networks_that_see_radiographs_in_other_ways_are_refused(trained_run):
-  with pytest.raises(OptionError, match='prepare radiographs in other ways'):
+  with pytest.raises(OptionError, match='prepare radiographs differently'):
     members.read_members([trained_run, 'nodulax'])

@@ -93,7 +93,7 @@ def test_readers_who_settle_nothing_are_refused(trained_run, shards, tmp_path):
   reading = tmp_path / 'reading.csv'
   case = Shards(shards, 'train')[0][0]
   rereading.append_answer(reading, Answer(case.image_id, 'Kim', 'unsure'))
-  with pytest.raises(RereadingError, match='the readers settled no radiograph'):
+  with pytest.raises(RereadingError, match='the readers agree on no radiograph'):
     score(trained_run, shards, tmp_path / 'evaluation', reading)
 
 

@@ -72,7 +72,7 @@ def test_the_audit_finds_wrong_labels_and_says_how_well(labels, study, tmp_path)
   status, printed = labels(
     'audit', f'--predictions={path}', f'--output={output}', f'--reading={reading}'
   )
-  assert status == 0 and 'labels are wrong; the ranking finds them' in printed
+  assert status == 0 and 'are wrong; the ranking finds them' in printed
   told = json.loads((output / 'audit.json').read_text())
   assert told['against_the_reading']['images'] == 400
   assert told['against_the_reading']['auc']['value'] > 0.75
@@ -140,7 +140,7 @@ def test_a_queue_leaves_out_what_was_read(labels, study, tmp_path):
     (('correct',), 'give --rates=FILE, or --wrong_normal and --wrong_nodule'),
     (('correct', '--wrong_normal=0.6', '--wrong_nodule=0.5', '--threshold=.5'), 'sum to 1 or more'),
     (('correct', '--wrong_normal=0.1', '--wrong_nodule=0.1'), 'give --threshold=NUMBER'),
-    (('correct', '--wrong_normal=0.7', '--wrong_nodule=0.1', '--threshold=.5'), 'do not belong'),
+    (('correct', '--wrong_normal=0.7', '--wrong_nodule=0.1', '--threshold=.5'), 'do not fit'),
   ],
 )
 def test_what_cannot_be_told_is_refused(labels, study, arguments, word):

@@ -149,11 +149,11 @@ def test_every_training_of_the_real_study_has_options_that_can_be():
     ('seeds', (), 'must be whole numbers of at least 0'),
     ('parts', ('budget', 'rest'), 'parts has rest; it may have budget, losses, noise'),
     ('seeds', (0, 1, 0), 'must differ: equal ones train equal networks'),
-    ('parts', (), 'must name one part at least'),
-    ('parts', ('noise', 'noise'), 'and each once'),
+    ('parts', (), 'must name at least one part'),
+    ('parts', ('noise', 'noise'), 'each once'),
     ('data.evaluate', (), 'data.evaluate is empty'),
     ('budget.folds', 1, 'budget.folds=1 must be a whole number of at least 2'),
-    ('losses.rates', (), 'losses.rates is empty; it must list one'),
+    ('losses.rates', (), 'losses.rates is empty; it must list at least one'),
     ('losses.rates', (0.1, 0.5), 'rates has 0.5; a rate must lie between 0 and 0.5'),
   ],
 )
@@ -166,7 +166,7 @@ def test_options_that_cannot_be_are_told(config, tmp_path, option, value, word):
 @pytest.mark.parametrize(
   'part, name, value, word',
   [
-    ('noise', None, {}, 'config.noise is empty; it must list one'),
+    ('noise', None, {}, 'config.noise is empty; it must list at least one'),
     (
       'noise',
       'options',
@@ -174,7 +174,7 @@ def test_options_that_cannot_be_are_told(config, tmp_path, option, value, word):
       'config.noise..outlines shifted...options has .*unknown jiter',
     ),
     ('noise', 'options', 'jitter', "options is the text 'jitter'; it must list"),
-    ('noise', 'amounts', (), 'amounts is empty; it must list one'),
+    ('noise', 'amounts', (), 'amounts is empty; it must list at least one'),
     ('losses', 'own', {'smothing': 0.2}, 'compared has the unknown smothing'),
   ],
 )

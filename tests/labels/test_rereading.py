@@ -90,7 +90,7 @@ def test_answers_become_the_table_of_statistics():
   'lines, word',
   [
     ('', 'the file is empty'),
-    ('image_id,reader,answer\n', 'there is no answer in it'),
+    ('image_id,reader,answer\n', 'it has no answers'),
     ('image_id,answer\na,nodule\n', 'the column reader is missing'),
     ('image_id,reader,answer\na,Kim,yes\n', "line 2: answer is 'yes'; it must be nodule or normal"),
     ('image_id,reader,answer\na,,nodule\n', 'line 2: reader is empty'),

@@ -55,7 +55,7 @@ def test_answers_of_the_program_name_the_models_for_which_they_hold(tmp_path):
   beside = answers(write_report(tmp_path, predictions=[tool]))
   ours = alone.loc[('CLAIM', '22')]
   assert ours['filled'] == PROGRAM and 'in the config of the model card' in ours['answer']
-  assert beside.loc[('CLAIM', '22'), 'answer'] == f'Of Model 1: {ours["answer"]}'
+  assert beside.loc[('CLAIM', '22'), 'answer'] == f'For Model 1: {ours["answer"]}'
   # The truth of a set is as its builder says; this one has no normal radiographs to draw.
   assert alone.loc[('CLAIM', '14'), 'answer'].startswith('GMC: chest CT.')
   assert alone.loc[('CLAIM', '10'), 'filled'] == AUTHOR
@@ -65,7 +65,7 @@ def test_a_config_that_was_not_recorded_is_not_referred_to(tmp_path):
   write_runs(tmp_path, {'nih': 30}, {'mine': 1}, provenance={'config': None})
   said = answers(write_report(tmp_path))
   assert said.loc[('CLAIM', '25'), 'answer'].endswith('not recorded by every evaluation.')
-  assert said.loc[('CLAIM', '10'), 'answer'].endswith('from a seed: NIH.')
+  assert said.loc[('CLAIM', '10'), 'answer'].endswith('with a seed: NIH.')
 
 
 def test_a_study_refers_to_its_own_tables(tmp_path):

@@ -141,7 +141,7 @@ def test_a_single_runs_report_takes_an_earlier_reports_place(runs, report, tmp_p
 
 def test_something_else_is_never_overwritten(runs, tmp_path):
   (tmp_path / 'thesis.txt').write_text('ten years of work')
-  with pytest.raises(ReportError, match='something else than a report'):
+  with pytest.raises(ReportError, match='something other than a report'):
     write_report(runs, tmp_path)
   assert [path.name for path in tmp_path.iterdir()] == ['thesis.txt']
 

@@ -79,7 +79,7 @@ def test_unpaired_test_adds_the_variances():
 
 def test_unpaired_test_refuses_a_patient_on_both_sides():
   labels, scores, patients = case(3)
-  with pytest.raises(ValueError, match='both sides'):
+  with pytest.raises(ValueError, match='both sets'):
     roc.unpaired_test(labels, scores[0], labels, scores[1], patients, patients)
 
 

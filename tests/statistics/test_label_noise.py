@@ -106,7 +106,7 @@ def test_intervals_carry_the_uncertainty_of_the_rates():
 
 def test_rates_of_other_labels_are_refused():
   labels = [1] + [0] * 99
-  with pytest.raises(ValueError, match='do not belong to these labels'):
+  with pytest.raises(ValueError, match='do not fit these labels'):
     label_noise.corrected_figures(labels, np.arange(100), 50, label_noise.known_rates(0.3, 0.1))
 
 

@@ -133,8 +133,8 @@ def test_the_studies_that_come_along_pass_their_own_check(config):
 @pytest.mark.parametrize(
   ('option', 'value', 'says'),
   [
-    ('seeds', (), 'seeds=.. must be whole numbers'),
-    ('seeds', (0, 0), 'seeds=.0, 0. must be whole numbers, at least one, each once'),
+    ('seeds', (), 'seeds=.. must be one or more whole numbers'),
+    ('seeds', (0, 0), 'seeds=.0, 0. must be one or more whole numbers, each once'),
     ('seeds', (-1,), 'nih_image: --config.seed=-1 must be from 0'),
     ('experiments.nih_image.init', {'checkpoint': 'nope'}, 'nope: no checkpoint here'),
     ('order', ('x',), "order=.'x',. must name at least one of aihub_image"),
@@ -145,7 +145,7 @@ def test_the_studies_that_come_along_pass_their_own_check(config):
     ('sources.gmc.raw', '/nowhere', 'raw=/nowhere: there is no such folder'),
     ('sweeps.label_noise.options', ('data.noise.x',), 'must be an option of configs/default.py'),
     ('sweeps.label_noise.options', ('data.train',), 'that is a'),
-    ('sweeps.label_noise.values', (), 'values=.. must be numbers, at least one'),
+    ('sweeps.label_noise.values', (), 'values=.. must be one or more numbers'),
     (
       'sweeps.label_noise.values',
       (0.1, 2.0),

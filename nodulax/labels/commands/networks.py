@@ -18,7 +18,7 @@ def _add_crossfit(parser: cli.Parser) -> None:
     '--folds',
     type=cli.at_least(2),
     default=5,
-    help='parts of the patients, and networks (default: 5)',
+    help='parts of the patients, each left out by one network (default: 5)',
   )
 
 
@@ -47,12 +47,12 @@ def _study(given: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _workdir(address: str) -> Iterator[pathlib.Path]:
-  """A folder to work in, on disk or in a bucket; Ctrl-C and SIGTERM save what is done."""
+  """A folder to work in, on disk or in a bucket; Ctrl-C and SIGTERM save progress."""
   with interruptible():
     folder = folders.check_out(address)
     yield pathlib.Path(folder)
     folders.publish(folder)
 
 
-CROSSFIT = Command('predictions by networks that never saw the patient', _add_crossfit, _crossfit)
+CROSSFIT = Command('predict with networks that never saw the patient', _add_crossfit, _crossfit)
 STUDY = Command('simulate wrong labels: re-reading, losses, kinds of noise', _add_study, _study)

@@ -1,4 +1,4 @@
-"""The sub-commands on how often labels are wrong, and what follows: rates and correct."""
+"""The sub-commands that estimate rates of wrong labels and correct figures: rates and correct."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ def _add_rates(parser: cli.Parser) -> None:
     '--method',
     choices=('second', 'readers', 'network'),
     default=None,
-    help='second: what most readers say is the truth, of radiographs drawn at random; readers: '
+    help='second: the majority of the readers is right, on radiographs drawn at random; readers: '
     'several readers, any of whom may err; network: without a reading (default: by the number of '
     'readers)',
   )
@@ -58,9 +58,9 @@ def _rates(given: argparse.Namespace) -> None:
   console.print(table)
   if method == 'network':
     console.print(
-      'By the network alone, whose own errors count as wrong labels, and whose misses hide those '
-      'of the readers: read a random sample again before you state a rate (nodulax labels queue '
-      '--order=random).',
+      'Estimated from the network only: its own errors count as wrong labels, and what it misses '
+      'hides what readers missed. Read a random sample again before you state a rate (nodulax '
+      'labels queue --order=random).',
       highlight=False,
     )
 
@@ -98,7 +98,7 @@ def _correct(given: argparse.Namespace) -> None:
     write_json(given.output, {**known, **figures})
   table = Table(
     'measure', 'against the labels', 'against the truth (95 % interval)', box=box.SIMPLE,
-    caption=f'if wrong labels have nothing to do with how hard a radiograph is. {NOTICE}',
+    caption=f'if wrong labels are unrelated to how hard a radiograph is to read. {NOTICE}',
   )  # fmt: skip
   for name, (labelled, true) in rows.items():
     shown = 'AUC' if name == 'auc' else name
@@ -107,7 +107,7 @@ def _correct(given: argparse.Namespace) -> None:
 
 
 def _given_rates(given: argparse.Namespace) -> label_noise.NoiseRates:
-  """The rates of a file, or as they are given."""
+  """Returns the rates from the file or from the options."""
   exact = (given.wrong_normal, given.wrong_nodule)
   if given.rates:
     if exact != (None, None):
@@ -125,7 +125,7 @@ def _given_rates(given: argparse.Namespace) -> label_noise.NoiseRates:
 
 
 def _frozen_threshold(folder: pathlib.Path) -> float:
-  """The threshold of an evaluation, frozen on its tune split."""
+  """Returns the threshold that an evaluation froze on its tune split."""
   try:
     return float(json.loads((folder / 'metrics.json').read_text())['probability_threshold'])
   except (OSError, ValueError, KeyError, TypeError) as error:
@@ -138,5 +138,5 @@ def _shown(estimate: dict[str, float]) -> str:
   return f'{estimate["value"]:.3f} ({estimate["low"]:.3f} to {estimate["high"]:.3f})'
 
 
-RATES = Command('how often labels are wrong, with intervals', _add_rates, _rates)
-CORRECT = Command('test figures against wrong labels, corrected', _add_correct, _correct)
+RATES = Command('estimate how often labels are wrong', _add_rates, _rates)
+CORRECT = Command('correct test figures for wrong labels', _add_correct, _correct)

@@ -13,7 +13,7 @@ from nodulax.labels.predictions import Predictions
 
 
 class Command(NamedTuple):
-  """A sub-command: what it does in a few words, its arguments, and what runs it."""
+  """A sub-command: its help text, its arguments and what runs it."""
 
   summary: str
   add_arguments: Callable[[cli.Parser], None]
@@ -31,15 +31,15 @@ def add_predictions(parser: cli.Parser) -> None:
 
 
 def add_reading(parser: cli.Parser, text: str) -> None:
-  """Adds --reading, which is for what `text` says."""
+  """Adds --reading, with `text` as its help."""
   parser.add_argument('--reading', default='', metavar='CSV', help=text)
 
 
 def read_answers(given: argparse.Namespace, predictions: Predictions) -> list[rereading.Answer]:
-  """The answers in --reading, none without it.
+  """Reads the answers in --reading; returns none without it.
 
   Raises:
-    RereadingError: the file is no re-reading, or is one of other radiographs.
+    RereadingError: the file is not a re-reading of these radiographs.
   """
   if not given.reading:
     return []

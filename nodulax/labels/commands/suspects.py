@@ -29,7 +29,7 @@ _SHOWN = 10  # suspects
 def _add_audit(parser: cli.Parser) -> None:
   add_predictions(parser)
   parser.add_argument('--output', required=True, help='folder to write')
-  add_reading(parser, 'a second reading, to tell how well the ranking finds wrong labels')
+  add_reading(parser, 'a second reading, to measure how well the ranking finds wrong labels')
 
 
 def _audit(given: argparse.Namespace) -> None:
@@ -69,8 +69,8 @@ def _audit(given: argparse.Namespace) -> None:
   console = Console()
   console.print(table)
   console.print(
-    f'{len(predictions):,} labels; about {summary["expected_wrong"]:.0f} are wrong, by the network '
-    f'alone. All of them, the most suspect first: {output / "suspects.csv"}. {NOTICE}',
+    f'{len(predictions):,} labels, of which the network expects {summary["expected_wrong"]:.0f} to '
+    f'be wrong. All labels, the most suspect first: {output / "suspects.csv"}. {NOTICE}',
     highlight=False,
   )
   if 'against_the_reading' in summary:
@@ -83,11 +83,11 @@ def _print_ranking(console: Console, found: dict[str, Any]) -> None:
     'unknown' if area is None else f'{area["value"]:.2f} ({area["low"]:.2f} to {area["high"]:.2f})'
   )
   console.print(
-    f'Of {found["images"]:,} that were read again {found["wrong"]:,} labels are wrong; the ranking '
+    f'Of {found["images"]:,} labels read again, {found["wrong"]:,} are wrong; the ranking '
     f'finds them with an AUC of {shown}',
     highlight=False,
   )
-  table = Table('of the first', 'are wrong', 'of all wrong', box=box.SIMPLE)
+  table = Table('first', 'wrong among them', 'share of all wrong', box=box.SIMPLE)
   for count, precision in found['precision'].items():
     table.add_row(f'{count:,}', f'{precision:.0%}', f'{found["recall"][count]:.0%}')
   console.print(table)
@@ -104,7 +104,7 @@ def _add_queue(parser: cli.Parser) -> None:
     choices=queue.ORDERS,
     default='wrong',
     help='wrong: the most suspect; gain: those whose reading should help training most; loss: '
-    'those with the largest loss; random: any, which alone allows an estimate of rates',
+    'those with the largest loss; random: any, the only order that allows an estimate of rates',
   )
   parser.add_argument('--seed', type=int, default=0, help='seed of the random order')
   add_reading(parser, 'an earlier reading, whose radiographs are left out')
@@ -120,4 +120,4 @@ def _queue(given: argparse.Namespace) -> None:
 
 
 AUDIT = Command('rank labels by how likely they are wrong', _add_audit, _audit)
-QUEUE = Command('the next radiographs to read again', _add_queue, _queue)
+QUEUE = Command('choose the radiographs to read again', _add_queue, _queue)
