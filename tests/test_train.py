@@ -11,6 +11,7 @@ import time
 
 import pytest
 from etils import epath
+from ml_collections import ConfigDict
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from nodulax import train
@@ -54,6 +55,20 @@ def wait_for_step(folder: pathlib.Path, step: int, process: subprocess.Popen) ->
     time.sleep(0.01)
 
 
+@pytest.fixture(scope='module')
+def killed(trained_run, tmp_path_factory) -> pathlib.Path:
+  """The workdir of the same run, killed in mid-epoch; to be copied."""
+  config = ConfigDict(json.loads((trained_run / 'config.json').read_text()))
+  config.train.checkpoint_minutes = 0.0  # a checkpoint after every step
+  folder = tmp_path_factory.mktemp('killed') / 'run'
+  process = start(config, folder)
+  wait_for_step(folder, 3, process)
+  process.send_signal(signal.SIGKILL)
+  process.communicate()
+  assert 3 <= checkpoint.latest_step(folder) < 8
+  return folder
+
+
 def test_an_experiment_leaves_checkpoints_logs_and_evaluations(trained_run):
   steps = 2 * (33 // 8)
   assert checkpoint.latest_step(trained_run) == steps
@@ -94,14 +109,11 @@ def test_a_tune_split_too_small_to_choose_by_is_told(config, shards, tmp_path, c
   assert warning in ' '.join(capsys.readouterr().out.split())
 
 
-def test_a_run_killed_in_mid_epoch_ends_like_an_uninterrupted_one(config, trained_run, tmp_path):
-  config.train.checkpoint_minutes = 0.0  # a checkpoint after every step
+def test_a_run_killed_in_mid_epoch_ends_like_an_uninterrupted_one(
+  config, killed, trained_run, tmp_path
+):
   folder = tmp_path / 'killed'
-  process = start(config, folder)
-  wait_for_step(folder, 2, process)
-  process.send_signal(signal.SIGKILL)
-  process.communicate()
-  assert 2 <= checkpoint.latest_step(folder) < 8
+  shutil.copytree(killed, folder)
   train.train(config, folder)
   assert final_state(folder) == final_state(trained_run)
   for name in ('metrics.jsonl', 'evaluation/hospital/predictions.csv'):
@@ -223,13 +235,11 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_images(config, tm
     train.train(config, tmp_path)
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(config, trained_run, tmp_path, caplog):
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+  config, killed, trained_run, tmp_path, caplog
+):
   folder = tmp_path / 'damaged'
-  config.train.checkpoint_minutes = 0.0
-  process = start(config, folder)
-  wait_for_step(folder, 5, process)
-  process.send_signal(signal.SIGKILL)
-  process.communicate()
+  shutil.copytree(killed, folder)
   step = checkpoint.latest_step(folder)
   state = folder / 'checkpoints' / 'latest' / str(step) / 'state'
   for path in state.rglob('*'):

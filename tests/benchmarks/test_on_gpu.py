@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 import sys
 
+from tests.model import quick
+
 HERE = pathlib.Path(__file__).parent
 
 
@@ -19,7 +21,7 @@ def test_every_row_of_the_script_on_a_cpu(tmp_path):
     'SMALL_BATCH': '2',
     'LARGE_BATCH': '4',
     'IMAGES': '40',
-    'XLA_FLAGS': '--xla_backend_optimization_level=0',
+    'XLA_FLAGS': quick.FLAGS,
   }
   finished = subprocess.run(
     ['sh', str(HERE / 'on_gpu.sh')],

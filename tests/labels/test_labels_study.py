@@ -42,9 +42,23 @@ def read(path):
     return {row['image_id']: int(row['answer'] == 'nodule') for row in csv.DictReader(file)}
 
 
-def test_each_budget_puts_so_many_labels_right(config, shards, tmp_path):
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory) -> pathlib.Path:
+  """Where the study of budgets is once a test has run it; its shards lie in it."""
+  return tmp_path_factory.mktemp('study') / 'finished'
+
+
+def run_budget(config, shards, folder) -> pathlib.Path:
+  """Runs the study of budgets, or resumes it."""
+  if not folder.exists():
+    shutil.copytree(shards, folder / 'shards' / 'hospital')
   config.parts = ('budget',)
-  folder = study.run(config, tmp_path / 'run')
+  config.data.shards.hospital = str(folder / 'shards' / 'hospital')
+  return study.run(config, folder)
+
+
+def test_each_budget_puts_so_many_labels_right(config, shards, finished):
+  folder = run_budget(config, shards, finished)
   training = Shards(shards, 'train')
   true = dict(zip(training.column('image_id'), training.labels(), strict=True))
   names = ('as_labelled', 'all_read_again', 'random_6', 'oracle_6')
@@ -75,7 +89,7 @@ def test_each_budget_puts_so_many_labels_right(config, shards, tmp_path):
   assert asked == {image: labels['as_labelled'][image] for image in true}
   assert (folder / 'budget.png').read_bytes().startswith(b'\x89PNG')
   before = (folder / 'budget.json').read_bytes()
-  study.run(config, tmp_path / 'run')
+  run_budget(config, shards, folder)
   assert (folder / 'budget.json').read_bytes() == before
 
 
@@ -200,18 +214,12 @@ def test_more_radiographs_to_read_than_there_are_is_told_before_training(
     study.run(config, tmp_path)
 
 
-def test_a_study_that_was_moved_resumes(config, shards, tmp_path):
-  config.parts = ('budget',)
-  config.budget.orders = ('random',)
-  first, second = tmp_path / 'first', tmp_path / 'second'
-  shutil.copytree(shards, first / 'shards' / 'hospital')
-  config.data.shards.hospital = str(first / 'shards' / 'hospital')
-  study.run(config, first)
-  before = (first / 'budget.json').read_bytes()
-  first.rename(second)
-  config.data.shards.hospital = str(second / 'shards' / 'hospital')
-  study.run(config, second)
-  assert (second / 'budget.json').read_bytes() == before
+def test_a_study_that_was_moved_resumes(config, shards, finished, tmp_path, monkeypatch):
+  before = (run_budget(config, shards, finished) / 'budget.json').read_bytes()
+  moved = finished.rename(tmp_path / 'moved')
+  monkeypatch.setattr(train, 'fit', lambda *_: pytest.fail('a network was trained again'))
+  run_budget(config, shards, moved)
+  assert (moved / 'budget.json').read_bytes() == before
 
 
 def test_labels_after_a_reading():

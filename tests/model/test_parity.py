@@ -145,10 +145,12 @@ LIBRARIES = {'keras': Keras, 'torchvision': Torchvision}
 def quick_jit(function, *args, hurry: bool = True):
   """Calls a function through a compiler that is in a hurry.
 
+  All arrays are arguments, so that networks of one shape share their compiled program.
+
   In a hurry it rounds a value that it computes twice in two ways. Where neighbours are equal, as in
   a real radiograph, the gradient of their maximum is lost then.
   """
-  options = quick.OPTIONS if hurry else {}
+  options = quick.OPTIONS if hurry else quick.DEFAULTS
   results = jax.jit(function, compiler_options=options)(*args)
   return jax.tree.map(np.asarray, results)
 
@@ -197,15 +199,16 @@ def features_and_gradients(size: str, shapes: dict, images: np.ndarray, train: b
   network = network.clone(dtype=jnp.float64)
   variables = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), variables)
 
-  def product(params):
+  def product(params, others, images):
     features, _ = network.apply(
-      {**variables, 'params': params}, images, train, mutable=['batch_stats']
+      {**others, 'params': params}, images, train, mutable=['batch_stats']
     )
     return (features * cotangent(features)).sum(), features
 
   real = len(images) == 1  # the radiograph is alone in its batch
+  params = variables.pop('params')
   gradients, features = quick_jit(
-    jax.grad(product, has_aux=True), variables['params'], hurry=not (train and real)
+    jax.grad(product, has_aux=True), params, variables, images, hurry=not (train and real)
   )
   return features, gradients
 
@@ -318,7 +321,10 @@ def test_float32_features_equal_the_stored_reference(library, size, mode, tmp_pa
   stored = reference(library, size)
   network, variables = drawn_variables(size, shapes_of(stored), tmp_path)
   features, _ = quick_jit(
-    lambda images: network.apply(variables, images, mode == 'training', mutable=['batch_stats']),
+    lambda variables, images: network.apply(
+      variables, images, mode == 'training', mutable=['batch_stats']
+    ),
+    variables,
     random_images(),
   )
   assert relative_error(features[..., ::8], stored[f'random/{mode}/features']) < TOLERANCE
