@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from nodulax.labels.planned import ALL_READ, AS_LABELLED, RIGHT
 
 _Rows = list[dict[str, Any]]
-_MEASURES = {'auc': 'AUC', 'dice': 'Dice'}
+_MEASURES = {'auc': 'AUC', 'dice': 'Dice', 'wrong': 'share of labels still wrong'}
 _ORDERS = {
-  'random': 'any',
+  'random': 'drawn at random',
   'loss': 'those with the largest loss',
   'wrong': 'those most likely wrong',
   'gain': 'those with the largest expected gain',
@@ -22,10 +22,13 @@ _ORDERS = {
 
 
 def draw_budget(rows: _Rows, path: pathlib.Path) -> None:
-  """Draws AUC against radiographs read again: a panel per test set, a line per way of choosing."""
+  """Draws wrong labels and AUC against radiographs read again, a line per way of choosing.
+
+  The first panel has the share of labels that are still wrong, the others the AUC on a test set.
+  """
   orders = [order for order in _values(rows, 'line') if order in _ORDERS]
   lines = {_ORDERS[order]: (AS_LABELLED, order) for order in orders}
-  _draw_by_set(rows, lines, ALL_READ, 'radiographs read again', path)
+  _draw_by_set(rows, lines, ALL_READ, 'radiographs read again', path, first='wrong')
 
 
 def draw_losses(rows: _Rows, path: pathlib.Path) -> None:
@@ -38,9 +41,10 @@ def draw_losses(rows: _Rows, path: pathlib.Path) -> None:
 def draw_noise(rows: _Rows, path: pathlib.Path) -> None:
   """Draws AUC and Dice against noise: a column per kind of noise, a line per test set."""
   kinds = [kind for kind in _values(rows, 'line') if kind != RIGHT]
-  figure, panels = _panels(kinds, len(_MEASURES))
-  for row, (measure, title) in zip(panels, _MEASURES.items(), strict=True):
-    row[0].set_ylabel(title)
+  measures = ('auc', 'dice')
+  figure, panels = _panels(kinds, len(measures))
+  for row, measure in zip(panels, measures, strict=True):
+    row[0].set_ylabel(_MEASURES[measure])
     for kind, axes in zip(kinds, row, strict=True):
       for name in _values(rows, 'set'):
         here = [figures for figures in rows if figures['set'] == name]
@@ -51,17 +55,28 @@ def draw_noise(rows: _Rows, path: pathlib.Path) -> None:
 
 
 def _draw_by_set(
-  rows: _Rows, lines: Mapping[str, tuple[str, ...]], level: str, xlabel: str, path: pathlib.Path
+  rows: _Rows,
+  lines: Mapping[str, tuple[str, ...]],
+  level: str,
+  xlabel: str,
+  path: pathlib.Path,
+  first: str | None = None,
 ) -> None:
-  """Draws AUC against the amount: a panel per test set, a line for each of `lines`."""
+  """Draws AUC against the amount: a panel per test set, a line for each of `lines`.
+
+  A panel before them has the measure `first`, which is the same for all test sets.
+  """
   sets = _values(rows, 'set')
-  figure, panels = _panels(sets, 1)
-  for name, axes in zip(sets, panels[0], strict=True):
+  drawn = [(first, sets[0])] if first else []
+  drawn += [('auc', name) for name in sets]
+  titles = ['training labels' if measure == first else name for measure, name in drawn]
+  figure, panels = _panels(titles, 1, share=first is None)
+  for (measure, name), axes in zip(drawn, panels[0], strict=True):
     here = [row for row in rows if row['set'] == name]
-    _level(axes, here, level)
-    for label, drawn in lines.items():
-      _line(axes, here, 'auc', drawn, label)
-    axes.set(xlabel=xlabel, ylabel='AUC')
+    _level(axes, here, measure, level)
+    for label, of_line in lines.items():
+      _line(axes, here, measure, of_line, label)
+    axes.set(xlabel=xlabel, ylabel=_MEASURES[measure])
   _save(figure, path)
 
 
@@ -70,19 +85,25 @@ def _values(rows: _Rows, key: str) -> list[str]:
   return list(dict.fromkeys(row[key] for row in rows))
 
 
-def _panels(titles: list[str], rows: int) -> tuple[Figure, np.ndarray]:
-  """Returns a figure with a column of panels for each title, and its axes[rows, titles]."""
+def _panels(titles: list[str], rows: int, *, share: bool = True) -> tuple[Figure, np.ndarray]:
+  """Returns a figure with a column of panels for each title, and its axes[rows, titles].
+
+  Args:
+    titles: title of each column.
+    rows: number of rows.
+    share: whether the panels of a row have one vertical axis.
+  """
   width = 4.2 if rows == 1 else 2.6
   figure = Figure(figsize=(width * len(titles), 0.9 + 2.6 * rows), layout='constrained')
-  panels = figure.subplots(rows, len(titles), squeeze=False, sharey='row')
+  panels = figure.subplots(rows, len(titles), squeeze=False, sharey='row' if share else False)
   for title, axes in zip(titles, panels[0], strict=True):
     axes.set_title(title, fontsize='medium')
   return figure, panels
 
 
-def _level(axes: Axes, rows: _Rows, line: str) -> None:
-  """Draws a horizontal line at the mean AUC of trainings that have no amount."""
-  values = [row['auc'] for row in rows if row['line'] == line and row['auc'] is not None]
+def _level(axes: Axes, rows: _Rows, measure: str, line: str) -> None:
+  """Draws a horizontal line at the mean of trainings that have no amount."""
+  values = [row[measure] for row in rows if row['line'] == line and row[measure] is not None]
   if values:
     axes.axhline(float(np.mean(values)), color='0.6', linestyle=':', label=line)
 
