@@ -18,7 +18,8 @@ def get_config() -> ConfigDict:
   config = study.get_config()
   config.name = 'demo'
   config.order = config.order[:4]  # without the paper's exact recipe
-  for name, images in (('nih', 240), ('aihub', 240), ('gmc', 100), ('vindr', 100)):
+  # More of those whose labels are often wrong.
+  for name, images in (('nih', 480), ('aihub', 240), ('gmc', 100), ('vindr', 100)):
     config.sources[name].images = images
     config.sources[name].image_size = 384
     config.sources[name].masses_only = True
@@ -27,9 +28,10 @@ def get_config() -> ConfigDict:
   for experiment in config.experiments.values():
     experiment.init = {'checkpoint': 'nodulax'}
   config.experiments.nih_aihub_pixel.model.skip = True  # as the bundled network
-  config.optimizer.learning_rate = 5e-4
+  config.optimizer.learning_rate = 1e-3
   config.optimizer.drop_epochs = (3,)
   config.train.epochs = 4
+  config.train.batch_size = 8
   config.train.log_every = 5
   config.evaluation.overlays = 16
   return config

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of malloc.h, mallopt(3)
+_SMALL = 2**30  # bytes
 
 
 def keep_freed() -> None:
@@ -34,3 +35,8 @@ def keep_freed() -> None:
     first = -(-start // page) * page
     c_library.madvise(first, (start + size - first) // page * page, mmap.MADV_HUGEPAGE)
     c_library.free(start)
+    # What is smaller than a step goes here. Elsewhere it would settle where the last step's memory
+    # was, and the next step, which no longer fits there, would take as much again.
+    small = c_library.malloc(min(_SMALL, size // 4))
+    c_library.malloc(_SMALL // 2**9)  # is never freed, and so keeps the two apart
+    c_library.free(small)

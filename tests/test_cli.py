@@ -100,6 +100,28 @@ print(taken, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
   assert cleared < 1000  # of 9 x 19,531 pages
 
 
+@pytest.mark.skipif(sys.platform != 'linux', reason='of Linux and glibc')
+def test_small_allocations_do_not_make_a_step_take_its_memory_twice():
+  code = """
+import numpy as np
+from nodulax import memory
+
+memory.keep_freed()
+kept, places = [], set()
+for _ in range(5):
+  step = np.empty(2 * 10**8)  # 1.6 GB, which are not touched
+  places.add(step.ctypes.data)
+  kept.append(np.empty(10**6))  # beside it, and then in its place
+  del step
+  kept.append(np.empty(10**6))
+print(len(places))
+"""
+  printed = subprocess.run(
+    [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True
+  ).stdout
+  assert int(printed) == 1
+
+
 def test_how_commands_end(monkeypatch, capsys):
   def main(given):
     if given.flag:
