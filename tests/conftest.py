@@ -14,9 +14,6 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault(
   'JAX_COMPILATION_CACHE_DIR', os.path.join(tempfile.gettempdir(), 'nodulax-test-compilations')
 )
-# Every worker and every process that a test starts compiles the same programs.
-os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
-
 # As many processes as processors run already, and threads of a product wait for one another busily.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
@@ -33,22 +30,12 @@ from ml_collections import ConfigDict
 
 from configs import default
 from nodulax import train
-from tests.model import quick
 
 flags.FLAGS.mark_as_parsed()
 
 # How long an example takes says how busy the machine is, and nothing of the code.
 hypothesis.settings.register_profile('unhurried', deadline=None)
 hypothesis.settings.load_profile('unhurried')
-
-
-def pytest_configure(config: pytest.Config) -> None:
-  """Has XLA compile in a hurry: for most tests compiling takes longer than what is compiled.
-
-  Slow tests run larger networks for longer, and get the programs that users get.
-  """
-  if config.option.markexpr == 'not slow':
-    os.environ['XLA_FLAGS'] += f' {quick.FLAGS}'
 
 
 @pytest.fixture(scope='session')

@@ -106,7 +106,7 @@ def test_the_queue_takes_the_most_suspect_and_hides_their_order(tmp_path):
   assert not worst & set(later)
   random = queue.next_to_read(predictions, 30, 'random', ())
   assert len(set(random)) == 30 and set(random) != worst
-  with pytest.raises(LabelsError, match='every radiograph was read again'):
+  with pytest.raises(LabelsError, match='every radiograph has already been read again'):
     queue.next_to_read(predictions, 5, 'random', predictions.image_ids)
   queue.write_queue(tmp_path / 'queue.csv', chosen)
   assert queue.read_queue(tmp_path / 'queue.csv') == chosen

@@ -3,8 +3,6 @@
 import importlib.metadata
 
 OPTIONS: dict[str, bool | int] = {'xla_backend_optimization_level': 0}
-DEFAULTS: dict[str, bool | int] = {'xla_backend_optimization_level': 3}
 if importlib.metadata.version('jax').startswith('0.10.'):  # JAX 0.12 does not know it
   OPTIONS['xla_cpu_use_fusion_emitters'] = False
-  DEFAULTS['xla_cpu_use_fusion_emitters'] = True
 FLAGS = ' '.join(f'--{name}={str(value).lower()}' for name, value in OPTIONS.items())

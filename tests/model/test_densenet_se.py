@@ -18,7 +18,9 @@ from nodulax.model.densenet_se import (
   _max_of_windows,
   max_pool,
 )
+from tests.model import quick
 
+jit = partial(jax.jit, compiler_options=quick.OPTIONS)
 IMAGES = jax.random.normal(jax.random.key(7), (2, 64, 64, 1))
 
 
@@ -28,13 +30,11 @@ def tiny(**options) -> DenseNetSE:
 
 @pytest.fixture(scope='module')
 def variables():
-  return jax.jit(tiny().init, static_argnums=2)(jax.random.key(0), IMAGES, False)
+  return jit(tiny().init, static_argnums=2)(jax.random.key(0), IMAGES, False)
 
 
 def apply(network, variables, images=IMAGES, train=True):
-  return jax.jit(lambda v, x: network.apply(v, x, train, mutable=['batch_stats']))(
-    variables, images
-  )
+  return jit(lambda v, x: network.apply(v, x, train, mutable=['batch_stats']))(variables, images)
 
 
 def gradient(network, variables, images=IMAGES):
@@ -44,7 +44,7 @@ def gradient(network, variables, images=IMAGES):
     )
     return (features.astype(jnp.float32) ** 2).sum()
 
-  return jax.jit(jax.grad(total))(variables['params'])
+  return jit(jax.grad(total))(variables['params'])
 
 
 def relative_difference(a, b) -> float:
@@ -113,7 +113,7 @@ def test_squeeze_excitation_by_hand():
 
 
 def test_same_seed_same_network(variables):
-  again = jax.jit(tiny().init, static_argnums=2)(jax.random.key(0), IMAGES, False)
+  again = jit(tiny().init, static_argnums=2)(jax.random.key(0), IMAGES, False)
   jax.tree.map(np.testing.assert_array_equal, variables, again)
   jax.tree.map(np.testing.assert_array_equal, apply(tiny(), variables), apply(tiny(), variables))
 
@@ -168,7 +168,7 @@ def test_recomputation_changes_no_gradient(variables):
 def test_synchronised_statistics_are_those_of_the_whole_batch(variables):
   whole, whole_updates = apply(tiny(), variables)
   network = tiny(axis_name='data')
-  parts, part_updates = jax.jit(
+  parts, part_updates = jit(
     jax.vmap(
       lambda image: network.apply(variables, image[None], True, mutable=['batch_stats']),
       axis_name='data',
@@ -188,9 +188,7 @@ def test_synchronised_gradients_are_those_of_the_whole_batch(variables):
     )
     return (features**2).sum()
 
-  parts = jax.jit(jax.vmap(jax.grad(total), (None, 0), axis_name='data'))(
-    variables['params'], IMAGES
-  )
+  parts = jit(jax.vmap(jax.grad(total), (None, 0), axis_name='data'))(variables['params'], IMAGES)
   summed = jax.tree.map(lambda leaf: leaf.sum(0), parts)
   assert relative_difference(summed, gradient(tiny(), variables)) < 1e-4
 

@@ -150,7 +150,7 @@ def quick_jit(function, *args, hurry: bool = True):
   In a hurry it rounds a value that it computes twice in two ways. Where neighbours are equal, as in
   a real radiograph, the gradient of their maximum is lost then.
   """
-  options = quick.OPTIONS if hurry else quick.DEFAULTS
+  options = quick.OPTIONS if hurry else {}
   results = jax.jit(function, compiler_options=options)(*args)
   return jax.tree.map(np.asarray, results)
 

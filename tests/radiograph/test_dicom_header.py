@@ -127,7 +127,7 @@ def test_a_header_that_calls_an_upright_chest_turned_is_not_followed():
   dataset.PatientOrientation = ['F', 'L']
   radiograph = read(dataset)
   np.testing.assert_array_equal(radiograph.pixels, pixels)
-  assert radiograph.orientation == '' and 'upright as it is stored' in radiograph.doubts[0]
+  assert radiograph.orientation == '' and 'the picture is stored upright' in radiograph.doubts[0]
   # Where it does lie as the header says, it is turned.
   dataset = dicom(np.ascontiguousarray(pixels.T), bits=8)
   dataset.PatientOrientation = ['F', 'L']

@@ -233,7 +233,7 @@ REFUSED = {
     .replace(struct.pack('<HHIHH', 256, 3, 1, 8, 0), struct.pack('<HHII', 256, 4, 1, 60_000_000)),
     '60000000 x 8 pixels.*export',
   ),
-  'MetaImage of colours': (mha(GREY, 'UCHAR', ElementNumberOfChannels='3'), 'single channel'),
+  'MetaImage of colours': (mha(GREY, 'UCHAR', ElementNumberOfChannels='3'), 'one channel'),
   'MetaImage of odd type': (mha(GREY, 'STRING'), 'type .MET_STRING.*write it again'),
   'MetaImage of a volume': (mha(np.zeros((2, 8, 8), np.uint8), 'UCHAR'), '2 images.*export'),
   'MetaImage in two files': (mha(GREY, 'UCHAR', ElementDataFile='a.raw'), 'another file.*one .mha'),
