@@ -11,7 +11,6 @@ import time
 
 import pytest
 from etils import epath
-from ml_collections import ConfigDict
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from nodulax import train
@@ -23,6 +22,7 @@ from nodulax.training import start as start_
 from nodulax.training.data import training_data
 from nodulax.training.fit import TrainingError
 from nodulax.training.workdir import WorkdirError
+from tests.conftest import small_config
 from tests.end_to_end.kill_stress import final_state, tensorboard_points
 
 START = """
@@ -56,9 +56,10 @@ def wait_for_step(folder: pathlib.Path, step: int, process: subprocess.Popen) ->
 
 
 @pytest.fixture(scope='module')
-def killed(trained_run, tmp_path_factory) -> pathlib.Path:
+def killed(shards, tmp_path_factory) -> pathlib.Path:
   """The workdir of the same run, killed in mid-epoch; to be copied."""
-  config = ConfigDict(json.loads((trained_run / 'config.json').read_text()))
+  # Not of the run's config.json: another test may have resumed it with other devices.
+  config = small_config(shards)
   config.train.checkpoint_minutes = 0.0  # a checkpoint after every step
   folder = tmp_path_factory.mktemp('killed') / 'run'
   process = start(config, folder)
